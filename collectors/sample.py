@@ -1,0 +1,89 @@
+"""The value types that every room shares: a leaf that imports nothing of ours and does no I/O.
+
+Times are UTC milliseconds (``int``), values are ``float64`` in Prometheus base units.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from typing import Literal, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: Sorted ``(name, value)`` pairs. Hashable, so that a label set is its own key.
+Labels = tuple[tuple[str, str], ...]
+Times = NDArray[np.int64]
+Values = NDArray[np.float64]
+MatchOp = Literal["=", "!=", "=~", "!~"]
+
+METRIC_NAME = "__name__"
+
+#: Prometheus' stale marker: the NaN with this bit pattern says "the series ended here"; any other NaN is a value.
+STALE_BITS = 0x7FF0000000000002
+STALE: float = struct.unpack("<d", struct.pack("<Q", STALE_BITS))[0]
+
+
+class Sample(NamedTuple):
+    """One value of one series at the moment of a collector's run; ``labels`` holds no ``__name__``."""
+
+    name: str
+    labels: Labels
+    value: float
+
+
+class Tick(NamedTuple):
+    """What one source (one collector run) wrote at one moment."""
+
+    source: str
+    time_ms: int
+    samples: tuple[Sample, ...]
+
+
+class Series(NamedTuple):
+    """One series over a window: ``labels`` includes ``__name__``; ``times`` ascend strictly; both arrays have length n.
+
+    ``values`` may hold stale markers (see :func:`stale_mask`): they are ends, not values.
+    """
+
+    labels: Labels
+    times: Times
+    values: Values
+
+
+class Matcher(NamedTuple):
+    """One label matcher. Regular expressions are anchored at both ends and follow RE2, as in Prometheus."""
+
+    name: str
+    op: MatchOp
+    value: str
+
+
+class Collector(Protocol):
+    """One source of samples. A collector knows nothing of storage, alerts or pages."""
+
+    @property
+    def name(self) -> str:
+        """The source's name, e.g. ``nvml``; the value of the label ``collector`` in ``collector_up``."""
+        ...
+
+    @property
+    def interval_seconds(self) -> float:
+        """Seconds between two runs."""
+        ...
+
+    def collect(self) -> Iterable[Sample]:
+        """Read the source once. What cannot be read is left out; a source that is absent yields nothing; a broken one raises."""
+        ...
+
+
+def make_labels(**labels: object) -> Labels:
+    """Build a sorted label set; values become strings. A trailing underscore is dropped (``class_`` → ``class``)."""
+    return tuple(sorted((name.rstrip("_"), str(value)) for name, value in labels.items()))
+
+
+def stale_mask(values: Values) -> NDArray[np.bool_]:
+    """Boolean mask of the stale markers in ``values``, same shape."""
+    mask: NDArray[np.bool_] = values.view(np.uint64) == STALE_BITS
+    return mask
