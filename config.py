@@ -1,0 +1,248 @@
+"""Every setting of Wakeless: its name, type, default and unit, and the one way to read them.
+
+A value comes from ``wakeless.yaml`` and is overridden by ``WAKELESS_…`` in the environment, ``__`` between levels.
+A mistake anywhere raises :class:`SettingsError` with one line that names the key, the value and what is allowed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+
+ENV_PREFIX = "WAKELESS_"
+CONFIG_VARIABLE = "WAKELESS_CONFIG"
+DEFAULT_FILE = Path("wakeless.yaml")
+#: What stands in for a secret wherever a value would be repeated to a person.
+HIDDEN = "(hidden)"
+
+GB = 1_000_000_000
+MiB = 1024 * 1024
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the message is one line for a person."""
+
+
+def _split(value: object) -> object:
+    """Lists may be written comma-separated, which is how the environment has to."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _empty(value: object) -> object:
+    """A section whose keys are all commented out reads as null in YAML; it means "the defaults"."""
+    return {} if value is None else value
+
+
+Strings = Annotated[list[str], BeforeValidator(_split)]
+Paths = Annotated[list[Path], BeforeValidator(_split)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class ServerSettings(_Section):
+    host: str = Field("127.0.0.1", description="Address to listen on. Anything but loopback needs an admin password.")
+    port: int = Field(8000, ge=0, le=65535, description="TCP port; 0 takes a free one.")
+    threads: int = Field(512, ge=8, le=4096, description="Request threads; every open page holds one.")
+    drain_seconds: float = Field(8.0, gt=0, le=600, description="How long a stop waits for requests in flight.")
+    secure_cookies: bool = Field(False, description="Send cookies over HTTPS only; set it behind a TLS proxy.")
+    trusted_proxies: int = Field(0, ge=0, le=10, description="How many proxies in front may set X-Forwarded-* headers.")
+
+
+class AuthSettings(_Section):
+    anonymous: Literal["none", "viewer"] = Field("none", description="What a visitor without a login may see.")
+    session_hours: float = Field(168.0, gt=0, description="Hours until a browser has to log in again.")
+    open_predict: bool | None = Field(
+        None, description="Let anyone call /predict. Unset: only on loopback without a proxy."
+    )
+    open_metrics: bool | None = Field(
+        None, description="Let anyone read /metrics. Unset: only on loopback without a proxy."
+    )
+
+
+class ModelSettings(_Section):
+    enabled: bool = Field(True, description="Host a model. Without one Wakeless only watches the machine.")
+    path: str = Field("model.builtin:CardDetector", description="The model, as package.module:Class.")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where it runs; auto takes CUDA if it works.")
+    queue_size: int = Field(64, ge=1, le=100_000, description="Requests that may wait; one more gets a 429.")
+    batch_size: int = Field(8, ge=1, le=1024, description="Most inputs in one forward pass.")
+    batch_window_seconds: float = Field(0.0, ge=0, le=1, description="How long to wait for a batch to fill.")
+    deadline_seconds: float = Field(30.0, gt=0, le=3600, description="A request not answered by then gets a 504.")
+    watchdog_seconds: float = Field(60.0, gt=0, le=3600, description="A batch longer than this counts as hung.")
+    max_body_bytes: int = Field(20 * MiB, ge=1024, le=1024 * MiB, description="Largest request body for /predict.")
+    cpu_threads: int = Field(0, ge=0, le=1024, description="Torch's threads on the CPU; 0 leaves one core to the rest.")
+
+
+class HealthSettings(_Section):
+    interval_seconds: float = Field(10.0, ge=1, le=3600, description="Seconds between two deep checks of the model.")
+    stall_seconds: float = Field(30.0, gt=0, description="Work in flight without progress for so long is not alive.")
+    require_gpu: bool = Field(False, description="Without a usable GPU, be unhealthy instead of running on the CPU.")
+    min_free_gpu_bytes: int = Field(2 * GB, ge=0, description="Free VRAM that readiness asks for.")
+
+
+class CollectorSettings(_Section):
+    interval_seconds: float = Field(1.0, ge=0.2, le=300, description="Seconds between two ticks.")
+    slow_interval_seconds: float = Field(10.0, ge=1, le=3600, description="Seconds between two runs of slow sources.")
+    deadline_seconds: float = Field(0.4, gt=0, le=60, description="How long a tick waits for a collector.")
+    simulated_gpus: int = Field(0, ge=0, le=16, description="Replay so many GPUs where there is none, labelled as such.")
+    disabled: Strings = Field([], description="Names of collectors that should not run.")
+
+
+class StorageSettings(_Section):
+    retention_days: float = Field(7.0, gt=0, le=3650, description="Days of metric history to keep.")
+    head_minutes: float = Field(120.0, ge=1, le=1440, description="Minutes of history held in memory.")
+    records_days: float = Field(90.0, gt=0, le=3650, description="Days to keep requests, closed alerts, and audit.")
+
+
+class AlertSettings(_Section):
+    rules: Paths = Field([], description="Prometheus rule files, relative to the settings file.")
+    stock_rules: bool = Field(True, description="Load the rules that come with Wakeless.")
+    evaluation_interval_seconds: float = Field(5.0, ge=1, le=3600, description="Seconds between two evaluations.")
+    channels: list[SecretStr] = Field([], description="Apprise URLs that get a notice of every alert.")
+    notice_retry_seconds: float = Field(10.0, gt=0, description="Wait before the first retry of a notice; it doubles.")
+    notice_give_up_hours: float = Field(24.0, gt=0, description="A notice undelivered for so long is given up.")
+
+
+class AliasSettings(_Section):
+    of: str = Field(..., description="The metric to copy, e.g. inference_requests_total.")
+    rename: dict[str, str] = Field({}, description="Label names to rename: old → new.")
+    values: dict[str, dict[str, str]] = Field({}, description="New label → old value → new value; '*' matches the rest.")
+
+
+class MetricSettings(_Section):
+    aliases: dict[str, AliasSettings] = Field({}, description="Second names under which metrics are kept as well.")
+
+
+class LogSettings(_Section):
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least level that is written.")
+    file: bool = Field(True, description="Also write to wakeless.log in the data folder (mode 0600).")
+    max_bytes: int = Field(20 * MiB, ge=1024, description="Size at which the file is rotated.")
+    backups: int = Field(5, ge=0, le=100, description="Rotated files to keep.")
+
+
+class SupervisorSettings(_Section):
+    backoff_seconds: float = Field(1.0, gt=0, le=60, description="Wait before the second restart in a row; it doubles.")
+    backoff_max_seconds: float = Field(60.0, gt=0, le=3600, description="Longest wait between two restarts.")
+    crash_loop_count: int = Field(5, ge=1, le=1000, description="So many crashes …")
+    crash_loop_seconds: float = Field(300.0, gt=0, description="… within so many seconds: start without the model.")
+
+
+class Settings(_Section):
+    name: str = Field("wakeless", min_length=1, max_length=80, description="The service's name: notices, up{job}.")
+    data_dir: Path = Field(Path("data"), description="Where the database, the logs and the secrets live.")
+    language: Literal["auto", "en", "zh"] = Field("auto", description="Language of the page; auto asks the browser.")
+    admin_password: SecretStr | None = Field(None, description="Sets the password of admin on the first start.")
+    panels: Paths = Field([], description="Panel files shown after the stock ones, relative to the settings file.")
+    server: Annotated[ServerSettings, BeforeValidator(_empty)] = ServerSettings()
+    auth: Annotated[AuthSettings, BeforeValidator(_empty)] = AuthSettings()
+    model: Annotated[ModelSettings, BeforeValidator(_empty)] = ModelSettings()
+    health: Annotated[HealthSettings, BeforeValidator(_empty)] = HealthSettings()
+    collectors: Annotated[CollectorSettings, BeforeValidator(_empty)] = CollectorSettings()
+    storage: Annotated[StorageSettings, BeforeValidator(_empty)] = StorageSettings()
+    alerts: Annotated[AlertSettings, BeforeValidator(_empty)] = AlertSettings()
+    metrics: Annotated[MetricSettings, BeforeValidator(_empty)] = MetricSettings()
+    log: Annotated[LogSettings, BeforeValidator(_empty)] = LogSettings()
+    supervisor: Annotated[SupervisorSettings, BeforeValidator(_empty)] = SupervisorSettings()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether ``host`` can be reached from this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def load_settings(file: Path | None = None, environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings file and the environment. Without ``file``, ``WAKELESS_CONFIG`` or ``./wakeless.yaml`` is read.
+
+    Raises :class:`SettingsError` for an unreadable file, an unknown key or a value that is not allowed.
+    """
+    environment = os.environ if environment is None else environment
+    named = file or (Path(environment[CONFIG_VARIABLE]) if environment.get(CONFIG_VARIABLE) else None)
+    path = named or DEFAULT_FILE
+    tree = _read_yaml(path) if named or path.exists() else {}
+    overridden = _merge_environment(tree, environment)
+    try:
+        settings = Settings.model_validate(tree)
+    except ValidationError as error:
+        raise SettingsError(_explain(error, path, overridden)) from error
+    return _resolve(settings, path.parent)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise SettingsError(f"cannot read the settings file {path}: {reason}") from error
+    except yaml.YAMLError as error:
+        raise SettingsError(f"the settings file {path} is not valid YAML: {' '.join(str(error).split())}") from error
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise SettingsError(f"the settings file {path} must hold keys and values, not {type(tree).__name__}")
+    return tree
+
+
+def _merge_environment(tree: dict[str, Any], environment: Mapping[str, str]) -> dict[str, str]:
+    """Lay ``WAKELESS_A__B=value`` over ``tree["a"]["b"]``; return which key came from which variable."""
+    came_from = {}
+    for variable, value in sorted(environment.items()):
+        if not variable.startswith(ENV_PREFIX) or variable == CONFIG_VARIABLE:
+            continue
+        keys = variable.removeprefix(ENV_PREFIX).lower().split("__")
+        level = tree
+        for key in keys[:-1]:
+            if not isinstance(level.get(key), dict):
+                level[key] = {}
+            level = level[key]
+        level[keys[-1]] = value
+        came_from[".".join(keys)] = variable
+    return came_from
+
+
+def _explain(error: ValidationError, path: Path, overridden: Mapping[str, str]) -> str:
+    """One line for the first mistake: the key, where it was set, the value, and what is allowed."""
+    first = error.errors()[0]
+    keys = [str(part) for part in first["loc"]]
+    key = ".".join(keys)
+    variable = next((overridden[known] for known in overridden if _overlap(key, known)), None)
+    origin = f"environment variable {variable}" if variable else str(path)
+    if first["type"] == "extra_forbidden":
+        return f"{origin}: unknown setting {key!r}; {_known_keys(keys[:-1])}"
+    value = HIDDEN if keys[0] == "admin_password" or keys[:2] == ["alerts", "channels"] else repr(first["input"])
+    rule = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    return f"{origin}: {key} is {value}, but must be {rule}"
+
+
+def _overlap(key: str, known: str) -> bool:
+    """Whether one dotted key is the other or lies inside it."""
+    return f"{key}.".startswith(f"{known}.") or f"{known}.".startswith(f"{key}.")
+
+
+def _known_keys(section: list[str]) -> str:
+    """Say which keys a section has."""
+    kind: type[BaseModel] = Settings
+    for key in section:
+        field = kind.model_fields.get(key)
+        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            return "this key takes no such entry"
+        kind = field.annotation
+    place = f"{'.'.join(section)} has" if section else "known are"
+    return f"{place}: {', '.join(sorted(kind.model_fields))}"
+
+
+def _resolve(settings: Settings, base: Path) -> Settings:
+    """Make file lists relative to the settings file; the data folder stays relative to where the program started."""
+    alerts = settings.alerts.model_copy(update={"rules": [base / path for path in settings.alerts.rules]})
+    return settings.model_copy(update={"alerts": alerts, "panels": [base / path for path in settings.panels]})

@@ -1,0 +1,61 @@
+"""The runtime objects that views need, in one place. Made by ``app.py``; read only inside ``dashboard/``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from flask import current_app
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine as Database
+
+    from alerts.engine import AlertEngine
+    from alerts.outbox import Outbox
+    from collectors.collection import Collection
+    from collectors.requests import Meters
+    from config import Settings
+    from dashboard.hub import Hub
+    from ledger import Ledger
+    from model.host import ModelHost
+    from promql import Engine as QueryEngine
+    from storage.account import Accounts
+    from storage.incident import IncidentLog
+    from storage.record import AuditLog, RequestLog
+    from storage.series import SeriesStore
+
+EXTENSION = "wakeless"
+
+
+@dataclass
+class Services:
+    """What one server process is made of."""
+
+    settings: Settings
+    database: Database
+    store: SeriesStore
+    query: QueryEngine
+    collection: Collection
+    meters: Meters
+    model: ModelHost
+    alerts: AlertEngine
+    outbox: Outbox
+    incidents: IncidentLog
+    requests: RequestLog
+    audit: AuditLog
+    accounts: Accounts
+    ledger: Ledger
+    hub: Hub
+    #: Ask the supervisor for a new server process: ``restart_process(actor, reason)``. Returns at once.
+    restart_process: Callable[[str, str], None]
+    started_ms: int
+    safe_mode: bool = False
+    #: Set once when the process begins to stop, so that websockets close with a reason.
+    stopping: bool = field(default=False)
+
+
+def services() -> Services:
+    """The services of the app that handles the current request."""
+    found: Services = current_app.extensions[EXTENSION]
+    return found
