@@ -91,7 +91,9 @@ class CollectorSettings(_Section):
     interval_seconds: float = Field(1.0, ge=0.2, le=300, description="Seconds between two ticks.")
     slow_interval_seconds: float = Field(10.0, ge=1, le=3600, description="Seconds between two runs of slow sources.")
     deadline_seconds: float = Field(0.4, gt=0, le=60, description="How long a tick waits for a collector.")
-    simulated_gpus: int = Field(0, ge=0, le=16, description="Replay so many GPUs where there is none, labelled as such.")
+    simulated_gpus: int = Field(
+        0, ge=0, le=16, description="Replay so many GPUs where there is none, labelled as such."
+    )
     disabled: Strings = Field([], description="Names of collectors that should not run.")
 
 
@@ -113,7 +115,9 @@ class AlertSettings(_Section):
 class AliasSettings(_Section):
     of: str = Field(..., description="The metric to copy, e.g. inference_requests_total.")
     rename: dict[str, str] = Field({}, description="Label names to rename: old → new.")
-    values: dict[str, dict[str, str]] = Field({}, description="New label → old value → new value; '*' matches the rest.")
+    values: dict[str, dict[str, str]] = Field(
+        {}, description="New label → old value → new value; '*' matches the rest."
+    )
 
 
 class MetricSettings(_Section):

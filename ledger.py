@@ -10,7 +10,7 @@ import json
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 #: Why a server process ended.
 ExitReason = Literal["crash", "signal", "segfault", "killed", "oom_kill", "hang", "restart", "stop", "unknown"]
@@ -31,7 +31,6 @@ class Exit:
     pid: int
     code: int | None = None
     signal: str | None = None
-    safe_mode: bool = False  #: the next server starts without the model
     detail: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -74,8 +73,62 @@ class Ledger:
         scratch.replace(self.path)
 
 
+class LastWords:
+    """What the server process leaves for the supervisor right before it ends on purpose: why."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.path = data_dir / "last-words.json"
+
+    def leave(self, reason: ExitReason, summary: str, detail: dict[str, Any] | None = None) -> None:
+        """Write them, whole or not at all."""
+        scratch = self.path.with_suffix(".tmp")
+        scratch.write_text(json.dumps({"reason": reason, "summary": summary, "detail": detail or {}}), encoding="utf-8")
+        scratch.chmod(0o600)
+        scratch.replace(self.path)
+
+    def take(self) -> dict[str, Any] | None:
+        """Read and remove them; ``None`` when there are none or they make no sense."""
+        try:
+            words = json.loads(self.path.read_text(encoding="utf-8"))
+            self.path.unlink()
+        except (OSError, ValueError):
+            return None
+        well_formed = isinstance(words, dict) and words.get("reason") in get_args(ExitReason)
+        return {"detail": {}, **words} if well_formed and isinstance(words.get("summary"), str) else None
+
+
 def _parse(line: str) -> Exit | None:
     try:
         return Exit(**json.loads(line))
     except (ValueError, TypeError):
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """A stretch without a server process, as the next one sees it. ``planned`` when somebody asked for it."""
+
+    cause: str
+    summary: str
+    started_ms: int
+    planned: bool
+    detail: dict[str, Any]
+
+
+def explain_outage(last_tick_ms: int | None, exits: list[Exit], machine_booted_ms: int) -> Outage | None:
+    """Say why there was no server since ``last_tick_ms``, the last tick on disk; ``None`` on the very first start.
+
+    The ledger knows when the supervisor lived to write it. When it did not, the machine went down (it booted later
+    than the last tick) or the whole program was killed, and the last tick is the best known moment.
+    """
+    if last_tick_ms is None and not exits:
+        return None
+    since = [exit for exit in exits if last_tick_ms is None or exit.ended_ms >= last_tick_ms]
+    if since:
+        first = next((exit for exit in since if exit.unexpected), since[0])
+        detail = {"pid": first.pid, "code": first.code, "signal": first.signal, "ends": len(since), **first.detail}
+        return Outage(first.reason, first.summary, first.ended_ms, not first.unexpected, detail)
+    assert last_tick_ms is not None
+    if machine_booted_ms > last_tick_ms:
+        return Outage("power", "the machine went down without a shutdown of the service", last_tick_ms, False, {})
+    return Outage("killed", "the whole program, supervisor included, was killed", last_tick_ms, False, {})

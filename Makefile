@@ -1,0 +1,47 @@
+# Two commands: `make run` and `make test`. Python >= 3.11, make and git are all they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run test lint install install-dev chromium long clean
+
+run: $(VENV)/.installed
+	@$(BIN)/python app.py serve
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Wakeless needs Python 3.11 or newer; this is " + sys.version.split()[0])'
+	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	@echo "Installing what Wakeless runs on; PyTorch is the large part …"
+	@$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+install-dev: $(VENV)/.installed-dev
+
+$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+# Browser tests drive Debian's Chromium. It is installed where that is possible without a password.
+chromium:
+	@command -v chromium >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium prometheus fonts-noto-cjk >/dev/null; \
+	  else echo "chromium is not installed: browser tests will be skipped"; fi; }
+
+test: install-dev chromium
+	@$(BIN)/python -m pytest
+
+# Proofs that take minutes: many kills, long soaks.
+long: install-dev chromium
+	@$(BIN)/python -m pytest -m long --timeout 3600
+
+lint: install-dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+clean:
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

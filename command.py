@@ -1,0 +1,308 @@
+"""The command line. Each command imports what it needs when it runs, so that the supervisor stays light."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from config import Settings, SettingsError, is_loopback, load_settings
+from supervisor import Server, run
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+#: Exit status for a mistake in the settings, a file, or the call.
+USAGE = 2
+
+
+def fail(message: str) -> None:
+    """One line on stderr, exit status 2."""
+    click.echo(f"wakeless: {message}", err=True)
+    sys.exit(USAGE)
+
+
+def with_settings(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the settings as its first argument; a mistake in them ends the program with one line."""
+
+    @wraps(function)
+    @click.pass_context
+    def wrapper(context: click.Context, *args: Any, **kwargs: Any) -> Any:
+        try:
+            settings = load_settings(context.find_root().obj)
+        except SettingsError as error:
+            fail(str(error))
+        return function(settings, *args, **kwargs)
+
+    return wrapper
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--config", type=click.Path(path_type=Path), help="The settings file; default: wakeless.yaml, if there.")
+@click.pass_context
+def main(context: click.Context, config: Path | None) -> None:
+    """Wakeless serves your GPU model, watches it, heals it and shows it.
+
+    Without a command it serves.
+    """
+    context.obj = config
+    if context.invoked_subcommand is None:
+        context.invoke(serve)
+
+
+@main.command()
+@with_settings
+def serve(settings: Settings) -> None:
+    """Serve the model and the dashboard (the default)."""
+    _prepare(settings)
+    run(settings, _ServerProcess(settings))
+
+
+class _ServerProcess(Server):
+    """What the supervisor calls inside the server process, after the fork."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def load(self) -> Any:
+        from server import Application
+
+        self.application = Application(self.settings, safe_mode=self.safe_mode, supervised=True)
+        return self.application.flask
+
+    def ready(self, addresses: list[Any], age: int) -> None:
+        self.application.start()
+        if age == 1:
+            self.application.greet(addresses[0])
+
+    def drain(self) -> None:
+        self.application.drain()
+
+    def close(self) -> None:
+        self.application.close()
+
+
+def _prepare(settings: Settings) -> None:
+    """Make the data folder and refuse what would be unsafe, before anything starts."""
+    try:
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not os.access(settings.data_dir, os.W_OK | os.X_OK):
+            raise PermissionError(0, "it is not writable")
+    except OSError as error:
+        fail(f"data_dir {settings.data_dir} cannot be used: {error.strerror}")
+    first_start = not (settings.data_dir / "wakeless.db").exists()
+    if not is_loopback(settings.server.host) and first_start and settings.admin_password is None:
+        fail(
+            f"server.host is {settings.server.host}, which others can reach, but no admin password is set: "
+            "set WAKELESS_ADMIN_PASSWORD for the first start, or bind to 127.0.0.1"
+        )
+
+
+@main.command("check-config")
+@with_settings
+def check_config(settings: Settings) -> None:
+    """Read the settings and every file they name, and say whether they are right."""
+    from alerts.rule import RuleError, load_rules
+    from dashboard.panels import PanelError, load_panels
+
+    try:
+        for path in settings.alerts.rules:
+            load_rules(path)
+        for path in settings.panels:
+            load_panels(path)
+    except (RuleError, PanelError) as error:
+        fail(str(error))
+    click.echo("the settings are right")
+
+
+@main.command("check-rules")
+@click.argument("file", type=click.Path(path_type=Path))
+def check_rules_command(file: Path) -> None:
+    """Check a Prometheus rule file: mistakes (exit status 2) and doubts (exit status 0)."""
+    from alerts.check import check_rules
+    from collectors.catalogue import METRICS
+
+    problems = check_rules(file, METRICS)
+    for problem in problems:
+        click.echo(str(problem))
+    if any(problem.error for problem in problems):
+        sys.exit(USAGE)
+    click.echo(f"{file}: no mistakes" + (f", {len(problems)} doubts" if problems else ""))
+
+
+@contextmanager
+def _database(settings: Settings) -> Iterator[Engine]:
+    """The database of the data folder, while the server runs or not."""
+    from storage.engine import StorageError, open_database
+
+    try:
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        database = open_database(settings.data_dir / "wakeless.db")
+    except (StorageError, OSError) as error:
+        fail(str(error))
+    try:
+        yield database
+    finally:
+        database.dispose()
+
+
+@main.group()
+def token() -> None:
+    """Tokens for programs (Authorization: Bearer …)."""
+
+
+@token.command("create")
+@click.argument("name")
+@click.option("--role", type=click.Choice(["viewer", "operator", "admin"]), default="viewer", show_default=True)
+@with_settings
+def token_create(settings: Settings, name: str, role: str) -> None:
+    """Make a token and print it, alone, on stdout. It is not shown again."""
+    with _accounts(settings) as accounts:
+        click.echo(accounts.create_token(name, role))
+
+
+@token.command("list")
+@with_settings
+def token_list(settings: Settings) -> None:
+    """List tokens: name, role, when made, when last used."""
+    with _accounts(settings) as accounts:
+        for item in accounts.tokens():
+            used = _local(item.used_ms) if item.used_ms else "never used"
+            click.echo(f"{item.name}\t{item.role}\t{_local(item.created_ms)}\t{used}")
+
+
+@token.command("revoke")
+@click.argument("name")
+@with_settings
+def token_revoke(settings: Settings, name: str) -> None:
+    """End a token at once."""
+    with _accounts(settings) as accounts:
+        accounts.revoke_token(name)
+        click.echo(f"token {name} is revoked", err=True)
+
+
+@main.group()
+def user() -> None:
+    """People who may log in."""
+
+
+@user.command("add")
+@click.argument("name")
+@click.option("--role", type=click.Choice(["viewer", "operator", "admin"]), default="viewer", show_default=True)
+@click.password_option(help="Asked for when not given.")
+@with_settings
+def user_add(settings: Settings, name: str, role: str, password: str) -> None:
+    """Add a person."""
+    with _accounts(settings) as accounts:
+        accounts.create_user(name, password, role)
+        click.echo(f"{name} may log in as {role}", err=True)
+
+
+@user.command("list")
+@with_settings
+def user_list(settings: Settings) -> None:
+    """List people: name and role."""
+    with _accounts(settings) as accounts:
+        for item in accounts.users():
+            click.echo(f"{item.name}\t{item.role}" + ("\tdisabled" if item.disabled else ""))
+
+
+@user.command("password")
+@click.argument("name")
+@click.password_option(help="Asked for when not given.")
+@with_settings
+def user_password(settings: Settings, name: str, password: str) -> None:
+    """Set a new password; ends all of the person's sessions."""
+    with _accounts(settings) as accounts:
+        accounts.set_password(name, password)
+        click.echo(f"the password of {name} is changed", err=True)
+
+
+@user.command("link")
+@click.argument("name", default="admin")
+@with_settings
+def user_link(settings: Settings, name: str) -> None:
+    """Print a one-time login link for a person."""
+    with _accounts(settings) as accounts:
+        text = accounts.create_link(name, time.time_ns() // 1_000_000)
+        host = settings.server.host if is_loopback(settings.server.host) else "127.0.0.1"
+        click.echo(f"http://{host}:{settings.server.port}/login/link/{text}")
+
+
+@contextmanager
+def _accounts(settings: Settings) -> Iterator[Any]:
+    from storage.account import AccountError, Accounts
+
+    with _database(settings) as database:
+        try:
+            yield Accounts(database)
+        except AccountError as error:
+            fail(str(error))
+
+
+@main.command()
+@click.option("--match", "match", multiple=True, help="A series selector; may be repeated. Default: every series.")
+@click.option("--start", help="ISO 8601 or Unix seconds. Default: one hour before the end.")
+@click.option("--end", help="ISO 8601 or Unix seconds. Default: now.")
+@click.option("--step", type=float, help="Seconds between rows. Default: every raw sample.")
+@click.option("--format", "layout", type=click.Choice(["wide", "long"]), default="wide", show_default=True)
+@with_settings
+def export(
+    settings: Settings, match: tuple[str, ...], start: str | None, end: str | None, step: float | None, layout: str
+) -> None:
+    """Write metric history as CSV to stdout; works while the server runs."""
+    from dashboard.export import csv_export
+    from storage.series import SeriesStore
+
+    from promql import QueryError
+
+    end_ms = _moment(end) if end else time.time_ns() // 1_000_000
+    start_ms = _moment(start) if start else end_ms - 3_600_000
+    with _database(settings) as database:
+        store = SeriesStore(database, head_minutes=settings.storage.head_minutes)
+        try:
+            chunks = csv_export(store, match, start_ms, end_ms, int(step * 1000) if step else None, layout)
+            for chunk in chunks:
+                sys.stdout.buffer.write(chunk)
+        except QueryError as error:
+            fail(str(error))
+        except BrokenPipeError:
+            os._exit(0)  # `… | head` closed the pipe; there is nobody left to tell
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@with_settings
+def backup(settings: Settings, file: Path) -> None:
+    """Write a consistent copy of the database to FILE, while the server runs or not."""
+    from storage.backup import BackupError, back_up
+
+    try:
+        size = back_up(settings.data_dir / "wakeless.db", file)
+    except BackupError as error:
+        fail(str(error))
+    click.echo(f"{file}: {size / 1e6:.1f} MB", err=True)
+
+
+def _moment(text: str) -> int:
+    """UTC milliseconds from ISO 8601 (without a zone: local time) or Unix seconds."""
+    try:
+        return int(float(text) * 1000)
+    except ValueError:
+        pass
+    try:
+        return int(datetime.fromisoformat(text).astimezone(UTC).timestamp() * 1000)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is neither ISO 8601 nor Unix seconds") from None
+
+
+def _local(time_ms: int) -> str:
+    return datetime.fromtimestamp(time_ms / 1000, tz=UTC).astimezone().strftime("%Y-%m-%d %H:%M")

@@ -1,0 +1,71 @@
+"""The supervisor's judgement: why a process ended, and how long to wait."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from config import SupervisorSettings
+from supervisor import backoff_seconds, classify, read_oom_kills
+
+EXITED = {code: code << 8 for code in (0, 1, 3, 4, 70)}
+
+
+@pytest.mark.parametrize(
+    ("status", "circumstances", "reason"),
+    [
+        (EXITED[1], {}, "crash"),
+        (EXITED[3], {}, "crash"),
+        (EXITED[4], {}, "crash"),
+        (EXITED[0], {}, "crash"),
+        (EXITED[0], {"asked": True}, "stop"),
+        (signal.SIGKILL, {}, "killed"),
+        (signal.SIGKILL, {"asked": True}, "stop"),
+        (signal.SIGKILL, {"oom_killed": True}, "oom_kill"),
+        (signal.SIGKILL, {"oom_killed": True, "asked": True}, "oom_kill"),
+        (signal.SIGSEGV, {}, "segfault"),
+        (signal.SIGBUS, {}, "segfault"),
+        (signal.SIGSEGV, {"asked": True}, "segfault"),
+        (signal.SIGHUP, {}, "signal"),
+        (signal.SIGABRT, {"hung": True}, "hang"),
+        (EXITED[70], {"words": {"reason": "hang", "summary": "a batch ran for 61 s"}}, "hang"),
+        (EXITED[0], {"words": {"reason": "restart", "summary": "asked for by anna"}}, "restart"),
+    ],
+)
+def test_it_names_the_reason_of_an_end(status: int, circumstances: dict[str, object], reason: str) -> None:
+    known = {"words": None, "asked": False, "hung": False, "oom_killed": False, **circumstances}
+    found, summary = classify(status, **known)  # type: ignore[arg-type]
+    assert found == reason
+    assert summary
+
+
+def test_the_first_crash_is_answered_at_once_and_the_pause_then_doubles_up_to_its_limit() -> None:
+    settings = SupervisorSettings()
+    waits = [backoff_seconds(crashes, settings) for crashes in range(10)]
+    assert waits == [0, 0, 1, 2, 4, 8, 16, 32, 60, 60]
+
+
+def test_it_reads_out_of_memory_kills_of_the_machine_and_of_its_own_group(tmp_path: Path) -> None:
+    (tmp_path / "self").mkdir()
+    (tmp_path / "self/cgroup").write_text("0::/wakeless.service\n")
+    (tmp_path / "vmstat").write_text("nr_free_pages 5\noom_kill 2\n")
+    group = tmp_path / "cgroup/wakeless.service"
+    group.mkdir(parents=True)
+    (group / "memory.events").write_text("low 0\noom 1\noom_kill 1\noom_group_kill 0\n")
+    assert read_oom_kills(tmp_path, tmp_path / "cgroup") == 3
+
+
+def test_a_machine_without_these_files_counts_none(tmp_path: Path) -> None:
+    assert read_oom_kills(tmp_path, tmp_path) == 0
+
+
+def test_the_supervisor_holds_neither_torch_nor_flask() -> None:
+    script = (
+        "import sys, command, app; print([m for m in ('torch', 'flask', 'sqlalchemy', 'numpy') if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
