@@ -74,7 +74,7 @@ class Collector(Protocol):
         ...
 
     def collect(self) -> Iterable[Sample]:
-        """Read the source once. What cannot be read is left out; a source that is absent yields nothing; a broken one raises."""
+        """Read the source once: leave out what cannot be read, yield nothing if it is absent, raise if it is broken."""
         ...
 
 

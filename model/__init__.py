@@ -1,4 +1,4 @@
-"""The hosted model: interface, host, queue, health. ``from model import Model, BadInput`` is the plug-in's whole import."""
+"""The hosted model: interface, host, queue, health. A plug-in needs ``from model import Model, BadInput``."""
 
 from model.interface import BadInput, Golden, Model
 

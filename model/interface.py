@@ -26,7 +26,7 @@ class BadInput(Exception):
 
 
 class Model(ABC):
-    """A model as Wakeless hosts it. ``load`` and ``predict`` run on the one model thread, the rest on request threads."""
+    """A model as Wakeless hosts it. ``load`` and ``predict`` run on the model thread, the rest on request threads."""
 
     name = "model"
     version = "1"
@@ -47,7 +47,7 @@ class Model(ABC):
             raise BadInput(f"The body is not valid JSON: {error}.") from error
 
     def encode(self, result: Any) -> Any:
-        """Turn one result into something JSON can carry. A ``"class"`` entry of a dict feeds the statistics by class."""
+        """Turn one result into what JSON can carry. A ``"class"`` entry of a dict feeds the statistics by class."""
         return result
 
     def describe(self, input: Any) -> dict[str, Any]:
