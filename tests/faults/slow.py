@@ -1,0 +1,31 @@
+"""Models that misbehave on purpose."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from model import Model
+
+
+class SlowModel(Model):
+    """Takes as long as it is told: ``{"seconds": 1.5}``."""
+
+    name = "slow"
+
+    def load(self, device: str) -> None:
+        """Nothing to load."""
+
+    def predict(self, batch: Sequence[Any]) -> Sequence[Any]:
+        time.sleep(max(item["seconds"] for item in batch))  # this is the model's work, not a wait
+        return list(batch)
+
+
+class CrashingModel(SlowModel):
+    """Takes the process with it when loaded, as a broken CUDA extension does."""
+
+    def load(self, device: str) -> None:
+        os.kill(os.getpid(), signal.SIGSEGV)

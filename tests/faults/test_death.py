@@ -1,0 +1,188 @@
+"""Death and resurrection: a real server, killed for real."""
+
+from __future__ import annotations
+
+import random
+import signal
+import sqlite3
+import threading
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.running import RunningServer, eventually
+
+CARD = next((Path(__file__).parents[2] / "examples/cards").glob("*.jpg"))
+
+
+class Traffic(threading.Thread):
+    """Requests one after the other until stopped; counts answers by status, 0 where there was no connection."""
+
+    def __init__(self, server: RunningServer) -> None:
+        super().__init__(daemon=True)
+        self.server = server
+        self.done = threading.Event()
+        self.statuses: dict[int, int] = {}
+
+    def run(self) -> None:
+        body = CARD.read_bytes()
+        while not self.done.is_set():
+            try:
+                status, _ = self.server.request("POST", "/predict", body, {"Content-Type": "image/jpeg"})
+            except OSError:
+                status = 0
+            self.statuses[status] = self.statuses.get(status, 0) + 1
+            if status != 200:
+                self.done.wait(0.05)
+
+    def stop(self) -> None:
+        self.done.set()
+        self.join(30)
+
+
+def tick_times(data_dir: Path) -> list[int]:
+    with closing(sqlite3.connect(data_dir / "wakeless.db")) as database:
+        return [time_ms for (time_ms,) in database.execute("SELECT DISTINCT time_ms FROM ticks ORDER BY time_ms")]
+
+
+def unexpected_incidents(server: RunningServer, headers: dict[str, str]) -> list[dict[str, object]]:
+    found = server.json("/api/incidents", **headers)["incidents"]
+    return [incident for incident in found if incident["kind"] == "process"]
+
+
+def check_kills(tmp_path: Path, kills: int, seed: int) -> None:
+    """Kill the server process ``kills`` times at random moments under traffic, and look at what is left each time."""
+    dice = random.Random(seed)
+    with RunningServer(tmp_path / "data", COLLECTORS__SIMULATED_GPUS=1) as server:
+        server.wait_until_ready()
+        headers = server.token()
+        traffic = Traffic(server)
+        traffic.start()
+        for number in range(1, kills + 1):
+            eventually(lambda: server.answers("/health/live"), what="life")
+            threading.Event().wait(dice.uniform(1.2, 3.2))  # a random moment of its life, not a wait for something
+            killed_ms = server.kill_worker()
+            with closing(sqlite3.connect(tmp_path / "data/wakeless.db")) as database:
+                assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+            before = [time_ms for time_ms in tick_times(tmp_path / "data") if time_ms <= killed_ms]
+            assert killed_ms - before[-1] <= 2100, "more than the tick under way is missing"
+            server.wait_until_alive()
+            eventually(
+                lambda expected=number: len(unexpected_incidents(server, headers)) == expected,  # type: ignore[misc]
+                what=f"incident {number}",
+            )
+        eventually(
+            lambda: all(incident["ended_ms"] for incident in unexpected_incidents(server, headers)),
+            within=90,
+            what="the end of the last incident",
+        )
+        traffic.stop()
+        incidents = unexpected_incidents(server, headers)
+        assert {incident["cause"] for incident in incidents} == {"killed"}
+        assert all(incident["ended_ms"] > incident["started_ms"] for incident in incidents)  # type: ignore[operator]
+        assert traffic.statuses.get(200, 0) > 0
+        assert set(traffic.statuses) <= {200, 503, 0}, traffic.statuses
+
+
+def test_after_each_kill_the_database_is_whole_and_an_incident_says_why(tmp_path: Path) -> None:
+    check_kills(tmp_path, kills=2, seed=1)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_thirty_kills_at_random_moments_under_traffic(tmp_path: Path) -> None:
+    check_kills(tmp_path, kills=30, seed=2)
+
+
+def test_a_segfault_is_told_from_a_kill_and_the_next_process_answers(tmp_path: Path) -> None:
+    with RunningServer(tmp_path / "data", MODEL__ENABLED="false") as server:
+        headers = server.token()
+        first = server.worker.pid
+        server.kill_worker(signal.SIGSEGV)
+        server.wait_until_alive()
+        assert server.worker.pid != first
+        eventually(lambda: unexpected_incidents(server, headers), what="an incident")
+        (incident,) = unexpected_incidents(server, headers)
+        assert incident["cause"] == "segfault"
+
+
+def test_a_connection_made_while_the_server_is_down_is_answered_by_the_next_one(tmp_path: Path) -> None:
+    with RunningServer(tmp_path / "data", MODEL__ENABLED="false") as server:
+        server.kill_worker()
+        assert server.get("/health/live")[0] == 200
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_lets_requests_in_flight_finish_and_takes_less_than_ten_seconds(
+    tmp_path: Path, sig: signal.Signals
+) -> None:
+    with RunningServer(tmp_path / "data", MODEL__PATH="tests.faults.slow:SlowModel", MODEL__BATCH_SIZE=1) as server:
+        server.wait_until_ready()
+        answer: list[int] = []
+        slow = threading.Thread(
+            target=lambda: answer.append(server.request("POST", "/predict", b'{"seconds": 1.5}')[0]), daemon=True
+        )
+        slow.start()
+        eventually(lambda: b"inference_in_flight 1" in _in_flight(server), what="a request in flight")
+        start = time.monotonic()
+        assert server.stop(sig) == 0
+        assert time.monotonic() - start < 10
+        slow.join(5)
+        assert answer == [200]
+
+
+def _in_flight(server: RunningServer) -> bytes:
+    """The line of ``/metrics`` that counts requests in flight, without its labels."""
+    lines = server.get("/metrics")[1].splitlines()
+    return b"\n".join(
+        b"inference_in_flight " + line.rsplit(b" ", 1)[1].replace(b".0", b"")
+        for line in lines
+        if line.startswith(b"inference_in_flight")
+    )
+
+
+def test_an_orderly_stop_and_start_is_no_outage(tmp_path: Path) -> None:
+    server = RunningServer(tmp_path / "data", MODEL__ENABLED="false")
+    with server:
+        headers = server.token()
+    with server:
+        assert unexpected_incidents(server, headers) == []
+
+
+def test_hup_restarts_the_server_process_without_two_at_a_time(tmp_path: Path) -> None:
+    with RunningServer(tmp_path / "data", MODEL__ENABLED="false") as server:
+        assert server.process is not None
+        first = server.worker.pid
+        server.process.send_signal(signal.SIGHUP)
+        eventually(lambda: _other_worker(server, first), what="a new server process")
+        server.wait_until_alive()
+        assert unexpected_incidents(server, server.token()) == []
+
+
+def _other_worker(server: RunningServer, first: int) -> bool:
+    try:
+        return server.worker.pid != first
+    except AssertionError:
+        return False
+
+
+def test_a_crash_loop_ends_in_safe_mode_with_the_page_alive(tmp_path: Path) -> None:
+    with RunningServer(
+        tmp_path / "data",
+        MODEL__PATH="tests.faults.slow:CrashingModel",
+        SUPERVISOR__CRASH_LOOP_COUNT=3,
+        SUPERVISOR__BACKOFF_SECONDS=0.1,
+    ) as server:
+
+        def in_safe_mode() -> bool:
+            try:
+                status, body = server.get("/health/ready")
+            except OSError:
+                return False
+            return status == 503 and b"safe_mode" in body
+
+        eventually(in_safe_mode, within=60, what="safe mode")
+        assert server.answers("/health/live")
+        assert server.get("/login")[0] == 200
