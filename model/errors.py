@@ -1,0 +1,79 @@
+"""Why a request got no answer: each refusal knows its HTTP status, its outcome for the statistics and when to come back.
+
+``BadInput`` (the caller's fault) lives with the plug-in interface; everything here is the service's doing.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class Refusal(Exception):
+    """A request that was not answered.
+
+    ``type`` is the stable slug of the problem document, ``outcome`` the label of ``inference_requests_total``,
+    ``reason`` a machine-readable word or two, ``suggestion`` a sentence for the operator.
+    """
+
+    status: ClassVar[int] = 503
+    type: ClassVar[str] = "refused"
+    outcome: ClassVar[str] = "rejected"
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        reason: str | None = None,
+        retry_after_seconds: float | None = None,
+        suggestion: str | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.reason = reason
+        self.retry_after_seconds = retry_after_seconds
+        self.suggestion = suggestion
+
+
+class QueueFull(Refusal):
+    """More requests wait than may."""
+
+    status = 429
+    type = "queue-full"
+
+
+class NotReady(Refusal):
+    """No model can answer now: it is loading, it failed, or it is switched off."""
+
+    status = 503
+    type = "not-ready"
+
+
+class Draining(Refusal):
+    """The server is about to stop."""
+
+    status = 503
+    type = "draining"
+
+
+class DeadlineExceeded(Refusal):
+    """The answer did not come in time; work that had not started was dropped."""
+
+    status = 504
+    type = "deadline-exceeded"
+    outcome = "timeout"
+
+
+class OutOfMemory(Refusal):
+    """This input alone does not fit into memory; others do."""
+
+    status = 413
+    type = "out-of-memory"
+    outcome = "oom"
+
+
+class InferenceFailed(Refusal):
+    """The model's code raised, or broke its contract."""
+
+    status = 500
+    type = "inference-failed"
+    outcome = "error"

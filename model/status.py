@@ -1,0 +1,62 @@
+"""What the host says about itself: plain values that pages, collectors and the API read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+State = Literal["disabled", "loading", "ready", "reloading", "failed", "draining", "stopped"]
+#: A check passes, fails, or has nothing to look at.
+Finding = bool | Literal["absent"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStatus:
+    """The host at one moment. Times in UTC milliseconds, durations in seconds."""
+
+    state: State
+    #: Machine-readable, e.g. ``model_loading`` or ``load_failed: no_such_module shop``; in ``ready`` the error of the
+    #: last reload when that failed and the old instance kept serving.
+    reason: str | None
+    suggestion: str | None
+    model: str
+    version: str
+    device: str | None
+    dtype: str | None
+    since_ms: int
+    #: How long the load under way has run; ``None`` while there is none.
+    load_seconds: float | None
+    #: How long the last complete load took; ``None`` before the first.
+    last_load_seconds: float | None
+    #: What a load is doing, e.g. ``warming up``; ``None`` while there is none.
+    progress: str | None
+    queue_depth: int
+    queue_size: int
+    #: Inputs in the forward pass that runs now.
+    in_flight: int
+    #: How long pending work has seen no progress; ``None`` while nothing is pending.
+    progress_age_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One verdict: ``reason`` is machine-readable, ``suggestion`` a sentence; both are ``None`` when ``ok``."""
+
+    name: str
+    ok: bool
+    reason: str | None
+    suggestion: str | None
+    checked_ms: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """All verdicts at one moment; ``checks`` has the keys ``api``, ``model`` and ``gpu``."""
+
+    live: Check
+    startup: Check
+    ready: Check
+    checks: dict[str, Finding]
+    #: ``allocated_gb``, ``reserved_gb`` and ``total_gb`` (10⁹ bytes); ``None`` without a GPU.
+    gpu_memory: dict[str, float] | None
