@@ -278,20 +278,6 @@ def export(
             os._exit(0)  # `… | head` closed the pipe; there is nobody left to tell
 
 
-@main.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@with_settings
-def backup(settings: Settings, file: Path) -> None:
-    """Write a consistent copy of the database to FILE, while the server runs or not."""
-    from storage.backup import BackupError, back_up
-
-    try:
-        size = back_up(settings.data_dir / "wakeless.db", file)
-    except BackupError as error:
-        fail(str(error))
-    click.echo(f"{file}: {size / 1e6:.1f} MB", err=True)
-
-
 def _moment(text: str) -> int:
     """UTC milliseconds from ISO 8601 (without a zone: local time) or Unix seconds."""
     try:

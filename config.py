@@ -250,3 +250,46 @@ def _resolve(settings: Settings, base: Path) -> Settings:
     """Make file lists relative to the settings file; the data folder stays relative to where the program started."""
     alerts = settings.alerts.model_copy(update={"rules": [base / path for path in settings.alerts.rules]})
     return settings.model_copy(update={"alerts": alerts, "panels": [base / path for path in settings.panels]})
+
+
+def reference(section: type[BaseModel] = Settings, prefix: str = "") -> list[tuple[str, str, str]]:
+    """Key, default as YAML and description of every setting, in order; a section's keys follow it."""
+    rows = []
+    for name, field in section.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            rows += reference(kind, f"{prefix}{name}.")
+        else:
+            default = field.get_default()
+            shown = "" if default is None else yaml.safe_dump(_plain(default), default_flow_style=True).split("\n")[0]
+            rows.append((prefix + name, shown, field.description or ""))
+    return rows
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value
+
+
+def reference_page() -> str:
+    """``docs/settings.md``, whole."""
+    lines = [
+        "# Settings",
+        "",
+        "From `wakeless.yaml` (or `--config FILE`, or `WAKELESS_CONFIG`), each overridden by the environment: the key",
+        "in capitals after `WAKELESS_`, with `__` between levels, so `server.port` is `WAKELESS_SERVER__PORT`. Lists of",
+        "files are relative to the settings file; in the environment, comma-separated. An unknown key, a value that is",
+        "not allowed or an unreadable file stops the start with one line and exit status 2; `python app.py check-config`",
+        "says so beforehand. This page is written by `python -m config`, and a test compares it.",
+        "",
+        "| key | default | meaning |",
+        "|---|---|---|",
+    ]
+    rows = [
+        f"| `{key}` | {f'`{default}`' if default else ''} | {' '.join(text.split())} |"
+        for key, default, text in reference()
+    ]
+    return "\n".join([*lines, *rows]) + "\n"
+
+
+if __name__ == "__main__":
+    print(reference_page(), end="")  # noqa: T201
