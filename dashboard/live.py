@@ -1,0 +1,136 @@
+"""The live page's websocket. ``/live?page=overview&step=1000`` sends a frame per tick and one per change of state.
+
+Frames are JSON: ``{"type": "tick", time_ms, state, panels}`` and ``{"type": "state", time_ms, state}``. The page may
+send ``{"page": …, "step": ms}`` to watch something else. Only the handler's thread writes to the socket, since
+simple-websocket shares it without a lock; the frames are the heartbeat, so its pings stay off.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from flask import Blueprint, Flask, request
+from flask_sock import Sock
+from simple_websocket import ConnectionClosed
+from structlog import get_logger
+
+from dashboard.access import require, same_origin
+from dashboard.hub import Hub, Viewer
+from dashboard.problem import Problem
+from dashboard.services import services
+
+logger = get_logger(__name__)
+blueprint = Blueprint("live", __name__)
+
+#: A viewer that takes no bytes for so long is gone; its thread must not wait for it any longer.
+SEND_SECONDS = 10
+#: The longest message a page may send, and how many of them may wait: subscriptions are short and rare.
+MAX_MESSAGE_BYTES = 1024
+MAX_WAITING = 16
+MAX_STEP_MS = 86_400_000
+
+
+class _DaemonThread(threading.Thread):
+    """simple-websocket's reading thread; it must never keep the process from ending."""
+
+    def __init__(self, target: Callable[[], None]) -> None:
+        super().__init__(target=target, daemon=True)
+
+
+def init_app(app: Flask) -> None:
+    """Bound what a page may send, and register the route."""
+    app.config.setdefault(
+        "SOCK_SERVER_OPTIONS",
+        {"max_message_size": MAX_MESSAGE_BYTES, "receive_bytes": 4096, "thread_class": _DaemonThread},
+    )
+    app.register_blueprint(blueprint)
+
+
+@blueprint.before_request
+def check_origin() -> None:
+    """Refuse pages of other sites before the connection is upgraded: cookies go along whoever opens a websocket."""
+    if not same_origin():
+        raise Problem(403, "cross-site", "This page comes from another site than the server.")
+    # Frames are made once for all viewers; compressing them again for each would cost more than it saves.
+    request.environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
+
+
+def frame(text: bytes) -> bytes:
+    """The text as one websocket frame (RFC 6455, 5.2; a server does not mask)."""
+    if len(text) < 126:
+        return struct.pack("!BB", 0x81, len(text)) + text
+    if len(text) < 1 << 16:
+        return struct.pack("!BBH", 0x81, 126, len(text)) + text
+    return struct.pack("!BBQ", 0x81, 127, len(text)) + text
+
+
+def parse_watch(text: str | bytes, pages: set[str]) -> tuple[str, int] | None:
+    """The page and the step in ms that a message asks for; None where it is not such a message."""
+    try:
+        asked = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(asked, dict):
+        return None
+    page, step = asked.get("page"), asked.get("step")
+    if page not in pages or isinstance(step, bool) or not isinstance(step, int) or not 0 < step <= MAX_STEP_MS:
+        return None
+    return page, step
+
+
+def _serve(connection: Any) -> None:
+    """One viewer, from hello to good-bye; runs in the request's thread."""
+    hub, pages = services().hub, {"overview", "alerts", "model"}
+    page = request.args.get("page", "overview")
+    step = request.args.get("step", default=1000, type=int)
+    viewer = hub.join(page if page in pages else "overview", min(max(step, 1), MAX_STEP_MS))
+    _bound_sends(connection.sock)
+    try:
+        _stream(hub, viewer, connection, pages)
+    except (OSError, ConnectionClosed):
+        pass  # The page went away, which is how most connections end.
+    finally:
+        hub.leave(viewer)
+        _hang_up(connection)
+
+
+def _stream(hub: Hub, viewer: Viewer, connection: Any, pages: set[str]) -> None:
+    while connection.connected:
+        frames = viewer.take(timeout_seconds=5)
+        if viewer.closing:
+            connection.close(viewer.closing.code, viewer.closing.reason)
+            return
+        for text in frames:
+            connection.sock.sendall(frame(text))
+        for count, text in enumerate(iter(lambda: connection.receive(timeout=0), None)):
+            watch = parse_watch(text, pages)
+            if watch is None or count > MAX_WAITING:
+                connection.close(1008, "send {page, step} and nothing else")
+                return
+            hub.watch(viewer, *watch)
+
+
+def _bound_sends(sock: socket.socket) -> None:
+    """Give up on a peer that takes nothing, and on one whose host is gone."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", SEND_SECONDS, 0))
+    if sock.family in (socket.AF_INET, socket.AF_INET6):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 2 * SEND_SECONDS * 1000)
+
+
+def _hang_up(connection: Any) -> None:
+    """Say that nothing more comes, let the peer answer for a moment, then end the reading thread as well."""
+    try:
+        connection.sock.shutdown(socket.SHUT_WR)
+        connection.thread.join(timeout=1)
+        connection.sock.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass  # Already closed from the other side.
+
+
+Sock().route("/live", bp=blueprint)(require("viewer")(_serve))

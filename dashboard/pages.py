@@ -1,0 +1,147 @@
+"""The pages, painted with current values, and the history of their panels."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import orjson
+from flask import Blueprint, Flask, Response, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as BaseResponse
+
+from dashboard import access, asset, i18n, live
+from dashboard.board import Window
+from dashboard.identity import current
+from dashboard.panels import Panel
+from dashboard.problem import Problem
+from dashboard.services import services
+from dashboard.unit import say
+
+blueprint = Blueprint("pages", __name__)
+
+#: What a visitor sees first: the last hour, in steps of ten seconds.
+FIRST_RANGE_SECONDS = 3600
+FIRST_STEP_MS = 10_000
+_YEAR = 365 * 24 * 3600
+
+
+def init_app(app: Flask) -> None:
+    """Add the pages, their files, their languages and the live websocket to the app."""
+    i18n.init_app(app)
+    asset.init_app(app)
+    live.init_app(app)
+    app.register_blueprint(asset.blueprint)
+    app.register_blueprint(blueprint)
+    app.jinja_env.globals.update(say=say)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@blueprint.get("/")
+@access.require("viewer")
+def overview() -> str:
+    """Is it well, since when, and what do I do?"""
+    panels = services().hub.panels("overview")
+    groups: dict[str, list[Panel]] = {}
+    for panel in panels:
+        if panel.kind == "tile":
+            groups.setdefault(panel.group, []).append(panel)
+    return _page("overview", groups=groups, charts=[panel for panel in panels if panel.kind == "chart"])
+
+
+@blueprint.get("/alerts")
+@access.require("viewer")
+def alerts() -> str:
+    """What fires, what was acknowledged, what was, and the rules."""
+    return _page("alerts", rules=services().alerts.rules())
+
+
+@blueprint.get("/model")
+@access.require("viewer")
+def model() -> str:
+    """The model's state, its checks, its restarts, and a way to try it."""
+    return _page("model")
+
+
+@blueprint.get("/language/<code>")
+@access.public
+def language(code: str) -> BaseResponse:
+    """Keep the visitor's choice of language and go back to the page."""
+    if code not in i18n.LANGUAGES:
+        raise Problem(404, "not-found", f"The languages are: {', '.join(i18n.LANGUAGES)}.")
+    response = redirect(access.safe_next(request.args.get("next")))
+    response.set_cookie(
+        i18n.COOKIE, code, max_age=_YEAR, httponly=True, samesite="Lax", secure=services().settings.server.secure_cookies
+    )
+    return response
+
+
+@blueprint.get("/api/panels")
+@access.require("viewer")
+def history() -> Response:
+    """The history of a page's panels: ``page``, ``start``, ``end`` (seconds or ms since 1970), ``step`` (ms), ``panel[]``."""
+    board = services().hub.board
+    page = request.args.get("page", "overview")
+    if page not in board.pages():
+        raise Problem(422, "invalid-parameter", f"page is {page!r}, but must be one of: {', '.join(sorted(board.pages()))}")
+    now_ms = _now_ms()
+    end_ms = _time("end", now_ms)
+    start_ms = _time("start", end_ms - FIRST_RANGE_SECONDS * 1000)
+    if start_ms >= end_ms:
+        raise Problem(422, "invalid-parameter", "start must be before end")
+    window = Window.fitting(start_ms, end_ms, _whole("step", FIRST_STEP_MS))
+    answer = board.history(page, window, request.args.getlist("panel[]"))
+    response = Response(orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY), content_type="application/json")
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _page(name: str, **values: Any) -> str:
+    """Render a page with the state and the values of this moment."""
+    here, hub, now_ms = services(), services().hub, _now_ms()
+    state, current_values = hub.first(name, now_ms, FIRST_STEP_MS)
+    panels = hub.panels(name)
+    identity = current()
+    first = {
+        "page": name,
+        "language": i18n.current_language(),
+        "time_ms": now_ms,
+        "state": state,
+        "values": current_values,
+        "panels": [panel.model_dump(exclude={"lines"}) for panel in panels],
+        "interval_ms": round(here.settings.collectors.interval_seconds * 1000),
+        "role": identity.role,
+        "may": {role: identity.may(role) for role in ("operator", "admin")},
+    }
+    return render_template(
+        f"{name}.html",
+        page=name,
+        state=state,
+        values=current_values,
+        first=orjson.dumps(first).decode().replace("</", "<\\/"),
+        socket_url=url_for("live._serve"),
+        **values,
+    )
+
+
+def _time(name: str, default_ms: int) -> int:
+    """A time in seconds or milliseconds since 1970, as ms."""
+    text = request.args.get(name)
+    if text is None:
+        return default_ms
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not 0 <= value < 1e14:
+        raise Problem(422, "invalid-parameter", f"{name} is {text!r}, but must be seconds or milliseconds since 1970")
+    return round(value if value > 1e11 else value * 1000)
+
+
+def _whole(name: str, default: int) -> int:
+    text = request.args.get(name, str(default))
+    if not text.isdecimal() or not 0 < int(text) <= live.MAX_STEP_MS:
+        raise Problem(422, "invalid-parameter", f"{name} is {text!r}, but must be whole ms from 1 to {live.MAX_STEP_MS}")
+    return int(text)

@@ -1,0 +1,200 @@
+"""Says how things stand, in one piece: the state pill, the sentence on top, the model, its health and the alerts.
+
+Everything that a person reads is there in every language, so that all viewers can be sent the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from dashboard.i18n import LANGUAGES, Language, say_duration, say_rate, translate
+from dashboard.unit import say
+
+if TYPE_CHECKING:
+    from alerts.engine import Alert
+    from model.status import Health, ModelStatus
+
+Pill = Literal["ready", "watching", "loading", "degraded", "safe_mode", "down"]
+
+#: The states in which the model is on its way to serve.
+_BUSY = {"loading", "reloading"}
+_SEVERITY = {"critical": 2, "warning": 1}
+
+
+@dataclass(frozen=True)
+class Restart:
+    """The last time the server process was down."""
+
+    started_ms: int
+    ended_ms: int | None
+    cause: str
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The numbers of the sentence: requests per second, p95 in seconds, failures as a ratio; None without traffic."""
+
+    requests: float | None = None
+    latency: float | None = None
+    failures: float | None = None
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Figures:
+        """Taken from the values of the overview's tiles."""
+        tiles = ("tile_requests", "tile_latency", "tile_failures")
+        return cls(*(next(iter(values.get(tile, {}).values()), None) for tile in tiles))
+
+
+class Situation:
+    """Asks the rooms how they are. All callables must be cheap: they are asked once a second."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        start_id: str,
+        started_ms: int,
+        safe_mode: bool,
+        model: Callable[[], ModelStatus],
+        health: Callable[[], Health],
+        alerts: Callable[[], Sequence[Alert]],
+        last_restart: Callable[[], Restart | None] = lambda: None,
+    ) -> None:
+        self._fixed = {"name": name, "start_id": start_id, "started_ms": started_ms, "safe_mode": safe_mode}
+        self._safe_mode = safe_mode
+        self._model = model
+        self._health = health
+        self._alerts = alerts
+        self._last_restart = last_restart
+
+    def now(self, now_ms: int, figures: Figures) -> dict[str, Any]:
+        """Everything as JSON can carry it."""
+        status, health = self._model(), self._health()
+        alerts = sorted(self._alerts(), key=lambda alert: (alert.state != "firing", -_rank(alert), alert.active_ms))
+        shown = pill(status, health, alerts, safe_mode=self._safe_mode)
+        restart = self._last_restart()
+        return {
+            **self._fixed,
+            "time_ms": now_ms,
+            "pill": shown,
+            "level": _level(shown, alerts),
+            "model": asdict(status),
+            "health": asdict(health),
+            "alerts": [alert_json(alert) for alert in alerts if alert.state != "pending"],
+            "pending": sum(alert.state == "pending" for alert in alerts),
+            "headline": {
+                language: {
+                    "title": _title(language, shown, status, health, alerts),
+                    "facts": _facts(language, status, figures, restart, now_ms),
+                }
+                for language in LANGUAGES
+            },
+        }
+
+
+def pill(status: ModelStatus, health: Health, alerts: Sequence[Alert], *, safe_mode: bool) -> Pill:
+    """The state in one word."""
+    if safe_mode:
+        return "safe_mode"
+    if status.state == "disabled":
+        return "watching"
+    if status.state in _BUSY:
+        return "loading"
+    if status.state != "ready":
+        return "down"
+    critical = any(alert.state == "firing" and alert.severity == "critical" for alert in alerts)
+    return "ready" if health.ready.ok and not critical else "degraded"
+
+
+def alert_json(alert: Alert) -> dict[str, Any]:
+    """An alert with its texts in every language; an annotation ``summary_zh`` speaks for ``summary``."""
+    texts = {
+        language: {
+            part: alert.annotations.get(f"{part}_{language}") or getattr(alert, part) or ""
+            for part in ("summary", "description", "action")
+        }
+        for language in LANGUAGES
+    }
+    plain = ("id", "rule", "state", "severity", "level", "labels", "value", "active_ms", "firing_ms", "resolved_ms")
+    acknowledged = ("ack_by", "ack_reason", "ack_ms")
+    return {name: getattr(alert, name) for name in (*plain, *acknowledged)} | {"text": texts}
+
+
+def _rank(alert: Alert) -> int:
+    return _SEVERITY.get(alert.severity, 0)
+
+
+def _level(shown: Pill, alerts: Sequence[Alert]) -> str:
+    """What colours the page's dot, tab and icon: ok, busy, warning or critical."""
+    firing = [_rank(alert) for alert in alerts if alert.state == "firing"]
+    if shown in ("down", "safe_mode") or 2 in firing:
+        return "critical"
+    if shown == "degraded" or 1 in firing:
+        return "warning"
+    return "busy" if shown == "loading" else "ok"
+
+
+def _title(
+    language: Language, shown: Pill, status: ModelStatus, health: Health, alerts: Sequence[Alert]
+) -> str:
+    def _(text: str, **values: object) -> str:
+        return translate(text, language, **values)
+
+    firing = [alert for alert in alerts if alert.state == "firing"]
+    reason = _((status.reason or "").rstrip("."))
+    if shown == "safe_mode":
+        return _("Safe mode: the server runs without the model.")
+    if shown == "loading":
+        return _("Reloading the model.") if status.state == "reloading" else _("Loading the model.")
+    if shown == "down":
+        if status.state in ("draining", "stopped"):
+            return _("Stopping: no new work is taken.")
+        return _("The model is not serving: {reason}.", reason=reason) if reason else _("The model is not serving.")
+    if shown == "degraded" and not health.ready.ok:
+        why = _((health.ready.reason or "").rstrip("."))
+        return _("Not ready for traffic: {reason}.", reason=why) if why else _("Not ready for traffic.")
+    if firing:
+        text = alert_json(firing[0])["text"][language]["summary"] or firing[0].rule
+        count = len(firing)
+        worst = text.rstrip(".。")
+        if shown == "watching":
+            return _("Watching. {summary}.", summary=worst)
+        return _("Ready, but: {summary}.", summary=worst) if count == 1 else _(
+            "Ready, with {count} alerts. First: {summary}.", count=count, summary=worst
+        )
+    return _("Watching this machine; no model is hosted.") if shown == "watching" else _("Ready. All is well.")
+
+
+def _facts(
+    language: Language, status: ModelStatus, figures: Figures, restart: Restart | None, now_ms: int
+) -> list[str]:
+    def _(text: str, **values: object) -> str:
+        return translate(text, language, **values)
+
+    facts = []
+    since = say_duration((now_ms - status.since_ms) / 1000, language)
+    if status.state == "ready":
+        facts.append(_("for {duration}", duration=since))
+    elif status.state in _BUSY:
+        facts.append(_("{duration} so far", duration=since))
+        if status.progress:
+            facts.append(_(status.progress))
+        if status.last_load_seconds:
+            facts.append(_("last time {duration}", duration=say_duration(status.last_load_seconds, language)))
+    elif status.suggestion:
+        facts.append(_(status.suggestion))
+    if status.state == "ready" and figures.latency is not None:
+        facts.append(say_rate(say(figures.requests, "per_second"), language))
+        facts.append(f"p95 {say(figures.latency, 'seconds')}")
+        if figures.failures is not None:
+            facts.append(_("{share} failed", share=say(figures.failures, "ratio")))
+    elif status.state == "ready":
+        facts.append(_("no requests right now"))
+    if restart is not None and restart.ended_ms is not None:
+        ago = say_duration((now_ms - restart.ended_ms) / 1000, language)
+        took = say_duration((restart.ended_ms - restart.started_ms) / 1000, language)
+        cause = _(restart.cause.replace("_", " "))
+        facts.append(_("last restart {ago} ago, down for {took} ({cause})", ago=ago, took=took, cause=cause))
+    return facts
