@@ -260,9 +260,8 @@ def export(
 ) -> None:
     """Write metric history as CSV to stdout; works while the server runs."""
     from dashboard.export import csv_export
-    from storage.series import SeriesStore
-
     from promql import QueryError
+    from storage.series import SeriesStore
 
     end_ms = _moment(end) if end else time.time_ns() // 1_000_000
     start_ms = _moment(start) if start else end_ms - 3_600_000
