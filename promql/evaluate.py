@@ -1,0 +1,298 @@
+"""Evaluates a syntax tree over evaluation steps: one walk for instant queries (a single step) and range queries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from collectors.sample import METRIC_NAME, Labels, Matcher, Times, Values
+from promql import calendar, function
+from promql.aggregate import aggregate
+from promql.binary import binary
+from promql.error import QueryError
+from promql.histogram import histogram_quantile
+from promql.label import drop_names
+from promql.node import (
+    Aggregate,
+    At,
+    Binary,
+    Call,
+    Negation,
+    Node,
+    Number,
+    RangeSelector,
+    Selector,
+    Subquery,
+    Text,
+)
+from promql.rangefunction import KEEPS_NAME, window_function
+from promql.selector import Budget, align, load, to_series
+from promql.source import SeriesSource
+from promql.support import CALENDAR, MATH, RANGE
+from promql.value import Block, RangeData, Row, Value, merge_same_labels
+from promql.window import over_windows
+
+#: Steps that one subquery may be evaluated at.
+MAX_SUBQUERY_STEPS = 1_000_000
+
+
+class Evaluation:
+    """One query's walk over its tree. ``start_ms`` and ``end_ms`` are what ``@ start()`` and ``@ end()`` mean."""
+
+    def __init__(
+        self, source: SeriesSource, budget: Budget, lookback_ms: int, default_step_ms: int, start_ms: int, end_ms: int
+    ) -> None:
+        self._source = source
+        self._budget = budget
+        self._lookback_ms = lookback_ms
+        self._default_step_ms = default_step_ms
+        self._bounds = {"start": start_ms, "end": end_ms}
+
+    def value(self, node: Node, times: Times) -> Value:
+        """The value of ``node`` at each of ``times`` (ms, ascending)."""
+        result: Value = _HANDLERS[type(node)](self, node, times)
+        return result
+
+    # Leaves
+
+    def _number(self, node: Number, times: Times) -> Row:
+        return Row(np.full(len(times), node.value))
+
+    def _text(self, node: Text, times: Times) -> str:
+        return node.value
+
+    def _selector(self, node: Selector, times: Times) -> Block:
+        return self._aligned(node, times)[0].without_absent()
+
+    def _aligned(self, node: Selector, times: Times) -> tuple[Block, Times]:
+        """The selector's values at each step, and the times (ms) of the samples they come from."""
+        refs = self._refs(times, node.at, node.offset_ms)
+        start, end = int(refs[0]) - self._lookback_ms + 1, int(refs[-1])
+        series = load(self._source, node.matchers, start, end, self._budget)
+        block, sampled = align(series, refs, self._lookback_ms, self._budget)
+        if len(refs) != len(times):
+            shape = (len(block.labels), len(times))
+            self._budget.spend(shape[0] * shape[1])
+            sampled = np.broadcast_to(sampled, shape)
+            block = Block(block.labels, np.broadcast_to(block.values, shape), np.broadcast_to(block.present, shape))
+        return block, sampled
+
+    def _refs(self, times: Times, at: At, offset_ms: int) -> Times:
+        """The moments that a selector looks at: one per step, or a single one where ``@`` pins it."""
+        if at is None:
+            return times - offset_ms if offset_ms else times
+        moment = self._bounds[at] if isinstance(at, str) else at
+        return np.array([moment - offset_ms], dtype=np.int64)
+
+    # Range vectors
+
+    def range_data(self, node: Node, times: Times) -> RangeData:
+        """The samples that a range expression looks at."""
+        if isinstance(node, RangeSelector):
+            refs = self._refs(times, node.selector.at, node.selector.offset_ms)
+            start, end = int(refs[0]) - node.range_ms + 1, int(refs[-1])
+            series = load(self._source, node.selector.matchers, start, end, self._budget)
+            return RangeData(series, refs, node.range_ms, exact=len(refs) == 1)
+        if isinstance(node, Subquery):
+            return self._subquery(node, times)
+        raise QueryError("a range vector is expected")
+
+    def _subquery(self, node: Subquery, times: Times) -> RangeData:
+        refs = self._refs(times, node.at, node.offset_ms)
+        step = node.step_ms or self._default_step_ms
+        # Steps are multiples of the step since 1970, whatever the query's own times.
+        first = ((int(refs[0]) - node.range_ms) // step + 1) * step
+        count = (int(refs[-1]) - first) // step + 1
+        if count > MAX_SUBQUERY_STEPS:
+            raise QueryError(f"a subquery needs {count} steps; at most {MAX_SUBQUERY_STEPS} are allowed", "execution")
+        if count <= 0:
+            return RangeData([], refs, node.range_ms, exact=False)
+        inner_times = first + step * np.arange(count, dtype=np.int64)
+        inner = self.value(node.expr, inner_times)
+        if isinstance(inner, Row):
+            inner = function.vector(inner)
+        if not isinstance(inner, Block):
+            raise QueryError("a subquery is only allowed on an instant vector")
+        return RangeData(to_series(inner, inner_times), refs, node.range_ms, exact=len(refs) == 1)
+
+    def _range_function(self, node: Call, times: Times) -> Block:
+        place = next(i for i, arg in enumerate(node.args) if isinstance(arg, RangeSelector | Subquery))
+        scalars = [self._scalar(arg, times) for i, arg in enumerate(node.args) if i != place]
+        data = self.range_data(node.args[place], times)
+        if len(data.refs) != len(times) and scalars:
+            # Pinned by @, yet the other arguments may differ from step to step.
+            data = RangeData(data.series, np.repeat(data.refs, len(times)), data.range_ms, exact=False)
+        values, present = over_windows(data, window_function(node.name, scalars, times), self._budget)
+        labels = [one.labels for one in data.series]
+        shape = (len(labels), len(times))
+        block = Block(labels, _widen(values, shape), _widen(present, shape)).without_absent()
+        if node.name in KEEPS_NAME:
+            return block
+        return merge_same_labels(Block(drop_names(block.labels), block.values, block.present), strict=True)
+
+    def _absent_over_time(self, node: Call, times: Times) -> Block:
+        argument = node.args[0]
+        data = self.range_data(argument, times)
+        _, present = over_windows(data, window_function("present_over_time", [], times), self._budget)
+        matchers = argument.selector.matchers if isinstance(argument, RangeSelector) else ()
+        return function.absent(_absent_labels(matchers), _widen(present.any(axis=0), (len(times),)))
+
+    # Operators
+
+    def _negation(self, node: Negation, times: Times) -> Value:
+        operand = self.value(node.expr, times)
+        if isinstance(operand, Row):
+            return Row(-operand.values)
+        return function.each(_block(operand), -_block(operand).values)
+
+    def _binary(self, node: Binary, times: Times) -> Value:
+        spine = []  # long chains lean to the left; in a loop they cost no depth
+        leftmost: Node = node
+        while isinstance(leftmost, Binary):
+            spine.append(leftmost)
+            leftmost = leftmost.lhs
+        value = self.value(leftmost, times)
+        for one in reversed(spine):
+            value = binary(one.op, value, self.value(one.rhs, times), one.matching, one.return_bool)
+        return value
+
+    def _aggregate(self, node: Aggregate, times: Times) -> Block:
+        param = None if node.param is None else self.value(node.param, times)
+        return aggregate(node, self._vector(node.expr, times), param)
+
+    # Functions
+
+    def _call(self, node: Call, times: Times) -> Value:
+        name, args = node.name, node.args
+        if name in RANGE:
+            return self._range_function(node, times)
+        if name in MATH:
+            operand = self._vector(args[0], times)
+            return function.each(operand, function.MATH[name](operand.values))
+        if name in CALENDAR:
+            operand = self._vector(args[0], times) if args else function.vector(_now(times))
+            return function.each(operand, calendar.part(name, operand.values))
+        result: Value = _CALLS[name](self, node, times)
+        return result
+
+    def _timestamp(self, node: Call, times: Times) -> Block:
+        if isinstance(node.args[0], Selector):
+            block, sampled = self._aligned(node.args[0], times)
+            return function.each(block, sampled / 1000)
+        block = self._vector(node.args[0], times)
+        return function.each(block, np.broadcast_to(times / 1000, block.values.shape))
+
+    def _absent(self, node: Call, times: Times) -> Block:
+        argument = node.args[0]
+        block = self._vector(argument, times)
+        matchers = argument.matchers if isinstance(argument, Selector) else ()
+        return function.absent(_absent_labels(matchers), np.logical_or.reduce(block.present, axis=0))
+
+    def _clamp(self, node: Call, times: Times) -> Block:
+        block = self._vector(node.args[0], times)
+        limits = [self._scalar(argument, times) for argument in node.args[1:]]
+        low = None if node.name == "clamp_max" else limits[0]
+        high = None if node.name == "clamp_min" else limits[-1]
+        return function.clamp(block, low, high)
+
+    def _round(self, node: Call, times: Times) -> Block:
+        block = self._vector(node.args[0], times)
+        nearest = self._scalar(node.args[1], times) if len(node.args) > 1 else np.ones(len(times))
+        return function.each(block, function.round_to(block.values, nearest))
+
+    def _histogram_quantile(self, node: Call, times: Times) -> Block:
+        return histogram_quantile(self._scalar(node.args[0], times), self._vector(node.args[1], times))
+
+    def _label_replace(self, node: Call, times: Times) -> Block:
+        target, replacement, source, pattern = (_string(argument) for argument in node.args[1:])
+        return function.label_replace(self._vector(node.args[0], times), target, replacement, source, pattern)
+
+    def _label_join(self, node: Call, times: Times) -> Block:
+        target, separator, *sources = (_string(argument) for argument in node.args[1:])
+        return function.label_join(self._vector(node.args[0], times), target, separator, sources)
+
+    def _sort_by_label(self, node: Call, times: Times) -> Block:
+        names = [_string(argument) for argument in node.args[1:]]
+        return function.sort_by_label(self._vector(node.args[0], times), names, node.name.endswith("_desc"))
+
+    # Operands of a known type
+
+    def _vector(self, node: Node, times: Times) -> Block:
+        return _block(self.value(node, times))
+
+    def _scalar(self, node: Node, times: Times) -> Values:
+        value = self.value(node, times)
+        if not isinstance(value, Row):
+            raise QueryError("a scalar is expected")
+        return value.values
+
+
+def _block(value: Value) -> Block:
+    if not isinstance(value, Block):
+        raise QueryError("an instant vector is expected")
+    return value
+
+
+def _string(node: Node) -> str:
+    if not isinstance(node, Text):
+        raise QueryError("a string is expected")
+    return node.value
+
+
+def _now(times: Times) -> Row:
+    return Row(times / 1000)
+
+
+def _widen(array: Any, shape: tuple[int, ...]) -> Any:
+    """Repeat a single step for all steps, where ``@`` pinned it."""
+    return array if array.shape == shape else np.broadcast_to(array, shape)
+
+
+def _absent_labels(matchers: tuple[Matcher, ...]) -> Labels:
+    """The labels that an absent series would surely have: those asked for by exactly one ``=`` and nothing else."""
+    names = [matcher.name for matcher in matchers]
+    return tuple(
+        sorted(
+            (matcher.name, matcher.value)
+            for matcher in matchers
+            if matcher.op == "=" and matcher.value and matcher.name != METRIC_NAME and names.count(matcher.name) == 1
+        )
+    )
+
+
+_Handler = Callable[[Evaluation, Any, Times], Any]
+
+_HANDLERS: dict[type, _Handler] = {
+    Number: Evaluation._number,
+    Text: Evaluation._text,
+    Selector: Evaluation._selector,
+    RangeSelector: lambda self, node, times: self.range_data(node, times),
+    Subquery: lambda self, node, times: self.range_data(node, times),
+    Negation: Evaluation._negation,
+    Binary: Evaluation._binary,
+    Aggregate: Evaluation._aggregate,
+    Call: Evaluation._call,
+}
+
+_CALLS: dict[str, _Handler] = {
+    "absent": Evaluation._absent,
+    "absent_over_time": Evaluation._absent_over_time,
+    "clamp": Evaluation._clamp,
+    "clamp_max": Evaluation._clamp,
+    "clamp_min": Evaluation._clamp,
+    "histogram_quantile": Evaluation._histogram_quantile,
+    "label_join": Evaluation._label_join,
+    "label_replace": Evaluation._label_replace,
+    "pi": lambda self, node, times: Row(np.full(len(times), np.pi)),
+    "round": Evaluation._round,
+    "scalar": lambda self, node, times: function.scalar(self._vector(node.args[0], times)),
+    "sort": lambda self, node, times: function.sort(self._vector(node.args[0], times), descending=False),
+    "sort_by_label": Evaluation._sort_by_label,
+    "sort_by_label_desc": Evaluation._sort_by_label,
+    "sort_desc": lambda self, node, times: function.sort(self._vector(node.args[0], times), descending=True),
+    "time": lambda self, node, times: _now(times),
+    "timestamp": Evaluation._timestamp,
+    "vector": lambda self, node, times: function.vector(Row(self._scalar(node.args[0], times))),
+}

@@ -1,0 +1,93 @@
+"""``histogram_quantile`` on classic buckets."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from collectors.sample import METRIC_NAME, Labels, Values
+from promql.label import drop, get
+from promql.value import Block, empty_block
+
+_DROPPED = frozenset({"le", METRIC_NAME})
+#: Counts that differ by less than this share are taken as equal: rates of a bucket that stands still are not quite so.
+_TOLERANCE = 1e-12
+
+
+def histogram_quantile(q: Values, buckets: Block) -> Block:
+    """The ``q``-quantile of every histogram among ``buckets`` (series with a label ``le``); ``q`` is (steps,)."""
+    histograms: dict[Labels, list[tuple[float, int]]] = {}
+    for row, labels in enumerate(buckets.labels):
+        bound = _bound(get(labels, "le"))
+        if bound is not None:
+            histograms.setdefault(drop(labels, _DROPPED), []).append((bound, row))
+    if not histograms:
+        return empty_block(buckets.values.shape[1])
+    shape = (len(histograms), buckets.values.shape[1])
+    values, present = np.full(shape, np.nan), np.zeros(shape, dtype=bool)
+    for number, members in enumerate(histograms.values()):
+        members.sort()
+        bounds = np.array([bound for bound, _ in members])
+        rows = [row for _, row in members]
+        exists = buckets.present[rows]
+        present[number] = exists.any(axis=0)
+        if exists.all():
+            values[number] = _quantiles(q, bounds, buckets.values[rows])
+            continue
+        # Buckets that come and go: steps that see the same ones are computed together.
+        for pattern in np.unique(exists[:, present[number]], axis=1).T:
+            steps = np.flatnonzero((exists == pattern[:, None]).all(axis=0))
+            counts = buckets.values[np.ix_(np.array(rows)[pattern], steps)]
+            values[number, steps] = _quantiles(q[steps], bounds[pattern], counts)
+    return Block(list(histograms), values, present)
+
+
+def _bound(text: str) -> float | None:
+    """The upper bound that a label ``le`` names, or None where it names no number."""
+    try:
+        bound = float(text)
+    except ValueError:
+        return None
+    return None if "_" in text or math.isnan(bound) else bound
+
+
+def _quantiles(q: Values, bounds: Values, counts: Values) -> Values:
+    """The quantile per step; ``bounds`` (buckets,) ascend, ``counts`` (buckets, steps) accumulate, ``q`` (steps,)."""
+    steps = counts.shape[1]
+    if len(bounds) == 0 or bounds[-1] != math.inf:
+        return _edge_cases(q, np.full(steps, np.nan))
+    distinct = np.flatnonzero(np.concatenate(([True], bounds[1:] != bounds[:-1])))
+    bounds, counts = bounds[distinct], np.add.reduceat(counts, distinct, axis=0)
+    if len(bounds) < 2:
+        return _edge_cases(q, np.full(steps, np.nan))
+    counts = _monotonic(counts)
+    total = counts[-1]
+    rank = q * total
+    # The first bucket that reaches the rank; the last one, without an upper bound, takes what is left.
+    bucket = (counts[:-1] < rank).sum(axis=0)
+    columns = np.arange(steps)
+    inner = np.minimum(bucket, len(bounds) - 2)
+    below = np.maximum(inner - 1, 0)
+    is_first = inner == 0
+    start = np.where(is_first, 0.0, bounds[below])
+    already = np.where(is_first, 0.0, counts[below, columns])
+    width = bounds[inner] - start
+    result = start + width * ((rank - already) / (counts[inner, columns] - already))
+    result = np.where(is_first & (bounds[0] <= 0), bounds[0], result)
+    result = np.where(bucket == len(bounds) - 1, bounds[-2], result)
+    return _edge_cases(q, np.where((total == 0) | np.isnan(total), np.nan, result))
+
+
+def _edge_cases(q: Values, result: Values) -> Values:
+    return np.where(np.isnan(q), np.nan, np.where(q < 0, -np.inf, np.where(q > 1, np.inf, result)))
+
+
+def _monotonic(counts: Values) -> Values:
+    """Repair counts that fall from one bucket to the next, as buckets read at different moments may."""
+    repaired = counts.copy()
+    for row in range(1, len(counts)):
+        before, now = repaired[row - 1], counts[row]
+        close = np.abs(now - before) < _TOLERANCE * (np.abs(now) + np.abs(before))
+        repaired[row] = np.where(close | (now < before), before, now)
+    return repaired

@@ -1,0 +1,75 @@
+"""Arithmetic on label sets. An absent label and an empty one are the same thing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection
+
+from collectors.sample import METRIC_NAME, Labels
+
+#: What makes two series match, or fall into one group.
+Signature = tuple[object, ...]
+
+
+def get(labels: Labels, name: str) -> str:
+    """The value of label ``name``, or the empty string."""
+    for key, value in labels:
+        if key == name:
+            return value
+    return ""
+
+
+def drop_name(labels: Labels) -> Labels:
+    """``labels`` without the metric's name."""
+    if labels and labels[0][0] == METRIC_NAME:
+        return labels[1:]
+    return tuple(pair for pair in labels if pair[0] != METRIC_NAME)
+
+
+def drop_names(labels: list[Labels]) -> list[Labels]:
+    """Every label set without the metric's name."""
+    return [drop_name(one) for one in labels]
+
+
+def keep(labels: Labels, names: Collection[str]) -> Labels:
+    """Only the labels called ``names``."""
+    return tuple(pair for pair in labels if pair[0] in names)
+
+
+def drop(labels: Labels, names: Collection[str]) -> Labels:
+    """All but the labels called ``names``."""
+    return tuple(pair for pair in labels if pair[0] not in names)
+
+
+def replace(labels: Labels, name: str, value: str) -> Labels:
+    """Set label ``name``; an empty ``value`` removes it."""
+    others = [pair for pair in labels if pair[0] != name]
+    if value:
+        others.append((name, value))
+        others.sort()
+    return tuple(others)
+
+
+def grouper(names: Collection[str], without: bool) -> Callable[[Labels], Labels]:
+    """A function from a series' labels to those of its group."""
+    if without:
+        dropped = frozenset(names) | {METRIC_NAME}
+        return lambda labels: drop(labels, dropped)
+    if not names:
+        return lambda labels: ()
+    kept = frozenset(names)
+    return lambda labels: keep(labels, kept)
+
+
+def format_labels(labels: Labels) -> str:
+    """``{a="b", c="d"}``, for messages."""
+    return "{" + ", ".join(f'{name}="{value}"' for name, value in labels) + "}"
+
+
+_DIGITS = re.compile(r"(\d+)")
+
+
+def natural_key(value: str) -> tuple[tuple[int, int, str], ...]:
+    """A sort key that puts ``cpu2`` before ``cpu10``."""
+    parts = _DIGITS.split(value)
+    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part)

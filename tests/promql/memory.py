@@ -1,0 +1,51 @@
+"""A source of series in memory, for tests: the slow and obvious way to select."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import re2
+
+from collectors.sample import Labels, Matcher, Series
+
+Points = Sequence[tuple[int, float]]
+
+
+def matches(matchers: Sequence[Matcher], labels: Labels) -> bool:
+    """Whether a series with ``labels`` is meant by all ``matchers``; an absent label is the empty string."""
+    values = dict(labels)
+    for name, op, wanted in matchers:
+        value = values.get(name, "")
+        if op in ("=", "!="):
+            found = value == wanted
+        else:
+            options = re2.Options()
+            options.dot_nl = True
+            found = re2.compile(wanted, options).fullmatch(value) is not None
+        if found != (op in ("=", "=~")):
+            return False
+    return True
+
+
+class MemorySource:
+    """Series held as label sets with their points."""
+
+    def __init__(self, series: Iterable[tuple[Labels, Points]] = ()) -> None:
+        self.points: dict[Labels, dict[int, float]] = {}
+        for labels, points in series:
+            self.add(labels, points)
+
+    def add(self, labels: Labels, points: Points) -> None:
+        """Add points (ms, value) to a series; stale markers keep their bits."""
+        self.points.setdefault(tuple(sorted(labels)), {}).update(points)
+
+    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Series]:
+        found = []
+        for labels, points in self.points.items():
+            if not matches(matchers, labels):
+                continue
+            inside = sorted(time for time in points if start_ms <= time <= end_ms)
+            values = np.array([points[time] for time in inside], dtype=np.float64)
+            found.append(Series(labels, np.array(inside, dtype=np.int64), values))
+        return found
