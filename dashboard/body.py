@@ -1,0 +1,151 @@
+"""Reading an upload without letting it grow: never past its limit, never to disk, and all together within a budget."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from threading import Lock
+from typing import IO, Any
+
+from flask import Request
+from werkzeug.datastructures import FileStorage
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+from werkzeug.formparser import MultiPartParser
+
+from dashboard.problem import Problem, retry_after
+
+#: What the envelope of a multipart body may add to the file in it.
+ENVELOPE_BYTES = 64 * 1024
+#: Parts of a multipart body, and bytes of its text fields: one file is wanted, nothing else.
+MAX_PARTS = 16
+MAX_FIELD_BYTES = 16 * 1024
+#: Names under which the file is looked for first.
+FIELDS = ("file", "image")
+
+_CHUNK = 64 * 1024
+
+
+class UploadBudget:
+    """Bytes of request bodies that this process may hold at once. Thread-safe."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max = max_bytes
+        self._held = 0
+        self._lock = Lock()
+
+    @property
+    def held(self) -> int:
+        """Bytes held now."""
+        return self._held
+
+    @contextmanager
+    def reading(self) -> Iterator[Share]:
+        """A share that grows with what is read, and is given back at the end."""
+        share = Share(self)
+        try:
+            yield share
+        finally:
+            self.move(-share.bytes)
+
+    def move(self, count: int) -> bool:
+        """Take ``count`` bytes (give them back if negative); False if there are not as many left."""
+        with self._lock:
+            if count > 0 and self._held + count > self._max:
+                return False
+            self._held += count
+            return True
+
+
+class Share:
+    """What one request holds of the budget."""
+
+    def __init__(self, budget: UploadBudget) -> None:
+        self._budget = budget
+        self.bytes = 0
+
+    def take(self, count: int) -> None:
+        """Account for ``count`` more bytes. Raises :class:`Problem` 429 when everything is taken."""
+        if not self._budget.move(count):
+            raise Problem(
+                429,
+                "uploads-full",
+                "Too many large uploads are being read at once. Try again shortly.",
+                headers=retry_after(1),
+            )
+        self.bytes += count
+
+
+class _Metered:
+    """A stream that accounts for what is read from it."""
+
+    def __init__(self, stream: IO[bytes], share: Share) -> None:
+        self._stream = stream
+        self._share = share
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._stream.read(_CHUNK if size < 0 else size)
+        self._share.take(len(data))
+        return data
+
+
+def read_upload(request: Request, share: Share, max_bytes: int) -> tuple[bytes, str]:
+    """Return the input's bytes and its content type, from a multipart file or the raw body.
+
+    Raises :class:`Problem`: 400 (empty, malformed, no file in the form), 413 (larger than ``max_bytes``), 429.
+    """
+    multipart = request.mimetype == "multipart/form-data"
+    request.max_content_length = max_bytes + (ENVELOPE_BYTES if multipart else 0)
+    stream: Any = None
+    try:
+        stream = _Metered(request.stream, share)
+        body, content_type = _from_form(request, stream) if multipart else _from_stream(request, stream)
+    except RequestEntityTooLarge as error:
+        raise _too_large(max_bytes) from error
+    except ClientDisconnected as error:
+        raise Problem(400, "bad-request", "The body ended before its Content-Length.") from error
+    if len(body) > max_bytes:
+        raise _too_large(max_bytes)
+    if not body:
+        raise Problem(400, "bad-request", "The body is empty; send one input, as the raw body or as a multipart file.")
+    return body, content_type
+
+
+def _from_stream(request: Request, stream: _Metered) -> tuple[bytes, str]:
+    body = bytearray()
+    while chunk := stream.read(_CHUNK):
+        body += chunk
+    return bytes(body), request.content_type or "application/octet-stream"
+
+
+def _from_form(request: Request, stream: Any) -> tuple[bytes, str]:
+    boundary = request.mimetype_params.get("boundary", "")
+    if not boundary or not boundary.isascii():
+        raise Problem(400, "bad-request", "The multipart body has no boundary in its Content-Type.")
+    parser = MultiPartParser(_in_memory, max_form_memory_size=MAX_FIELD_BYTES, max_form_parts=MAX_PARTS)
+    try:
+        _, files = parser.parse(stream, boundary.encode("ascii"), request.content_length)
+    except ValueError as error:
+        raise Problem(400, "bad-request", "The multipart body is malformed or ends too early.") from error
+    found = _choose({name: files.getlist(name) for name in files})
+    return found.stream.read(), found.content_type or "application/octet-stream"
+
+
+def _in_memory(*_: object, **__: object) -> IO[bytes]:
+    """Where a part goes: never to a temporary file, which would fill a disk that nobody watches."""
+    return BytesIO()
+
+
+def _choose(files: dict[str, list[FileStorage]]) -> FileStorage:
+    for name in FIELDS:
+        if len(files.get(name, [])) == 1:
+            return files[name][0]
+    every = [file for group in files.values() for file in group]
+    if len(every) == 1:
+        return every[0]
+    detail = "The form holds no file" if not every else f"The form holds {len(every)} files"
+    raise Problem(400, "bad-request", f"{detail}; send one, in the field file.")
+
+
+def _too_large(max_bytes: int) -> Problem:
+    return Problem(413, "too-large", f"The body is larger than the {max_bytes} bytes allowed.", max_bytes=max_bytes)

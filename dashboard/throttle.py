@@ -1,0 +1,66 @@
+"""Guessing passwords, made slow: how many logins one address and one account may try."""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import AbstractContextManager
+from ipaddress import IPv6Address, ip_address
+from threading import BoundedSemaphore
+
+from limits import RateLimitItem, RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+
+#: Attempts a minute from one address, good or bad, and failed ones for one account from everywhere together.
+PER_ADDRESS = 30
+PER_ACCOUNT = 5
+#: Passwords verified at once: one takes 64 MiB and most of a core.
+AT_ONCE = 2
+
+
+class LoginThrottle:
+    """Counts attempts in memory, before they are tried, so that many at once cannot slip through."""
+
+    def __init__(self) -> None:
+        self._window = MovingWindowRateLimiter(MemoryStorage())
+        self._address: RateLimitItem = RateLimitItemPerMinute(PER_ADDRESS)
+        self._account: RateLimitItem = RateLimitItemPerMinute(PER_ACCOUNT)
+        self._gate = BoundedSemaphore(AT_ONCE)
+
+    def attempt(self, peer: str | None, account: str | None) -> float | None:
+        """Count one attempt before it is tried. Returns None if it may go on, else the seconds to wait."""
+        if not self._window.hit(self._address, "address", _network(peer)):
+            return self._wait(self._address, "address", _network(peer))
+        if account is not None and not self._window.hit(self._account, "account", _key(account)):
+            return self._wait(self._account, "account", _key(account))
+        return None
+
+    def succeeded(self, account: str) -> None:
+        """Forget the failures of an account whose owner has come in. Those of the address stay: it may have others."""
+        self._window.clear(self._account, "account", _key(account))
+
+    def verifying(self) -> AbstractContextManager[bool]:
+        """Hold this while a password is checked: it bounds what hashing costs, however many ask at once."""
+        return self._gate
+
+    def _wait(self, item: RateLimitItem, *key: str) -> float:
+        reset, _ = self._window.get_window_stats(item, *key)
+        return float(max(1, math.ceil(reset - time.time())))
+
+
+def _key(account: str) -> str:
+    return account.strip().casefold()[:100]
+
+
+def _network(peer: str | None) -> str:
+    """The address; of IPv6 the /64, which is what one household has."""
+    if peer is None:
+        return "unknown"
+    try:
+        address = ip_address(peer.split("%", 1)[0])
+    except ValueError:
+        return peer
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is None:
+        return address.exploded[:19]
+    return str(address)

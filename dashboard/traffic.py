@@ -1,0 +1,137 @@
+"""What goes through the front door: every request gets an id, is measured and leaves one log line.
+
+This wraps the whole application, so that an answer that no view made (404, a crash, a stream that ends late) is
+counted and logged like any other.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, cast
+
+import structlog
+from flask import Flask, request
+from werkzeug.wsgi import ClosingIterator
+
+from dashboard import request_id
+from dashboard.services import EXTENSION, Services
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+log = structlog.get_logger(__name__)
+
+ENVIRON = "wakeless.exchange"
+#: The route of everything that is only a file, and of what no route matches.
+STATIC = "static"
+UNMATCHED = "unmatched"
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request and its answer, as far as logs and meters care."""
+
+    request_id: str
+    method: str
+    peer: str | None
+    websocket: bool
+    started: float
+    status: int = 500  # stands if the application dies before it answers
+    route: str = UNMATCHED
+    actor: str | None = None
+    quiet: bool = False
+
+
+def exchange() -> Exchange | None:
+    """The exchange at hand; None outside the middleware (a bare request context)."""
+    return request.environ.get(ENVIRON)
+
+
+class Traffic:
+    """WSGI middleware around the application."""
+
+    def __init__(self, app: Flask, inner: WSGIApplication) -> None:
+        self._app = app
+        self._inner = inner
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        found = self._begin(environ)
+        meters = self._services().meters
+        if not found.websocket:
+            meters.http_active.inc()
+
+        def finish() -> None:
+            nonlocal finished
+            if finished:
+                return
+            finished = True
+            seconds = time.perf_counter() - found.started
+            if not found.websocket:  # an open page is not a request in flight, nor is an hour its latency
+                meters.http_active.dec()
+                meters.http(found.method, found.route, found.status, seconds)
+            _write(found, seconds)
+            structlog.contextvars.clear_contextvars()
+
+        finished = False
+        try:
+            body = self._inner(environ, _recording(found, start_response))
+        except BaseException:  # not swallowed; flask-sock ends a websocket with StopIteration
+            finish()
+            raise
+        return ClosingIterator(body, [finish])
+
+    def _begin(self, environ: WSGIEnvironment) -> Exchange:
+        method = environ["REQUEST_METHOD"]
+        found = Exchange(
+            request_id=request_id.accept_request_id(environ.get("HTTP_X_REQUEST_ID")),
+            method=method if method in _METHODS else "OTHER",
+            peer=environ.get("REMOTE_ADDR"),
+            websocket=environ.get("HTTP_UPGRADE", "").lower() == "websocket",
+            started=time.perf_counter(),
+        )
+        environ[request_id.ENVIRON] = found.request_id
+        environ[ENVIRON] = found
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=found.request_id)
+        return found
+
+    def _services(self) -> Services:
+        return cast(Services, self._app.extensions[EXTENSION])
+
+
+def _recording(found: Exchange, start_response: StartResponse) -> StartResponse:
+    """A ``start_response`` that notes the status and adds the request id."""
+
+    def start(
+        status: str,
+        headers: list[tuple[str, str]],
+        exc_info: tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None] | None = None,
+    ) -> Callable[[bytes], object]:
+        found.status = int(status[:3])
+        headers = [*headers, (request_id.HEADER, found.request_id)]
+        return start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
+
+    return cast("StartResponse", start)
+
+
+def _write(found: Exchange, seconds: float) -> None:
+    """One line. The route, never the path or the query: those may carry a secret."""
+    facts: dict[str, Any] = {
+        "request_id": found.request_id,
+        "method": found.method,
+        "route": found.route,
+        "status": found.status,
+        "duration_ms": round(seconds * 1000, 3),
+        "peer": found.peer,
+        "actor": found.actor,
+    }
+    quiet = found.quiet or found.websocket
+    if quiet and found.status < 500:
+        log.debug("request", **facts)
+    else:
+        log.info("request", **facts)
