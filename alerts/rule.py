@@ -89,7 +89,7 @@ def load_rules(path: Path) -> list[Group]:
 
 
 def load_stock(replaced_by: Iterable[Group] = ()) -> list[Group]:
-    """The stock rules, less those whose name an alerting rule of ``replaced_by`` carries: that is how one is adjusted."""
+    """The stock rules, less those whose name a rule of ``replaced_by`` carries: that is how one is adjusted."""
     own = {rule.name for group in replaced_by for rule in group.rules if isinstance(rule, Rule)}
     groups = []
     for group in load_rules(STOCK_FILE):

@@ -112,8 +112,42 @@ def test_it_says_so_when_a_value_does_not_fit(text: str) -> None:
 
 
 _FRAGMENTS = st.sampled_from(
-    ["{{", "}}", "{{-", "-}}", " ", "$labels", "$value", ".x", ".", "|", "(", ")", '"', "`", "printf", "%d", "%9", "if"]
-    + ["else", "end", "with", "humanize", "1", "-1e5", "/*", "*/", "eq", "\n", "%", "\\", "漢", "index", "$", "nil"]
+    [
+        "{{",
+        "}}",
+        "{{-",
+        "-}}",
+        " ",
+        "$labels",
+        "$value",
+        ".x",
+        ".",
+        "|",
+        "(",
+        ")",
+        '"',
+        "`",
+        "printf",
+        "%d",
+        "%9",
+        "if",
+        "else",
+        "end",
+        "with",
+        "humanize",
+        "1",
+        "-1e5",
+        "/*",
+        "*/",
+        "eq",
+        "\n",
+        "%",
+        "\\",
+        "漢",
+        "index",
+        "$",
+        "nil",
+    ]
 )
 
 

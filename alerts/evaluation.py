@@ -1,0 +1,86 @@
+"""From a rule and the result of its query to breaches or samples: labels joined, templates expanded."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from alerts.rule import Recording, Rule
+from alerts.state import Breach
+from alerts.template import Context, Template, TemplateError
+from collectors.sample import METRIC_NAME, Labels, Sample
+from promql import Scalar, Vector
+from promql.value import Result
+
+ALERT_NAME = "alertname"
+
+
+class EvaluationError(Exception):
+    """A rule whose query has an answer that the rule cannot use."""
+
+    permanent = False
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What templates know about this server."""
+
+    labels: Mapping[str, str] = field(default_factory=dict)
+    url: str = ""
+
+
+def breaches(rule: Rule, result: Result, origin: Origin, known: Mapping[Labels, Breach]) -> dict[Labels, Breach]:
+    """One breach for each element of the result, by its alert's labels.
+
+    ``known`` are those of the last evaluation: where the value is still the same, so are the annotations.
+    Raises :class:`EvaluationError` where two elements end up with the same labels.
+    """
+    found: dict[Labels, Breach] = {}
+    for labels, value in _elements(result):
+        context = Context(dict(labels), value, origin.labels, origin.url)
+        joined = {name: text for name, text in labels if name != METRIC_NAME}
+        joined |= {name: _expand(template, context) for name, template in rule.labels.items()}
+        joined[ALERT_NAME] = rule.name
+        key = tuple(sorted((name, text) for name, text in joined.items() if text))
+        if key in found:
+            raise EvaluationError("vector contains metrics with the same labelset after applying alert labels")
+        shown = None if math.isnan(value) else value
+        before = known.get(key)
+        if before is not None and before.value == shown:
+            found[key] = before
+        else:
+            texts = {name: _expand(template, context) for name, template in rule.annotations.items()}
+            found[key] = Breach(key, shown, texts)
+    return found
+
+
+def samples(rule: Recording, result: Result) -> list[Sample]:
+    """What a recording rule records. Raises :class:`EvaluationError` where two samples end up with the same labels."""
+    recorded: dict[Labels, Sample] = {}
+    for labels, value in _elements(result):
+        joined = {name: text for name, text in labels if name != METRIC_NAME} | dict(rule.labels)
+        key = tuple(sorted((name, text) for name, text in joined.items() if text))
+        if key in recorded:
+            raise EvaluationError("vector contains metrics with the same labelset after applying rule labels")
+        recorded[key] = Sample(rule.name, key, value)
+    return list(recorded.values())
+
+
+def _elements(result: Result) -> Iterator[tuple[Labels, float]]:
+    if isinstance(result, Scalar):
+        yield (), result.value
+    elif isinstance(result, Vector):
+        yield from zip(result.labels, result.values.tolist(), strict=True)
+    else:
+        raise EvaluationError("rule result is not a vector or scalar")
+
+
+def _expand(template: Template, context: Context) -> str:
+    """As Prometheus does, a template that fails says so in its place: the alert matters more than its words."""
+    if template.is_constant:
+        return template.text
+    try:
+        return template.expand(context)
+    except TemplateError as error:
+        return f"<error expanding template: {error}>"

@@ -1,0 +1,211 @@
+"""What an alert is, and the one place that says how its state moves: inactive → pending → firing → resolved.
+
+Pure: no clock, no database. Acknowledged is firing with a person's name on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple
+
+from collectors.sample import Labels
+
+State = Literal["pending", "firing", "acknowledged", "resolved"]
+EventKind = Literal["fired", "resolved", "acknowledged"]
+
+#: The least time after a start in which an alert read from disk is not taken for gone: its data may not be back yet.
+GRACE_MS = 15_000
+#: How often what only moves slowly (last seen, value) is written; so much may be unknown after a crash.
+FLUSH_MS = 60_000
+
+_LEVELS = {"critical": 3, "page": 3, "error": 3, "warning": 2, "info": 1}
+
+
+class AlertError(Exception):
+    """An acknowledgement that cannot be: the alert is unknown, not in a state for it, or the words do not do."""
+
+    permanent = True
+
+    def __init__(self, kind: Literal["not_found", "conflict", "invalid"], message: str) -> None:
+        super().__init__(message)
+        self.kind: Literal["not_found", "conflict", "invalid"] = kind
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One breach of one rule by one label set, from the moment it became pending until it resolved.
+
+    ``id`` is 0 until it is in the database. ``value`` is None where the expression gave NaN.
+    """
+
+    id: int
+    fingerprint: str
+    rule: str
+    group: str
+    state: State
+    severity: str
+    level: int
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    value: float | None
+    active_ms: int
+    firing_ms: int | None
+    resolved_ms: int | None
+    seen_ms: int
+    ack_by: str | None = None
+    ack_reason: str | None = None
+    ack_ms: int | None = None
+
+    @property
+    def summary(self) -> str:
+        """What happened, in a line; the rule's name where the rule says nothing."""
+        return self.annotations.get("summary") or self.rule
+
+    @property
+    def description(self) -> str:
+        """What it means."""
+        return self.annotations.get("description", "")
+
+    @property
+    def action(self) -> str:
+        """What to do about it."""
+        return self.annotations.get("action", "")
+
+    def text(self, name: str, language: str) -> str:
+        """An annotation in a language (``summary_zh`` before ``summary``)."""
+        fallback = self.rule if name == "summary" else ""
+        return self.annotations.get(f"{name}_{language}") or self.annotations.get(name) or fallback
+
+    @property
+    def is_firing(self) -> bool:
+        """Whether it fires now, acknowledged or not."""
+        return self.state in ("firing", "acknowledged")
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it as plain values, the three main annotations beside the fields."""
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        fields |= {"labels": dict(self.labels), "annotations": dict(self.annotations)}
+        return fields | {"summary": self.summary, "description": self.description, "action": self.action}
+
+
+class AlertEvent(NamedTuple):
+    """Something about an alert that people may want to hear; ``alert`` is as it was right after."""
+
+    kind: EventKind
+    alert: Alert
+    time_ms: int
+
+
+class Timing(NamedTuple):
+    """A rule's patience, in milliseconds."""
+
+    for_ms: int
+    keep_ms: int
+
+
+class Breach(NamedTuple):
+    """One element of a rule's result: the alert's labels, the value, and the annotations expanded for it."""
+
+    labels: Labels
+    value: float | None
+    annotations: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """An alert that is pending or firing (or has just resolved), and what only the running process knows of it."""
+
+    alert: Alert
+    restored: bool = False  # read from disk and not seen to hold since
+    gone_ms: int | None = None  # since when only keep_firing_for holds it
+    saved_ms: int = 0  # the ``seen_ms`` that the database has
+
+
+def begin(breach: Breach, rule: str, group: str, timing: Timing, now_ms: int) -> Track:
+    """A breach that was not there before: pending, or firing at once where the rule has no ``for``."""
+    labels = dict(breach.labels)
+    alert = Alert(
+        id=0,
+        fingerprint=fingerprint(breach.labels),
+        rule=rule,
+        group=group,
+        state="pending",
+        severity=labels.get("severity", "none"),
+        level=level_of(labels),
+        labels=labels,
+        annotations=breach.annotations,
+        value=breach.value,
+        active_ms=now_ms,
+        firing_ms=None,
+        resolved_ms=None,
+        seen_ms=now_ms,
+    )
+    return hold(Track(alert), breach, timing, now_ms)
+
+
+def hold(track: Track, breach: Breach, timing: Timing, now_ms: int) -> Track:
+    """The expression holds (still): a pending alert whose time has come fires."""
+    alert = track.alert
+    active_ms = alert.active_ms
+    if alert.state == "pending":
+        if track.restored and now_ms - alert.seen_ms > timing.for_ms + FLUSH_MS:
+            active_ms = now_ms  # nobody watched for longer than ``for``: it may have been well in between
+        elif now_ms < alert.seen_ms:
+            active_ms = now_ms - (alert.seen_ms - active_ms)  # the clock was set back: keep what has elapsed
+    fires = alert.state == "pending" and now_ms - active_ms >= timing.for_ms
+    alert = replace(
+        alert,
+        state="firing" if fires else alert.state,
+        firing_ms=now_ms if fires else alert.firing_ms,
+        active_ms=active_ms,
+        seen_ms=now_ms,
+        value=breach.value,
+        annotations=breach.annotations,
+    )
+    return Track(alert, saved_ms=track.saved_ms)
+
+
+def miss(track: Track, timing: Timing, now_ms: int, boot_ms: int) -> Track | None:
+    """The expression does not hold (any more): None for a pending alert that is dropped, else kept or resolved.
+
+    An alert restored from disk is left as it is until ``for``, and 15 s at least, have passed since ``boot_ms``.
+    """
+    if track.restored and now_ms - boot_ms < max(timing.for_ms, GRACE_MS):
+        return track
+    if track.alert.state == "pending":
+        return None
+    gone_ms = now_ms if track.gone_ms is None else min(track.gone_ms, now_ms)
+    if now_ms - gone_ms < timing.keep_ms:
+        return replace(track, restored=False, gone_ms=gone_ms)
+    return replace(track, alert=resolve(track.alert, now_ms))
+
+
+def resolve(alert: Alert, now_ms: int) -> Alert:
+    """The alert, ended; never before it fired, whatever the clock did."""
+    return replace(alert, state="resolved", resolved_ms=max(now_ms, alert.firing_ms or now_ms))
+
+
+def event_between(before: Alert | None, after: Alert) -> AlertEvent | None:
+    """What people hear of a step from ``before`` to ``after``."""
+    was_firing = before is not None and before.is_firing
+    if after.is_firing and not was_firing and after.firing_ms is not None:
+        return AlertEvent("fired", after, after.firing_ms)
+    if after.state == "resolved" and after.resolved_ms is not None:
+        return AlertEvent("resolved", after, after.resolved_ms)
+    return None
+
+
+def level_of(labels: Mapping[str, str]) -> int:
+    """The label ``level`` (1 log only, 2 message, 3 wake somebody), or what the severity stands for."""
+    level = labels.get("level", "")
+    return int(level) if level in ("1", "2", "3") else _LEVELS.get(labels.get("severity", ""), 2)
+
+
+def fingerprint(labels: Labels) -> str:
+    """Alertmanager's fingerprint of a sorted label set: FNV-1a, 64 bits, as 16 hex digits."""
+    value = 0xCBF29CE484222325
+    for name, text in labels:
+        for byte in b"%b\xff%b\xff" % (name.encode(), text.encode()):
+            value = (value ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
+    return f"{value:016x}"
