@@ -31,24 +31,31 @@ class SeriesRow(Base):
 
 
 class LayoutRow(Base):
-    """The ordered list of series that a source writes; ``series`` holds their ids as packed little-endian uint32."""
+    """The list of series that a source writes; ``series`` holds their ids, ascending, as packed little-endian uint32.
+
+    ``begun_ms`` and ``ended_ms`` bound the ticks in this layout; ``ended_ms`` is null while the source still writes it.
+    So what a window holds, what was open when the process died, and what may be deleted is known without reading ticks.
+    """
 
     __tablename__ = "layouts"
     __table_args__ = (UniqueConstraint("source", "series"),)
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     source: Mapped[str] = mapped_column(String)
     series: Mapped[bytes] = mapped_column(LargeBinary)
+    begun_ms: Mapped[int] = mapped_column(Integer)
+    ended_ms: Mapped[int | None] = mapped_column(Integer)
 
 
 class TickRow(Base):
-    """One run of one source: ``values`` are packed little-endian float64, one for each series of the layout."""
+    """One run of one source: ``values`` are packed little-endian float64, one for each series of the layout.
+
+    ``id`` is ``time_ms << 20 | layout`` (``storage.layout`` packs and unpacks it). So the table itself is ordered by
+    time: a window is one range of rows, a commit touches one page instead of one of the table and one of an index, and
+    no tick can be there twice.
+    """
 
     __tablename__ = "ticks"
-    # A rowid table in order of arrival: appending never splits a page, and a window is found by the index on time.
-    __table_args__ = (Index("ticks_time", "time_ms"),)
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
-    layout: Mapped[int] = mapped_column(Integer)
-    time_ms: Mapped[int] = mapped_column(Integer)
     values: Mapped[bytes] = mapped_column(LargeBinary)
 
 

@@ -1,0 +1,55 @@
+"""The one error of this room, and what SQLite's own errors mean in its words."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy.exc import DBAPIError
+
+#: SQLite's primary result code → (what to say, whether trying again is pointless until a person acts).
+_MEANING = {
+    sqlite3.SQLITE_BUSY: ("is locked by another program", False),
+    sqlite3.SQLITE_LOCKED: ("is locked by another program", False),
+    sqlite3.SQLITE_FULL: ("cannot grow: the disk is full", False),
+    sqlite3.SQLITE_IOERR: ("cannot be read or written: the disk reports an error", False),
+    sqlite3.SQLITE_READONLY: ("cannot be written: the file or its folder is read-only", True),
+    sqlite3.SQLITE_PERM: ("cannot be opened: permission is missing", True),
+    sqlite3.SQLITE_CANTOPEN: ("cannot be opened: check that its folder exists and may be written", True),
+    sqlite3.SQLITE_CORRUPT: ("is damaged", True),
+    sqlite3.SQLITE_NOTADB: ("is not a SQLite database, or is damaged", True),
+}
+_PRIMARY_CODE = 0xFF  # the low byte of an extended result code
+
+
+class StorageError(Exception):
+    """The database cannot do what was asked. ``permanent`` says that trying again will not help."""
+
+    def __init__(self, message: str, *, permanent: bool) -> None:
+        super().__init__(message)
+        self.permanent = permanent
+
+
+def explain(error: BaseException, path: Path | str) -> StorageError:
+    """Say in one line what an error of SQLite or the operating system means for the database at ``path``."""
+    if isinstance(error, StorageError):
+        return error
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    code = getattr(cause, "sqlite_errorcode", None)
+    if code is not None and code & _PRIMARY_CODE in _MEANING:
+        words, permanent = _MEANING[code & _PRIMARY_CODE]
+        return StorageError(f"the database {path} {words}", permanent=permanent)
+    if isinstance(cause, OSError):
+        return StorageError(f"the database {path} cannot be opened: {cause.strerror}", permanent=True)
+    return StorageError(f"the database {path} failed: {' '.join(str(cause).split())}", permanent=False)
+
+
+@contextmanager
+def storage_errors(path: Path | str) -> Iterator[None]:
+    """Turn errors of the database and the file system inside the block into :class:`StorageError`."""
+    try:
+        yield
+    except (sqlite3.Error, DBAPIError, OSError) as error:
+        raise explain(error, path) from error

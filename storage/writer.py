@@ -1,0 +1,197 @@
+"""From ticks to rows: which layout a tick has, which series ended with it, and whether it comes in time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+from sqlalchemy import Connection
+
+from collectors.sample import STALE_BITS, Labels, Tick, Values
+from storage.head import Row
+from storage.index import Key, SeriesIndex, insert_series
+from storage.layout import MAX_TIME_MS, PACKED, Layout, LayoutCatalogue, gather_order, tick_key
+
+logger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What a source's samples looked like, so that the next tick of the same shape needs only a comparison.
+
+    ``gather`` takes the samples' values into the layout's order; None when they come in that order.
+    """
+
+    names: tuple[str, ...]
+    labels: tuple[Labels, ...]
+    layout: Layout
+    gather: NDArray[np.intp] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where a source stands: the time of its last tick, and its shape while it has open series."""
+
+    last_ms: int
+    shape: _Shape | None = None
+
+
+_NEW_SOURCE = _Source(last_ms=-1)
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one transaction writes, and what the writer has to remember once it is committed."""
+
+    rows: list[Row] = field(default_factory=list)
+    late: list[Tick] = field(default_factory=list)
+    doubled: dict[str, int] = field(default_factory=dict)  # source → samples that came twice
+    sources: dict[str, _Source] = field(default_factory=dict)
+    fresh: dict[Key, int] = field(default_factory=dict)
+    layouts: list[Layout] = field(default_factory=list)
+
+
+class TickWriter:
+    """Turns ticks into rows. Used by one thread at a time: ``prepare`` inside the transaction, ``commit`` after it."""
+
+    def __init__(self, index: SeriesIndex, layouts: LayoutCatalogue) -> None:
+        self._index = index
+        self._layouts = layouts
+        self._sources: dict[str, _Source] = {}
+        self._late_sources: set[str] = set()
+        self._doubled_sources: set[str] = set()
+        self.written = 0  #: rows
+        self.dropped = 0  #: ticks that came too late
+        self.duplicates = 0  #: samples overwritten by a later one of the same tick
+
+    def prepare(self, connection: Connection, ticks: Sequence[Tick]) -> Batch:
+        """Write the rows of these ticks. Nothing of the writer's own state changes before :meth:`commit`."""
+        batch = Batch()
+        for tick in ticks:
+            source = batch.sources.get(tick.source) or self._sources.get(tick.source, _NEW_SOURCE)
+            if source.last_ms < tick.time_ms <= MAX_TIME_MS:
+                batch.sources[tick.source] = self._step(connection, batch, tick, source)
+            else:
+                batch.late.append(tick)
+        _insert(connection, batch.rows)
+        return batch
+
+    def end_all(self, connection: Connection, time_ms: int, last_times: Mapping[str, int]) -> Batch:
+        """Write the end of every series that the file says is open, as an earlier process left it.
+
+        ``last_times`` has the time of the last tick of the sources that have nothing open.
+        """
+        batch = Batch(sources={source: _Source(last_ms) for source, last_ms in last_times.items()})
+        for layout in self._layouts.open_layouts(connection):
+            batch.rows.append(Row(time_ms, layout, _stale_row(len(layout.series))))
+            batch.sources[layout.source] = _Source(time_ms)
+            self._layouts.end(connection, layout, time_ms)
+        _insert(connection, batch.rows)
+        return batch
+
+    def commit(self, batch: Batch) -> None:
+        """Remember what the transaction wrote."""
+        if batch.fresh:
+            self._index.add(batch.fresh)
+        for layout in batch.layouts:
+            self._layouts.remember(layout)
+        self._sources.update(batch.sources)
+        self.written += len(batch.rows)
+        self._report_late(batch.late)
+        self._late_sources.difference_update(batch.sources)
+        self._report_doubled(batch.doubled)
+
+    def _step(self, connection: Connection, batch: Batch, tick: Tick, source: _Source) -> _Source:
+        shape = source.shape
+        if not tick.samples:
+            if shape is not None:
+                batch.rows.append(Row(tick.time_ms, shape.layout, _stale_row(len(shape.layout.series))))
+                self._layouts.end(connection, shape.layout, tick.time_ms)
+            return _Source(tick.time_ms)
+        names, labels, numbers = zip(*tick.samples, strict=True)
+        values = np.array(numbers, dtype=np.float64)
+        if shape is None or names != shape.names or labels != shape.labels:
+            return self._change_shape(connection, batch, tick, source, (names, labels, values))
+        batch.rows.append(Row(tick.time_ms, shape.layout, values if shape.gather is None else values[shape.gather]))
+        return _Source(tick.time_ms, shape)
+
+    def _change_shape(
+        self,
+        connection: Connection,
+        batch: Batch,
+        tick: Tick,
+        source: _Source,
+        columns: tuple[tuple[str, ...], tuple[Labels, ...], Values],
+    ) -> _Source:
+        """The tick's series are not those of the source's last one: find the layout, end what is gone."""
+        names, labels, values = columns
+        ids = [self._id_of(connection, batch, key) for key in zip(names, labels, strict=True)]
+        series, gather = gather_order(ids)
+        if len(series) < len(ids):
+            batch.doubled[tick.source] = batch.doubled.get(tick.source, 0) + len(ids) - len(series)
+        row = values if gather is None else values[gather]
+        previous = source.shape.layout if source.shape else None
+        if previous is not None and previous.series == series:  # the same series in another order
+            layout = previous
+            batch.rows.append(Row(tick.time_ms, layout, row))
+        else:
+            if previous is not None:
+                self._layouts.end(connection, previous, source.last_ms)
+            layout = self._begin(connection, batch, tick.source, series, tick.time_ms)
+            gone = set(previous.series).difference(series) if previous else None
+            last = self._last_row(connection, batch, tick, gone, series, row) if gone else None
+            batch.rows.append(last or Row(tick.time_ms, layout, row))
+        return _Source(tick.time_ms, _Shape(names, labels, layout, gather))
+
+    def _last_row(
+        self, connection: Connection, batch: Batch, tick: Tick, gone: set[int], series: tuple[int, ...], row: Values
+    ) -> Row:
+        """The one row in which the series that are gone hold their stale marker, beside the values of the others."""
+        both = tuple(sorted(gone.union(series)))
+        layout = self._begin(connection, batch, tick.source, both, tick.time_ms)
+        self._layouts.end(connection, layout, tick.time_ms)
+        values = _stale_row(len(both))
+        values[np.searchsorted(both, series)] = row
+        return Row(tick.time_ms, layout, values)
+
+    def _begin(
+        self, connection: Connection, batch: Batch, source: str, series: tuple[int, ...], time_ms: int
+    ) -> Layout:
+        layout = self._layouts.begin(connection, source, series, time_ms)
+        batch.layouts.append(layout)
+        return layout
+
+    def _id_of(self, connection: Connection, batch: Batch, key: Key) -> int:
+        id = self._index.id_of(key) or batch.fresh.get(key)
+        if id is None:
+            id = batch.fresh[key] = insert_series(connection, key)
+        return id
+
+    def _report_late(self, late: Iterable[Tick]) -> None:
+        for tick in late:
+            self.dropped += 1
+            if tick.source not in self._late_sources:
+                self._late_sources.add(tick.source)
+                last_ms = self._sources.get(tick.source, _NEW_SOURCE).last_ms
+                logger.warning("tick_dropped", source=tick.source, time_ms=tick.time_ms, last_ms=last_ms)
+
+    def _report_doubled(self, doubled: Mapping[str, int]) -> None:
+        for source, count in doubled.items():
+            self.duplicates += count
+            if source not in self._doubled_sources:
+                self._doubled_sources.add(source)
+                logger.warning("samples_duplicated", source=source, count=count)
+
+
+def _stale_row(width: int) -> Values:
+    """Stale markers, set as bits: arithmetic may turn this NaN into another one."""
+    return np.full(width, STALE_BITS, dtype=np.uint64).view(np.float64)
+
+
+def _insert(connection: Connection, rows: Sequence[Row]) -> None:
+    packed = [(tick_key(row.time_ms, row.layout.id), row.values.astype(PACKED, copy=False).tobytes()) for row in rows]
+    if packed:
+        connection.exec_driver_sql('INSERT INTO ticks (id, "values") VALUES (?, ?)', packed)
