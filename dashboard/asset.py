@@ -141,9 +141,13 @@ def favicon() -> Response:
 
 def _send(path: Path, cache_name: str, *, keep: bool) -> Response:
     """Send a file, compressed where that helps and the browser takes it."""
-    kind = "text/javascript" if path.suffix == ".js" else mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    kind = (
+        "text/javascript" if path.suffix == ".js" else mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    )
     compress = path.suffix in _COMPRESSIBLE and "gzip" in request.headers.get("Accept-Encoding", "")
-    response = send_file(_compressed(path, cache_name) if compress else path, mimetype=kind, max_age=_YEAR if keep else 0)
+    response = send_file(
+        _compressed(path, cache_name) if compress else path, mimetype=kind, max_age=_YEAR if keep else 0
+    )
     if compress:
         response.headers["Content-Encoding"] = "gzip"
     if path.suffix in _COMPRESSIBLE:
@@ -163,7 +167,11 @@ def _compressed(path: Path, name: str) -> Path:
     target = _cache() / f"{name}.gz"
     if not target.exists():
         handle, draft = tempfile.mkstemp(dir=target.parent, prefix=".making-")
-        with path.open("rb") as source, os.fdopen(handle, "wb") as raw, gzip.GzipFile("", "wb", 6, raw, mtime=0) as packed:
+        with (
+            path.open("rb") as source,
+            os.fdopen(handle, "wb") as raw,
+            gzip.GzipFile("", "wb", 6, raw, mtime=0) as packed,
+        ):
             shutil.copyfileobj(source, packed, 1 << 16)
         Path(draft).replace(target)
     return target

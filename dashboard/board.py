@@ -115,7 +115,11 @@ class Board:
                 return {"cards": _cards(panel, [self._vector(line, window_ms, window) for line in panel.lines])}
             if panel.kind == "bars":
                 vectors = [self._vector(line, window_ms, window) for line in panel.lines]
-                return {"series": [bar for line, vector in zip(panel.lines, vectors, strict=True) for bar in _bars(line, vector)]}
+                return {
+                    "series": [
+                        bar for line, vector in zip(panel.lines, vectors, strict=True) for bar in _bars(line, vector)
+                    ]
+                }
             return {"series": [series for line in panel.lines for series in self._series(line, window_ms, window)]}
         except QueryError as error:
             self._complain(panel, str(error))

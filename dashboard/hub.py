@@ -8,16 +8,22 @@ waits for anybody.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import orjson
 from structlog import get_logger
 
 from dashboard.board import Board
-from dashboard.panels import Panel
-from dashboard.situation import Figures, Situation
+from dashboard.panels import Panel, load_panels
+from dashboard.situation import Figures, Restart, Situation
+
+if TYPE_CHECKING:
+    from alerts.engine import Alert
+    from config import Settings
+    from model.status import Health, ModelStatus
+    from promql import Engine
 
 logger = get_logger(__name__)
 
@@ -189,3 +195,30 @@ class Hub:
     def _state_frame(self) -> bytes:
         now_ms = self._clock()
         return orjson.dumps({"type": "state", "time_ms": now_ms, "state": self._situation.now(now_ms, self._figures)})
+
+
+def open_hub(
+    settings: Settings,
+    query: Engine,
+    *,
+    started_ms: int,
+    safe_mode: bool,
+    model: Callable[[], ModelStatus],
+    health: Callable[[], Health],
+    alerts: Callable[[], Sequence[Alert]],
+    last_restart: Callable[[], Restart | None] = lambda: None,
+    clock: Callable[[], int],
+) -> Hub:
+    """The hub of a server process, with the stock panels and the user's. Raises ``PanelError`` for a bad panel file."""
+    board = Board(query, load_panels(settings.panels), interval_seconds=settings.collectors.interval_seconds)
+    situation = Situation(
+        name=settings.name,
+        start_id=f"{started_ms:x}",
+        started_ms=started_ms,
+        safe_mode=safe_mode,
+        model=model,
+        health=health,
+        alerts=alerts,
+        last_restart=last_restart,
+    )
+    return Hub(board, situation, clock=clock)

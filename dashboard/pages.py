@@ -73,7 +73,12 @@ def language(code: str) -> BaseResponse:
         raise Problem(404, "not-found", f"The languages are: {', '.join(i18n.LANGUAGES)}.")
     response = redirect(access.safe_next(request.args.get("next")))
     response.set_cookie(
-        i18n.COOKIE, code, max_age=_YEAR, httponly=True, samesite="Lax", secure=services().settings.server.secure_cookies
+        i18n.COOKIE,
+        code,
+        max_age=_YEAR,
+        httponly=True,
+        samesite="Lax",
+        secure=services().settings.server.secure_cookies,
     )
     return response
 
@@ -85,7 +90,9 @@ def history() -> Response:
     board = services().hub.board
     page = request.args.get("page", "overview")
     if page not in board.pages():
-        raise Problem(422, "invalid-parameter", f"page is {page!r}, but must be one of: {', '.join(sorted(board.pages()))}")
+        raise Problem(
+            422, "invalid-parameter", f"page is {page!r}, but must be one of: {', '.join(sorted(board.pages()))}"
+        )
     now_ms = _now_ms()
     end_ms = _time("end", now_ms)
     start_ms = _time("start", end_ms - FIRST_RANGE_SECONDS * 1000)
@@ -143,5 +150,7 @@ def _time(name: str, default_ms: int) -> int:
 def _whole(name: str, default: int) -> int:
     text = request.args.get(name, str(default))
     if not text.isdecimal() or not 0 < int(text) <= live.MAX_STEP_MS:
-        raise Problem(422, "invalid-parameter", f"{name} is {text!r}, but must be whole ms from 1 to {live.MAX_STEP_MS}")
+        raise Problem(
+            422, "invalid-parameter", f"{name} is {text!r}, but must be whole ms from 1 to {live.MAX_STEP_MS}"
+        )
     return int(text)

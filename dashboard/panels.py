@@ -79,7 +79,9 @@ def load_panels(files: Iterable[Path] = ()) -> tuple[Panel, ...]:
     panels = [panel for file in (STOCK, *files) for panel in _read(file)]
     for panel_id, count in Counter(panel.id for panel in panels).items():
         if count > 1:
-            raise PanelError(f"the panel id {panel_id!r} is used {count} times; ids must be unique across all panel files")
+            raise PanelError(
+                f"the panel id {panel_id!r} is used {count} times; ids must be unique across all panel files"
+            )
     return tuple(panels)
 
 

@@ -136,9 +136,7 @@ def _level(shown: Pill, alerts: Sequence[Alert]) -> str:
     return "busy" if shown == "loading" else "ok"
 
 
-def _title(
-    language: Language, shown: Pill, status: ModelStatus, health: Health, alerts: Sequence[Alert]
-) -> str:
+def _title(language: Language, shown: Pill, status: ModelStatus, health: Health, alerts: Sequence[Alert]) -> str:
     def _(text: str, **values: object) -> str:
         return translate(text, language, **values)
 
@@ -161,8 +159,10 @@ def _title(
         worst = text.rstrip(".。")
         if shown == "watching":
             return _("Watching. {summary}.", summary=worst)
-        return _("Ready, but: {summary}.", summary=worst) if count == 1 else _(
-            "Ready, with {count} alerts. First: {summary}.", count=count, summary=worst
+        return (
+            _("Ready, but: {summary}.", summary=worst)
+            if count == 1
+            else _("Ready, with {count} alerts. First: {summary}.", count=count, summary=worst)
         )
     return _("Watching this machine; no model is hosted.") if shown == "watching" else _("Ready. All is well.")
 

@@ -24,7 +24,13 @@ _STEPS: dict[str, tuple[tuple[float, str], ...]] = {
     "seconds": ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"), (1e-3, "ms"), (1e-6, "µs")),
     "hertz": ((1e9, "GHz"), (1e6, "MHz"), (1e3, "kHz"), (1, "Hz")),
 }
-_PLAIN = {"ratio": (100.0, "%"), "celsius": (1.0, "°C"), "watts": (1.0, "W"), "per_second": (1.0, "/s"), "count": (1.0, "")}
+_PLAIN = {
+    "ratio": (100.0, "%"),
+    "celsius": (1.0, "°C"),
+    "watts": (1.0, "W"),
+    "per_second": (1.0, "/s"),
+    "count": (1.0, ""),
+}
 _LARGE = ((1e9, "G"), (1e6, "M"), (1e4, "k"))
 
 
