@@ -1,0 +1,209 @@
+"""Every metric that Wakeless writes: its name, type, unit, labels and meaning, in one place.
+
+``python -m collectors.catalogue`` prints the tables of ``docs/metrics.md``; with a file name it renews them in there.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Literal, NamedTuple, cast
+
+MetricType = Literal["gauge", "counter", "histogram"]
+
+#: What a histogram's samples are called beside its base name.
+HISTOGRAM_SUFFIXES = ("_bucket", "_sum", "_count")
+BEGIN, END = "<!-- catalogue -->", "<!-- /catalogue -->"
+
+
+class Metric(NamedTuple):
+    """One metric family; a histogram stands under its base name. ``unit`` is a Prometheus base unit or empty."""
+
+    name: str
+    type: MetricType
+    unit: str
+    help: str
+    labels: tuple[str, ...] = ()
+    section: str = ""
+
+
+#: One metric a line, as ``name{labels} type unit: meaning``, under the heading of its section.
+_TABLE = """
+## GPU
+gpu_utilization_ratio{gpu,uuid,name} gauge ratio: Share of time in which at least one kernel ran.
+gpu_memory_utilization_ratio{gpu,uuid,name} gauge ratio: Share of time in which GPU memory was read or written.
+gpu_encoder_utilization_ratio{gpu,uuid,name} gauge ratio: Share of time in which the video encoder worked.
+gpu_decoder_utilization_ratio{gpu,uuid,name} gauge ratio: Share of time in which the video decoder worked.
+gpu_memory_used_bytes{gpu,uuid,name} gauge bytes: GPU memory in use by all processes.
+gpu_memory_total_bytes{gpu,uuid,name} gauge bytes: GPU memory installed.
+gpu_memory_free_bytes{gpu,uuid,name} gauge bytes: GPU memory that is free.
+gpu_memory_reserved_bytes{gpu,uuid,name} gauge bytes: GPU memory that the driver and firmware keep.
+gpu_bar1_used_bytes{gpu,uuid,name} gauge bytes: BAR1 window in use (memory that the host can address).
+gpu_temperature_celsius{gpu,uuid,name} gauge celsius: Temperature of the GPU die.
+gpu_memory_temperature_celsius{gpu,uuid,name} gauge celsius: Temperature of the GPU memory.
+gpu_power_watts{gpu,uuid,name} gauge watts: Power drawn by the board.
+gpu_power_limit_watts{gpu,uuid,name} gauge watts: Power limit in force.
+gpu_energy_joules_total{gpu,uuid,name} counter joules: Energy used since the driver was loaded.
+gpu_fan_speed_ratio{gpu,uuid,name} gauge ratio: Intended fan speed as a share of its maximum.
+gpu_clock_hertz{gpu,uuid,name,clock} gauge hertz: Clock now; clock is sm, memory, graphics or video.
+gpu_clock_max_hertz{gpu,uuid,name,clock} gauge hertz: Highest clock that the board allows.
+gpu_performance_state{gpu,uuid,name} gauge: Performance state: 0 is the fastest, 15 the slowest.
+gpu_pcie_transmit_bytes_per_second{gpu,uuid,name} gauge bytes/second: Sent over PCIe, sampled for 20 ms.
+gpu_pcie_receive_bytes_per_second{gpu,uuid,name} gauge bytes/second: Received over PCIe, sampled for 20 ms.
+gpu_pcie_link_generation{gpu,uuid,name} gauge: PCIe generation of the link now (it drops when idle).
+gpu_pcie_link_width{gpu,uuid,name} gauge: PCIe lanes in use now.
+gpu_throttle_active{gpu,uuid,name,reason} gauge: 1 while the clocks are held down for this reason.
+gpu_ecc_errors_total{gpu,uuid,name,kind} counter: ECC errors in the board's life; kind is corrected or uncorrected.
+gpu_retired_pages{gpu,uuid,name} gauge: Memory pages retired after ECC errors (boards before Ampere).
+gpu_remapped_rows{gpu,uuid,name,kind} gauge: Remapped rows: corrected, uncorrected; pending and failed are 0 or 1.
+gpu_nvlink_transmit_bytes_total{gpu,uuid,name} counter bytes: Data sent over all NVLinks.
+gpu_nvlink_receive_bytes_total{gpu,uuid,name} counter bytes: Data received over all NVLinks.
+gpu_nvlink_errors_total{gpu,uuid,name,kind} counter: Errors; kind is crc_flit, crc_data, replay, recovery or ecc_data.
+gpu_xid_errors_total{gpu,uuid,name,xid} counter: Critical driver errors since the start; a series begins at 0.
+gpu_info{gpu,uuid,name,driver,cuda,vbios} gauge: Always 1; its labels tell versions.
+
+## GPU processes
+gpu_process_memory_used_bytes{gpu,uuid,name,pid,process} gauge bytes: Held by one process; the largest 20 of each GPU.
+
+## Torch
+torch_cuda_memory_allocated_bytes{gpu} gauge bytes: Held by this process's tensors.
+torch_cuda_memory_reserved_bytes{gpu} gauge bytes: Held by torch's caching allocator.
+torch_cuda_memory_inactive_split_bytes{gpu} gauge bytes: Free in split blocks that cannot be given back: fragmentation.
+torch_cuda_memory_max_allocated_bytes{gpu} gauge bytes: Peak of allocated bytes.
+torch_cuda_memory_free_bytes{gpu} gauge bytes: Free on the device for all processes, as CUDA says.
+torch_cuda_memory_total_bytes{gpu} gauge bytes: Size of the device's memory, as CUDA says.
+torch_cuda_ooms_total{gpu} counter: Allocations that failed for want of memory.
+torch_cuda_alloc_retries_total{gpu} counter: Allocations that worked only after a cache flush.
+gpu_memory_allocated_bytes{gpu} gauge bytes: A second name of torch_cuda_memory_allocated_bytes.
+
+## Host
+cpu_utilization_ratio gauge ratio: Share of time in which the CPUs worked, all together.
+cpu_core_utilization_ratio{core} gauge ratio: Share of time in which one core worked.
+cpu_seconds_total{mode} counter seconds: CPU time of all cores, by mode.
+load1 gauge: Load average over 1 minute.
+load5 gauge: Load average over 5 minutes.
+load15 gauge: Load average over 15 minutes.
+memory_used_bytes gauge bytes: Memory that cannot be had without swapping: total less available.
+memory_available_bytes gauge bytes: Memory that can be had without swapping.
+memory_total_bytes gauge bytes: Memory installed.
+swap_used_bytes gauge bytes: Swap in use.
+disk_read_bytes_total{device} counter bytes: Read from a whole disk.
+disk_written_bytes_total{device} counter bytes: Written to a whole disk.
+disk_io_time_seconds_total{device} counter seconds: Time in which the disk had work.
+network_receive_bytes_total{device} counter bytes: Received by a network device.
+network_transmit_bytes_total{device} counter bytes: Sent by a network device.
+network_errors_total{device,direction} counter: Errors; direction is receive or transmit.
+pressure_ratio{resource} gauge ratio: Share of time since the last run in which some task waited for cpu, memory or io.
+host_uptime_seconds gauge seconds: Time since the machine started.
+filesystem_used_bytes{mountpoint} gauge bytes: Used in a file system.
+filesystem_size_bytes{mountpoint} gauge bytes: Size of a file system.
+filesystem_used_ratio{mountpoint} gauge ratio: Used, as a share of what users may use (as df has it).
+host_temperature_celsius{sensor} gauge celsius: A temperature sensor of the machine.
+
+## This process
+process_resident_memory_bytes gauge bytes: Resident memory of the server process.
+process_cpu_seconds_total counter seconds: CPU time of the server process, user and system.
+process_open_fds gauge: Open file descriptors of the server process.
+process_threads gauge: Threads of the server process.
+process_start_time_seconds gauge seconds: When the server process started, in Unix time.
+wakeless_viewers gauge: Open pages that receive live values.
+wakeless_database_bytes gauge bytes: Size of the database on disk.
+wakeless_tick_duration_seconds{source} gauge seconds: How long each part of the last tick took.
+collector_up{collector} gauge: 1 if the collector's last run ended in time and without an error.
+collector_duration_seconds{collector} gauge seconds: How long the collector's last run took.
+process_restarts_total{reason} counter: Restarts of the server process by the supervisor.
+crash_loop_tripped gauge: 1 while the server runs without the model after too many crashes.
+
+## HTTP
+http_server_request_duration_seconds{method,route,status} histogram seconds: Time to answer a request.
+http_server_active_requests gauge: Requests being answered now.
+
+## Inference
+inference_requests_total{model,version,outcome} counter: Inference requests by how they ended.
+inference_request_duration_seconds{model,version} histogram seconds: From a request's arrival to its answer.
+inference_queue_duration_seconds{model,version} histogram seconds: Time spent in the queue.
+inference_compute_duration_seconds{model,version} histogram seconds: Time spent in the model.
+inference_batch_size histogram: Inputs in one forward pass.
+inference_queue_depth gauge: Requests waiting for the model.
+inference_in_flight gauge: Requests that the model is working on.
+inference_progress_age_seconds gauge seconds: Time since work in flight last made progress.
+inference_results_total{model,class} counter: Results by class.
+inference_cache_hits_total{model} counter: Requests answered from the cache.
+inference_cache_misses_total{model} counter: Requests that the cache could not answer.
+image_generation_total{status} counter: Alias: requests by status, where it is configured.
+image_generation_latency_seconds histogram seconds: Alias: time to answer a request, where it is configured.
+
+## Model
+model_ready gauge: 1 while the model takes traffic.
+model_info{model,version,device,dtype} gauge: Always 1; its labels tell what is loaded.
+model_load_duration_seconds gauge seconds: How long the last load took.
+model_reloads_total{reason,result} counter: Reloads of the model.
+model_rollbacks_total{reason} counter: Returns to an earlier version.
+circuit_breaker_state gauge: 0 closed, 1 half open, 2 open.
+health_check_up{check} gauge: 1 if the check passed last time.
+health_ready gauge: 1 if traffic may come.
+up{job} gauge: 1 while the service can do its work.
+"""
+_LINE = re.compile(r"(\w+)(?:\{([\w,]+)\})? (gauge|counter|histogram)(?: (\S+))?: (.+)")
+
+
+def _parse(table: str) -> Iterator[Metric]:
+    section = ""
+    for line in filter(None, table.splitlines()):
+        if line.startswith("## "):
+            section = line.removeprefix("## ")
+            continue
+        found = _LINE.fullmatch(line)
+        if found is None:
+            raise ValueError(f"not a line of the catalogue: {line}")
+        name, labels, kind, unit, text = found.groups(default="")
+        yield Metric(name, cast(MetricType, kind), unit, text, tuple(filter(None, labels.split(","))), section)
+
+
+METRICS: Mapping[str, Metric] = {metric.name: metric for metric in _parse(_TABLE)}
+_FAMILIES: dict[str, Metric] = dict(METRICS)
+for _metric in METRICS.values():
+    if _metric.type == "histogram":
+        _FAMILIES.update({_metric.name + suffix: _metric for suffix in HISTOGRAM_SUFFIXES})
+
+
+def family_of(sample_name: str) -> Metric | None:
+    """The family of a sample: ``…_bucket``, ``…_sum`` and ``…_count`` lead to their histogram. None if unknown."""
+    return _FAMILIES.get(sample_name)
+
+
+def as_markdown() -> str:
+    """The catalogue as one Markdown table per section."""
+    lines: list[str] = []
+    for section in dict.fromkeys(metric.section for metric in METRICS.values()):
+        lines += [f"## {section}", "", "| metric | type | unit | labels | meaning |", "|---|---|---|---|---|"]
+        for metric in METRICS.values():
+            if metric.section == section:
+                labels = " ".join(f"`{label}`" for label in metric.labels)
+                lines.append(f"| `{metric.name}` | {metric.type} | {metric.unit} | {labels} | {metric.help} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def renewed(page: str) -> str:
+    """``page`` with what stands between the catalogue's marks replaced. Raises ``ValueError`` without the marks."""
+    head, mark, rest = page.partition(BEGIN)
+    _, end_mark, tail = rest.partition(END)
+    if not mark or not end_mark:
+        raise ValueError(f"the page has no {BEGIN} … {END}")
+    return f"{head}{BEGIN}\n\n{as_markdown()}\n{END}{tail}"
+
+
+def main(arguments: list[str]) -> None:
+    """Print the tables, or renew them in the page that is named."""
+    if not arguments:
+        sys.stdout.write(as_markdown())
+        return
+    page = Path(arguments[0])
+    page.write_text(renewed(page.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
