@@ -1,4 +1,4 @@
-"""Why a request got no answer: each refusal knows its HTTP status, its outcome for the statistics and when to come back.
+"""Why a request got no answer: each refusal knows its HTTP status, its outcome in the statistics, when to come back.
 
 ``BadInput`` (the caller's fault) lives with the plug-in interface; everything here is the service's doing.
 """

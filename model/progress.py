@@ -48,7 +48,9 @@ class Progress:
             return
         self.last_success = now
         seconds = now - run.since
-        self._mean_seconds = seconds if self._mean_seconds is None else self._mean_seconds + _RECENT * (seconds - self._mean_seconds)
+        self._mean_seconds = (
+            seconds if self._mean_seconds is None else self._mean_seconds + _RECENT * (seconds - self._mean_seconds)
+        )
 
     def running_seconds(self) -> float | None:
         """How long the current call has run."""

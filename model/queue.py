@@ -20,7 +20,18 @@ class Work:
     The request thread makes it, offers it and waits on it; the model thread settles it exactly once.
     """
 
-    __slots__ = ("_settled", "deadline", "enqueued", "error", "finished", "input", "instance", "phase", "result", "started")
+    __slots__ = (
+        "_settled",
+        "deadline",
+        "enqueued",
+        "error",
+        "finished",
+        "input",
+        "instance",
+        "phase",
+        "result",
+        "started",
+    )
 
     def __init__(self, input: Any, deadline: float) -> None:
         self.input = input

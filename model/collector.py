@@ -1,0 +1,50 @@
+"""The host's own metrics: what it is, whether it can serve, and what its health checks say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from collectors.sample import Sample, make_labels
+from model.host import ModelHost
+from model.status import Health, ModelStatus
+
+
+class ModelCollector:
+    """One source of samples over a :class:`ModelHost`. A machine without a model by choice yields nothing."""
+
+    name = "model"
+
+    def __init__(self, host: ModelHost, interval_seconds: float = 1.0) -> None:
+        self._host = host
+        self.interval_seconds = interval_seconds
+
+    def collect(self) -> Iterable[Sample]:
+        """Read the host's status and last verdicts; no work is done on the model."""
+        if not self._host.enabled:
+            return []
+        status, health = self._host.status(), self._host.health()
+        return [*self._model_samples(status, health), *_health_samples(health)]
+
+    def _model_samples(self, status: ModelStatus, health: Health) -> Iterator[Sample]:
+        yield Sample("up", make_labels(job=self._host.name), float(self._host.serving))
+        yield Sample("model_ready", (), float(health.ready.ok))
+        if status.device is not None:
+            info = make_labels(
+                model=status.model, version=status.version, device=status.device, dtype=status.dtype or "unknown"
+            )
+            yield Sample("model_info", info, 1.0)
+        if status.last_load_seconds is not None:
+            yield Sample("model_load_duration_seconds", (), status.last_load_seconds)
+        yield Sample("inference_queue_depth", (), float(status.queue_depth))
+        yield Sample("inference_in_flight", (), float(status.in_flight))
+        # The metric is defined as 0 while nothing is pending, so an idle model is not a series that comes and goes.
+        yield Sample("inference_progress_age_seconds", (), status.progress_age_seconds or 0.0)
+
+
+def _health_samples(health: Health) -> Iterator[Sample]:
+    yield Sample("health_ready", (), float(health.ready.ok))
+    for check in (health.live, health.startup, health.ready):
+        yield Sample("health_check_up", make_labels(check=check.name), float(check.ok))
+    for name, finding in health.checks.items():
+        if finding != "absent":
+            yield Sample("health_check_up", make_labels(check=name), float(finding))

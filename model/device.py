@@ -1,0 +1,140 @@
+"""The device that the model runs on: the only file that touches torch, and only from the threads of the model."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from model.fault import brief
+from model.interface import Model
+from model.preload import preload_torch
+
+log = structlog.get_logger(__name__)
+
+_ALLOCATOR_VARIABLES = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")
+_GB = 1e9
+
+
+class NoDevice(Exception):
+    """The device that the settings ask for cannot be used; the text is for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceMemory:
+    """Bytes on a GPU: ``allocated`` by tensors, ``reserved`` by torch's allocator, ``free`` for anybody, ``total``."""
+
+    allocated: int
+    reserved: int
+    free: int
+    total: int
+
+    @property
+    def available(self) -> int:
+        """What the model could still take: free on the card, or held by the allocator and unused."""
+        return self.free + self.reserved - self.allocated
+
+    def as_gb(self) -> dict[str, float]:
+        """The three figures that health answers carry, in 10⁹ bytes."""
+        return {
+            "allocated_gb": round(self.allocated / _GB, 3),
+            "reserved_gb": round(self.reserved / _GB, 3),
+            "total_gb": round(self.total / _GB, 3),
+        }
+
+
+def prepare_allocator() -> None:
+    """Let torch's CUDA allocator grow its segments, which keeps fragmentation low; read when CUDA starts."""
+    if not any(os.environ.get(variable) for variable in _ALLOCATOR_VARIABLES):
+        os.environ["PYTORCH_ALLOC_CONF"] = "expandable_segments:True"
+
+
+class Device:
+    """One device: ``name`` is ``cpu`` or ``cuda:0``. Made by :meth:`choose`."""
+
+    def __init__(self, torch: Any, name: str) -> None:
+        self._torch = torch
+        self.name = name
+
+    @classmethod
+    def choose(cls, wanted: str, *, require_gpu: bool, cpu_threads: int) -> Device:
+        """Import torch and pick the device: ``auto`` takes CUDA when a tensor really works there.
+
+        ``cpu_threads`` 0 leaves one core to the rest of the server. Raises :class:`NoDevice`.
+        """
+        preload_torch()
+        import torch  # here, on the model thread: the server answers long before these 300 MB and 2 s are spent
+
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        torch.set_num_threads(cpu_threads or max(1, cores - 1))
+        needs_gpu = wanted == "cuda" or require_gpu
+        if wanted == "cpu" and not require_gpu:
+            return cls(torch, "cpu")
+        problem = "model.device is cpu" if wanted == "cpu" else cls._cuda_problem(torch)
+        if problem is None:
+            return cls(torch, "cuda:0")
+        if needs_gpu:
+            raise NoDevice(problem)
+        log.info("cuda_not_used", why=problem)
+        return cls(torch, "cpu")
+
+    @classmethod
+    def _cuda_problem(cls, torch: Any) -> str | None:
+        """Why CUDA cannot be used, or ``None`` when it can."""
+        if not torch.cuda.is_available():
+            return "torch finds no usable CUDA device"
+        try:
+            cls(torch, "cuda:0").probe()
+        except Exception as error:  # noqa: BLE001 - drivers fail in every way there is; each means the same here
+            return f"CUDA is there, but a tensor on it fails ({brief(error)})"
+        return None
+
+    @property
+    def is_gpu(self) -> bool:
+        """Whether this is a GPU."""
+        return self.name != "cpu"
+
+    def probe(self) -> None:
+        """Allocate a small tensor, compute on it and wait for the result; raises whatever the device raises."""
+        total = float(self._torch.ones(16, device=self.name).sum().item())
+        if total != 16.0:
+            raise RuntimeError(f"the device computed 16 × 1 = {total}")
+
+    def predict(self, model: Model, batch: Sequence[Any]) -> Sequence[Any]:
+        """``model.predict`` without autograd's bookkeeping."""
+        with self._torch.inference_mode():
+            return model.predict(batch)
+
+    def memory(self) -> DeviceMemory | None:
+        """The GPU's memory; ``None`` on the CPU."""
+        if not self.is_gpu:
+            return None
+        cuda = self._torch.cuda
+        free, total = cuda.mem_get_info(self.name)
+        return DeviceMemory(cuda.memory_allocated(self.name), cuda.memory_reserved(self.name), free, total)
+
+    def release(self) -> None:
+        """Give back whatever nothing refers to any more. Call it outside ``except``: a traceback holds its tensors."""
+        gc.collect()
+        if self.is_gpu:
+            self._torch.cuda.empty_cache()
+
+    def networks(self, model: Model) -> list[Any]:
+        """The ``torch.nn.Module`` objects that the model holds as attributes."""
+        return [value for value in vars(model).values() if isinstance(value, self._torch.nn.Module)]
+
+    def in_eval(self, model: Model) -> bool:
+        """Whether none of the model's networks is in training mode."""
+        return not any(network.training for network in self.networks(model))
+
+    def dtype_of(self, model: Model) -> str | None:
+        """The type of the model's first parameter, e.g. ``float32``; ``None`` when it holds no network."""
+        for network in self.networks(model):
+            parameter = next(network.parameters(), None)
+            if parameter is not None:
+                return str(parameter.dtype).removeprefix("torch.")
+        return None

@@ -1,0 +1,221 @@
+"""The model host: what the rest of the server sees of the model. Everything else in this room works behind it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TextIO
+
+import structlog
+
+from config import HealthSettings, ModelSettings
+from model.batch import BatchRunner
+from model.device import prepare_allocator
+from model.errors import Draining, NotReady, Refusal
+from model.examiner import Examiner
+from model.health import Facts, cannot_serve, judge
+from model.loader import Instance, Loader
+from model.meter import InferenceMeter
+from model.plugin import class_name
+from model.progress import Progress
+from model.queue import WorkQueue
+from model.reload import Reloader
+from model.request import Answer, RequestPath, wait_for_load
+from model.state import Standing, StateCell, wall_ms
+from model.status import Health, ModelStatus
+from model.watchdog import Watchdog
+from model.worker import Worker
+
+log = structlog.get_logger(__name__)
+
+#: ``Retry-After`` of a failed model (a person or a rule has to act) and of one whose process is about to be restarted.
+_FAILED_RETRY_SECONDS = 30.0
+_FATAL_RETRY_SECONDS = 5.0
+
+
+def _ignore_change() -> None:
+    """Nobody wants to know."""
+
+
+def _ignore_fatal(reason: str) -> None:
+    """Nobody restarts the process; the host stays failed."""
+
+
+class ModelHost:
+    """Hosts one model: loads it on a thread of its own, answers requests, judges its health, reloads and drains it.
+
+    ``on_change`` is called, from any thread, after every change of state or progress; ``on_fatal(reason)`` when only a
+    new process helps (``cuda_error: …``, ``hang: …``). ``disabled`` keeps the model from ever starting and is the
+    reason shown, as in ``safe_mode: 5 crashes in 300 s``. ``clock`` gives seconds and never runs backwards.
+    """
+
+    def __init__(
+        self,
+        settings: ModelSettings,
+        health: HealthSettings,
+        meter: InferenceMeter,
+        *,
+        name: str,
+        on_change: Callable[[], None] = _ignore_change,
+        on_fatal: Callable[[str], None] = _ignore_fatal,
+        clock: Callable[[], float] = time.monotonic,
+        disabled: str | None = None,
+        stack_file: TextIO | None = None,
+    ) -> None:
+        self.name = name
+        self.enabled = settings.enabled
+        self._settings = settings
+        self._health = health
+        self._clock = clock
+        self._off = disabled or (None if settings.enabled else "disabled")
+        self._cell = StateCell(
+            Standing("disabled" if self._off else "loading", self._off or "model_loading", None, wall_ms()), on_change
+        )
+        self._progress = Progress(clock)
+        self._queue = WorkQueue(settings.queue_size, settings.batch_size, settings.batch_window_seconds, clock)
+        self._loader = Loader(settings, health, clock)
+        runner = BatchRunner(meter, self._progress, clock)
+        self._worker = Worker(self._queue, runner, self._cell, lambda: self._reloader.first_load(), on_fatal)
+        self._examiner = Examiner(
+            self._queue, self._progress, lambda: self._worker.instance, clock, health.interval_seconds
+        )
+        self._reloader = Reloader(self._loader, self._worker, self._queue, self._cell, self._examiner, meter, clock)
+        self._path = RequestPath(settings, self._queue, self._progress, meter, clock)
+        self._watchdog = Watchdog(self._progress, settings.watchdog_seconds, self._hang, stack_file)
+        self._guests = threading.Condition()
+        self._guest_count = 0
+        self._drain_until = 0.0
+        self._shown: tuple[str, str, str | None, str | None] = (class_name(settings.path), "", None, None)
+
+    def start(self) -> None:
+        """Begin to load; returns at once. Does nothing when the model is switched off."""
+        if self._off is not None:
+            log.info("model_disabled", reason=self._off)
+            return
+        prepare_allocator()
+        self._cell.begin_first_load(self._clock())
+        self._worker.start()
+        self._watchdog.start()
+
+    def infer(self, body: bytes, content_type: str, request_id: str) -> Answer:
+        """Answer one request, on the caller's thread. Raises :class:`BadInput` or a :class:`Refusal`."""
+        with self._guests:
+            instance = self._worker.instance
+            admitted = instance is not None and self.serving
+            self._guest_count += admitted
+        if instance is None or not admitted:
+            raise self._path.refuse(self._refusal(), *self._identity()[:2])
+        try:
+            return self._path.run(instance, body, content_type, request_id)
+        finally:
+            with self._guests:
+                self._guest_count -= 1
+                if self._guest_count == 0:
+                    self._guests.notify_all()
+
+    @property
+    def serving(self) -> bool:
+        """Whether requests are taken now."""
+        return cannot_serve(self._cell.now, self._worker.instance is not None) is None
+
+    def reload(self, reason: str) -> bool:
+        """Load a fresh instance in the background; ``False`` while a load is under way or none is possible.
+
+        ``reason`` becomes a label of ``model_reloads_total``: one of a few words, not a sentence.
+        """
+        return self._off is None and self._reloader.start(reason)
+
+    def status(self) -> ModelStatus:
+        """Where the host stands at this moment."""
+        standing = self._cell.now
+        model, version, device, dtype = self._identity()
+        began = standing.load_began
+        return ModelStatus(
+            state=standing.state,
+            reason=standing.reason,
+            suggestion=standing.suggestion,
+            model=model,
+            version=version,
+            device=device,
+            dtype=dtype,
+            since_ms=standing.since_ms,
+            load_seconds=None if began is None else self._clock() - began,
+            last_load_seconds=standing.last_load_seconds,
+            progress=standing.progress,
+            queue_depth=len(self._queue),
+            queue_size=self._queue.size,
+            in_flight=self._progress.in_flight,
+            progress_age_seconds=self._progress.age(self._queue.oldest()),
+        )
+
+    def health(self) -> Health:
+        """The verdicts at this moment. Costs microseconds and touches neither the model nor the device."""
+        device = self._loader.device
+        facts = Facts(
+            now_ms=wall_ms(),
+            standing=self._cell.now,
+            serving=self._worker.instance is not None,
+            on_gpu=None if device is None else device.is_gpu,
+            examination=self._examiner.last,
+            age_seconds=self._progress.age(self._queue.oldest()),
+        )
+        return judge(facts, self._settings, self._health)
+
+    def check(self, now_ms: int, wait_seconds: float = 2.0) -> None:
+        """The scheduled deep check: one at a time, behind the requests. Waits at most ``wait_seconds`` for it."""
+        self._watchdog.look()
+        if self.serving:
+            self._examiner.ask(now_ms, wait_seconds)
+
+    def watch(self) -> None:
+        """Look for a hang now. A thread of the host's own does it too, at least once a second."""
+        self._watchdog.look()
+
+    def stop(self, drain_seconds: float) -> None:
+        """Refuse new requests, finish what is here within ``drain_seconds``, then end the model thread."""
+        self._drain_until = self._clock() + drain_seconds
+        self._cell.move("draining", reason="draining")
+        with self._guests:
+            drained = self._guests.wait_for(lambda: self._guest_count == 0, timeout=drain_seconds)
+        self._queue.close()
+        if not drained:
+            lost = self._queue.fail_all(
+                lambda: Draining("The server stopped before this request's turn.", reason="draining")
+            )
+            log.warning("drain_incomplete", dropped=lost, seconds=drain_seconds)
+        self._watchdog.stop()
+        # A thread that still loads or hangs is left behind: it is a daemon, and the process is about to end.
+        idle = drained and self._worker.instance is not None
+        self._worker.join(max(0.1, self._drain_until - self._clock()) if idle else 0.1)
+        self._cell.move("stopped", reason="stopped")
+
+    def _hang(self, seconds: float) -> None:
+        run = self._progress.run
+        what = "a health check" if run is not None and run.what == "check" else f"a batch of {self._progress.in_flight}"
+        self._worker.doom(
+            f"hang: {what} running for {seconds:.0f}s",
+            "Every thread's stack is in the log; look at the model thread's.",
+        )
+
+    def _refusal(self) -> Refusal:
+        standing = self._cell.now
+        found = cannot_serve(standing, False)
+        reason, suggestion = found or ("model_loading", None)
+        if standing.state in ("draining", "stopped"):
+            left = max(1.0, round(self._drain_until - self._clock()) + 1.0)
+            return Draining("The server is stopping.", reason=reason, retry_after_seconds=left, suggestion=suggestion)
+        if standing.state == "disabled":
+            return NotReady("No model runs here.", reason=reason, retry_after_seconds=60.0, suggestion=suggestion)
+        if standing.state == "failed":
+            seconds = _FATAL_RETRY_SECONDS if standing.fatal else _FAILED_RETRY_SECONDS
+            return NotReady("The model failed.", reason=reason, retry_after_seconds=seconds, suggestion=suggestion)
+        seconds = wait_for_load(standing.load_began, standing.last_load_seconds, self._clock())
+        return NotReady("The model is loading.", reason=reason, retry_after_seconds=seconds, suggestion=suggestion)
+
+    def _identity(self) -> tuple[str, str, str | None, str | None]:
+        """Name, version, device and dtype of what serves, or of what served last."""
+        instance: Instance | None = self._worker.instance
+        if instance is not None:
+            self._shown = (instance.name, instance.version, instance.device.name, instance.dtype)
+        return self._shown

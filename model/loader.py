@@ -1,0 +1,186 @@
+"""Bring a model up: device, weights, warm-up, golden inputs. What comes out may serve; anything else is a failure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from config import HealthSettings, ModelSettings
+from model.device import Device, NoDevice
+from model.fault import Poisoned, brief, classify, sticky
+from model.interface import Golden, Model
+from model.plugin import LoadFailure, resolve
+
+log = structlog.get_logger(__name__)
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """A loaded, warmed and checked model, ready for traffic."""
+
+    model: Model
+    name: str
+    version: str
+    device: Device
+    dtype: str | None
+    golden: tuple[Golden, ...]
+    #: Most inputs that fit into one forward pass; less than the setting when the warm-up ran out of memory.
+    batch_limit: int
+    load_seconds: float
+    #: GPU memory that loading and warming up took; 0 on the CPU.
+    gpu_bytes: int
+
+    def predict(self, batch: Sequence[Any]) -> Sequence[Any]:
+        """One forward pass; raises whatever the model raises."""
+        return self.device.predict(self.model, batch)
+
+
+def check_golden(model: Model, device: Device, pairs: Sequence[Golden]) -> None:
+    """Run golden pairs one by one through predict and encode. Raises :class:`LoadFailure` at the first that fails.
+
+    Failures that are the device's, not the answer's (memory, a lost context), are raised as they come.
+    """
+    for number, (given, check) in enumerate(pairs, start=1):
+        results = device.predict(model, [given])
+        if len(results) != 1:
+            raise LoadFailure(
+                f"golden_failed: {len(results)} results for one input", "predict must return one result for each input."
+            )
+        if not check(model.encode(results[0])):
+            raise LoadFailure(
+                f"golden_failed: pair {number} of {len(pairs)}",
+                "The model answers a known input wrongly: check that the weights belong to this code.",
+            )
+
+
+class Loader:
+    """Loads instances of the model that the settings name. Runs on the model's threads."""
+
+    def __init__(self, settings: ModelSettings, health: HealthSettings, clock: Callable[[], float]) -> None:
+        self._settings = settings
+        self._health = health
+        self._clock = clock
+        self._device: Device | None = None
+
+    @property
+    def device(self) -> Device | None:
+        """The device, once chosen; it stays the same for the life of the process."""
+        return self._device
+
+    def load(self, say: Say) -> Instance:
+        """A fresh instance. ``say`` is told what is being done. Raises :class:`LoadFailure` or :class:`Poisoned`."""
+        try:
+            return self._load(say)
+        except (LoadFailure, Poisoned):
+            raise
+        except Exception as error:  # a plug-in may raise anything; it is named and handed on
+            log.exception("load_failed", path=self._settings.path)
+            slug = sticky(error)
+            failure = Poisoned(f"cuda_error: {slug}") if slug else self._explain(error)
+        # Raised outside ``except``, so that no traceback keeps what was half loaded in memory.
+        if self._device is not None and isinstance(failure, LoadFailure):
+            self._device.release()
+        raise failure
+
+    def _load(self, say: Say) -> Instance:
+        began = self._clock()
+        device = self._open_device(say)
+        say("importing the model")
+        kind = resolve(self._settings.path)
+        before = device.memory()
+        say("loading weights")
+        model = kind()
+        model.load(device.name)
+        self._to_eval(model, device)
+        say("warming up")
+        golden = tuple(model.golden())
+        limit = self._warm_up(model, device, golden)
+        say("checking golden inputs")
+        self._check_golden(model, device, golden)
+        after = device.memory()
+        return Instance(
+            model=model,
+            name=model.name,
+            version=str(model.version),
+            device=device,
+            dtype=device.dtype_of(model),
+            golden=golden,
+            batch_limit=limit,
+            load_seconds=self._clock() - began,
+            gpu_bytes=max(0, after.allocated - before.allocated) if before and after else 0,
+        )
+
+    def _open_device(self, say: Say) -> Device:
+        if self._device is None:
+            say("importing torch")
+            try:
+                self._device = Device.choose(
+                    self._settings.device,
+                    require_gpu=self._health.require_gpu,
+                    cpu_threads=self._settings.cpu_threads,
+                )
+            except NoDevice as error:
+                raise LoadFailure(
+                    "cuda_unavailable",
+                    f"No GPU can be used: {error}. Check nvidia-smi and the driver, or let the model run on the CPU "
+                    "(model.device: auto, health.require_gpu: false).",
+                ) from error
+        return self._device
+
+    @staticmethod
+    def _to_eval(model: Model, device: Device) -> None:
+        """Dropout and batch statistics would make answers random; a network left in training mode is a slip."""
+        if not device.in_eval(model):
+            log.warning("network_left_in_training_mode", model=model.name)
+            for network in device.networks(model):
+                network.eval()
+
+    def _warm_up(self, model: Model, device: Device, golden: Sequence[Golden]) -> int:
+        """Run one input and a full batch; return how many fit. Without a golden input there is nothing to run."""
+        if not golden:
+            return self._settings.batch_size
+        size, given = self._settings.batch_size, golden[0][0]
+        device.predict(model, [given])
+        while size > 1 and not self._fits(model, device, [given] * size):
+            device.release()
+            log.warning("batch_does_not_fit", size=size, trying=size // 2)
+            size //= 2
+        return size
+
+    @staticmethod
+    def _fits(model: Model, device: Device, batch: Sequence[Any]) -> bool:
+        try:
+            device.predict(model, batch)
+        except Exception as error:  # looked at, and raised again unless it is memory
+            if classify(error) != "memory":
+                raise
+            return False
+        return True
+
+    def _check_golden(self, model: Model, device: Device, golden: Sequence[Golden]) -> None:
+        try:
+            check_golden(model, device, golden)
+        except LoadFailure:
+            raise
+        except Exception as error:
+            if classify(error) != "error":
+                raise
+            raise LoadFailure(
+                f"golden_failed: {brief(error)}", "A golden input makes the model raise; the log has the traceback."
+            ) from error
+
+    def _explain(self, error: Exception) -> LoadFailure:
+        if classify(error) != "memory":
+            return LoadFailure(f"load_failed: {brief(error)}", "The model's load raised; the log has the traceback.")
+        memory = self._device.memory() if self._device else None
+        if memory is None:
+            return LoadFailure("load_failed: out_of_memory", "The model does not fit into the machine's memory.")
+        return LoadFailure(
+            f"insufficient_gpu_memory: {memory.available / 1e9:.1f}GB free",
+            "The model does not fit into the GPU's memory: stop other programs on it or lower model.batch_size.",
+        )

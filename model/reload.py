@@ -1,0 +1,143 @@
+"""The first load and every reload: beside the old instance when there is room, else in a declared pause."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import partial
+
+import structlog
+
+from model.errors import NotReady
+from model.examiner import Examiner
+from model.fault import Poisoned, brief
+from model.loader import Instance, Loader
+from model.meter import InferenceMeter
+from model.plugin import LoadFailure
+from model.queue import WorkQueue
+from model.state import StateCell, wall_ms
+from model.worker import Worker
+
+log = structlog.get_logger(__name__)
+
+#: How much more GPU memory than the serving instance took must be available to load another one beside it.
+_ROOM = 1.25
+
+
+class Reloader:
+    """Brings instances into service. What fails to load never replaces what serves."""
+
+    def __init__(
+        self,
+        loader: Loader,
+        worker: Worker,
+        queue: WorkQueue,
+        cell: StateCell,
+        examiner: Examiner,
+        meter: InferenceMeter,
+        clock: Callable[[], float],
+    ) -> None:
+        self._loader = loader
+        self._worker = worker
+        self._queue = queue
+        self._cell = cell
+        self._examiner = examiner
+        self._meter = meter
+        self._clock = clock
+        self._most = queue.batch_size
+
+    def first_load(self) -> None:
+        """On the model thread, once. A failure leaves the host standing and explains itself. Raises ``Poisoned``."""
+        try:
+            instance = self._loader.load(self._cell.say)
+        except LoadFailure as failure:
+            log.error("model_not_loaded", reason=failure.reason, suggestion=failure.suggestion)
+            self._cell.move("failed", reason=failure.reason, suggestion=failure.suggestion)
+            return
+        self._install(instance)
+
+    def start(self, reason: str) -> bool:
+        """Begin a reload and return at once; ``False`` while a load is under way or none is possible."""
+        serving = self._worker.instance is not None
+        if not self._cell.begin_load("reloading" if serving else "loading", self._clock()):
+            return False
+        log.info("model_reload_begins", reason=reason)
+        self._worker.revive()
+        threading.Thread(target=self._reload, args=(reason,), name="model-load", daemon=True).start()
+        return True
+
+    def _reload(self, reason: str) -> None:
+        """On the helper thread: load while the old instance serves, and let the model thread switch."""
+        try:
+            if self._roomy():
+                errand = partial(self._switch, self._loader.load(self._cell.say), reason)
+            else:
+                errand = partial(self._reload_paused, reason)
+            self._queue.submit(errand, urgent=True)
+        except LoadFailure as failure:
+            self._give_up(failure, reason)
+        except Poisoned as poisoned:
+            self._meter.reloaded(reason, "failed")
+            self._worker.doom(poisoned.reason, "The GPU's context is lost; only a new process helps.")
+        except BaseException as error:  # the edge of the thread; a plug-in may even exit
+            log.exception("reload_died")
+            self._give_up(LoadFailure(f"load_failed: {brief(error)}", "The log has the traceback."), reason)
+
+    def _switch(self, instance: Instance, reason: str) -> None:
+        """On the model thread, between two batches: what waits in the queue goes to the new instance."""
+        old = self._worker.instance
+        self._worker.instance = None
+        if old is not None:
+            device = old.device
+            del old  # the last reference here, so that its weights can be freed
+            device.release()
+        self._install(instance)
+        self._meter.reloaded(reason, "ok")
+
+    def _reload_paused(self, reason: str) -> None:
+        """On the model thread: two instances do not fit, so the old one goes first. What waits in the queue stays."""
+        old = self._worker.instance
+        self._worker.instance = None
+        self._cell.say("freeing GPU memory")
+        if old is not None:
+            device = old.device
+            del old
+            device.release()
+        try:
+            instance = self._loader.load(self._cell.say)
+        except LoadFailure as failure:
+            self._give_up(failure, reason)
+            return
+        self._install(instance)
+        self._meter.reloaded(reason, "ok")
+
+    def _install(self, instance: Instance) -> None:
+        self._examiner.passed(wall_ms(), instance)
+        self._queue.batch_size = min(self._most, instance.batch_limit)
+        self._worker.instance = instance
+        self._cell.loaded(instance.load_seconds)
+        self._cell.move("ready")
+        log.info(
+            "model_ready",
+            model=instance.name,
+            version=instance.version,
+            device=instance.device.name,
+            load_seconds=round(instance.load_seconds, 3),
+        )
+
+    def _give_up(self, failure: LoadFailure, reason: str) -> None:
+        log.error("model_reload_failed", reason=failure.reason, suggestion=failure.suggestion)
+        if self._worker.instance is not None:
+            self._cell.move("ready", reason=f"reload_failed: {failure.reason}", suggestion=failure.suggestion)
+        else:
+            self._cell.move("failed", reason=failure.reason, suggestion=failure.suggestion)
+            self._queue.fail_all(
+                lambda: NotReady("The model failed to load.", reason=failure.reason, retry_after_seconds=30.0)
+            )
+        self._meter.reloaded(reason, "failed")
+
+    def _roomy(self) -> bool:
+        """Whether a second instance fits beside the one that serves."""
+        serving = self._worker.instance
+        memory = serving.device.memory() if serving is not None else None
+        return serving is None or memory is None or memory.available >= serving.gpu_bytes * _ROOM

@@ -1,0 +1,106 @@
+"""The model thread, the one owner of the device: loads the model, then takes batches and errands until told to end."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import structlog
+
+from model.batch import BatchRunner
+from model.errors import InferenceFailed, NotReady
+from model.fault import Poisoned, brief
+from model.loader import Instance
+from model.queue import Errand, Work, WorkQueue
+from model.state import StateCell
+
+log = structlog.get_logger(__name__)
+
+
+class Worker:
+    """Runs on one thread; ``instance`` is what serves now, and only this thread replaces it."""
+
+    def __init__(
+        self,
+        queue: WorkQueue,
+        runner: BatchRunner,
+        cell: StateCell,
+        first: Errand,
+        on_fatal: Callable[[str], None],
+    ) -> None:
+        self._queue = queue
+        self._runner = runner
+        self._cell = cell
+        self._first = first
+        self._on_fatal = on_fatal
+        self._thread: threading.Thread | None = None
+        self.instance: Instance | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def start(self) -> None:
+        """Start the thread with the first load. Returns at once."""
+        self._start(self._first)
+
+    def revive(self) -> None:
+        """Start a new thread after the old one died; it serves, but loads nothing by itself."""
+        if not self.alive:
+            self._start(None)
+
+    def join(self, timeout_seconds: float) -> bool:
+        """Wait for the end of the thread; ``True`` when it has ended."""
+        if self._thread is not None:
+            self._thread.join(timeout_seconds)
+        return not self.alive
+
+    def doom(self, reason: str, suggestion: str) -> None:
+        """This process cannot serve again: refuse what waits and say so, once."""
+        if not self._cell.doom(reason, suggestion):
+            return
+        log.error("model_fatal", reason=reason)
+        self._queue.fail_all(
+            lambda: NotReady("The model failed; the server restarts.", reason=reason, retry_after_seconds=5.0)
+        )
+        try:
+            self._on_fatal(reason)
+        except Exception:
+            log.exception("on_fatal_raised")
+
+    def _start(self, first: Errand | None) -> None:
+        self._thread = threading.Thread(target=self._main, args=(first,), name="model", daemon=True)
+        self._thread.start()
+
+    def _main(self, first: Errand | None) -> None:
+        try:
+            if first is not None:
+                first()
+            while (turn := self._queue.take()) is not None:
+                self._do(turn)
+                turn = None  # a batch must not be kept in memory until the next one comes
+        except Poisoned as poisoned:
+            self.doom(poisoned.reason, "The GPU's context is lost; only a new process helps. Look at dmesg | grep Xid.")
+        except BaseException as error:  # the edge of the thread: even sys.exit in a plug-in ends here
+            log.exception("model_thread_died")
+            reason = f"model_thread_died: {brief(error)}"
+            self._cell.move("failed", reason=reason, suggestion="Reload the model; the log has the traceback.")
+            self._queue.fail_all(lambda: NotReady("The model failed.", reason=reason, retry_after_seconds=5.0))
+
+    def _do(self, turn: list[Work] | Errand) -> None:
+        if not isinstance(turn, list):
+            turn()
+        elif self.instance is not None:
+            self._serve(self.instance, turn)
+        else:  # a reload with a pause failed while these waited
+            for work in turn:
+                work.fail(NotReady("The model failed to load.", reason=self._cell.now.reason), work.enqueued)
+
+    def _serve(self, instance: Instance, works: list[Work]) -> None:
+        try:
+            self._runner.run(instance, works)
+        finally:
+            for work in works:  # whatever happened, no request may wait for a batch that is over
+                if not work.settled:
+                    work.fail(InferenceFailed("The model's thread died on this batch."), work.started or work.enqueued)
