@@ -44,9 +44,9 @@ def light(x: Tensor, generator: torch.Generator) -> Tensor:
     def drawn(*shape: int) -> Tensor:
         return torch.rand(count, *shape, generator=generator) * 2 - 1
 
-    x = x * (1 + 0.25 * drawn(1, 1, 1)) * (1 + 0.12 * drawn(3, 1, 1)) + 0.35 * drawn(1, 1, 1)
-    level = 0.12 * drawn(1, 1, 1).clamp(min=0)
-    return x + level * torch.randn(x.shape, generator=generator)
+    x = x * ((1 + 0.25 * drawn(1, 1, 1)) * (1 + 0.12 * drawn(3, 1, 1)))
+    noise = torch.randn(count, 1, *x.shape[2:], generator=generator)
+    return x.add_(0.35 * drawn(1, 1, 1)).add_(noise.mul_(0.12 * drawn(1, 1, 1).clamp(min=0)))
 
 
 def cut_out(x: Tensor, generator: torch.Generator) -> None:

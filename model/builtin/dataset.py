@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.builtin.card import KINDS
-from model.builtin.dice import Dice, World
+from model.builtin.drawing.dice import Dice, World
+from model.builtin.drawing.scene import Scene, compose
 from model.builtin.letterbox import SIDE, Letterbox, fit
-from model.builtin.scene import Scene, compose
 
 #: How often each kind is drawn, in the order of ``KINDS``.
 SHARES: Final = (0.19, 0.19, 0.17, 0.17, 0.28)

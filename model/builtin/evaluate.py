@@ -1,7 +1,8 @@
 """Measure the detector on photographs it never saw: ``python -m model.builtin.evaluate``.
 
 The set has its own seed, its own backgrounds, its own fonts where the machine has them, and its own share of every
-layout parameter (see ``dice``). Each photograph goes the way of a request: JPEG bytes, decode, predict, encode.
+layout parameter (see ``drawing.dice``). Each photograph goes the way of a request: JPEG bytes, decode, predict, encode.
+A second, smaller set is of layouts that training never draws: the nearer guess at cards of issuers nobody drew.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from model.builtin.card import KINDS, NONE
 from model.builtin.dataset import draw_scene
 from model.builtin.detector import WEIGHTS, CardDetector
-from model.builtin.dice import HELD_OUT, World
+from model.builtin.drawing.dice import HELD_OUT, UNFAMILIAR, World
 from model.builtin.render import jpeg_of, truth_of
 
 SEED: Final = 20_261_121
@@ -50,12 +51,12 @@ def _draw(world: World, seed: int, number: int) -> tuple[bytes, dict[str, Any]]:
     return jpeg_of(scene), truth_of(scene)
 
 
-def draw_requests(count: int, seed: int, workers: int) -> list[tuple[bytes, dict[str, Any]]]:
+def draw_requests(world: World, count: int, seed: int, workers: int) -> list[tuple[bytes, dict[str, Any]]]:
     """Request bodies and the truth about them."""
     if workers == 1:
-        return [_draw(HELD_OUT, seed, number) for number in range(count)]
+        return [_draw(world, seed, number) for number in range(count)]
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        return list(pool.map(partial(_draw, HELD_OUT, seed), range(count), chunksize=32))
+        return list(pool.map(partial(_draw, world, seed), range(count), chunksize=32))
 
 
 def _answers(detector: CardDetector, bodies: list[bytes]) -> Iterator[dict[str, Any]]:
@@ -104,10 +105,12 @@ def report(score: Score) -> str:
 @click.option("--workers", default=2, show_default=True)
 @click.option("--weights", default=WEIGHTS, show_default=True, type=click.Path(path_type=Path, exists=True))
 def main(images: int, seed: int, workers: int, weights: Path) -> None:
-    """Draw the held-out set and print how well the detector does on it."""
+    """Draw the held-out sets and print how well the detector does on each."""
     detector = CardDetector(weights)
     detector.load("cpu")
-    click.echo(report(evaluate(detector, draw_requests(images, seed, workers))))
+    for world, count in ((HELD_OUT, images), (UNFAMILIAR, images // 4)):
+        requests = draw_requests(world, count, seed, workers)
+        click.echo(f"== {world.name}: {report(evaluate(detector, requests))}\n")
 
 
 if __name__ == "__main__":

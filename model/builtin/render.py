@@ -15,8 +15,8 @@ from typing import Any, Final
 import click
 
 from model.builtin.card import KINDS
-from model.builtin.dice import HELD_OUT, Dice
-from model.builtin.scene import Scene, compose
+from model.builtin.drawing.dice import HELD_OUT, Dice
+from model.builtin.drawing.scene import Scene, compose
 
 #: The held-out world, so that no sample was ever trained on, with the free ones among its photographs.
 SHOWN: Final = replace(HELD_OUT, name="shown", photographs=("chelsea.png", "gravel.png", "rocket.jpg"))

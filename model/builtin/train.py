@@ -21,7 +21,7 @@ from torch.nn import functional
 from model.builtin.augment import cut_out, light, move
 from model.builtin.card import KINDS, NONE
 from model.builtin.dataset import DrawnSet, draw_set
-from model.builtin.dice import TRAINING
+from model.builtin.drawing.dice import TRAINING
 from model.builtin.network import CELLS, MARGIN, CardNetwork, expected_corners, positions, to_input
 
 WEIGHTS: Final = Path(__file__).with_name("card_detector.safetensors")

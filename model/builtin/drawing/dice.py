@@ -8,7 +8,7 @@ the held-out world draws from slices that training never draws from.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 import numpy as np
@@ -18,12 +18,16 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What a draw may come from: slices of every interval (of eleven), photographs by file name, fonts by file name."""
+    """What a draw may come from: slices of every interval (of eleven), photographs and fonts by file name.
+
+    ``unfamiliar`` draws layouts that training never draws.
+    """
 
     name: str
     slices: tuple[int, ...]
     photographs: tuple[str, ...]
     fonts: tuple[str, ...]
+    unfamiliar: bool = False
 
 
 TRAINING: Final = World(
@@ -53,6 +57,7 @@ HELD_OUT: Final = World(
     ("chelsea.png", "clock_motion.png", "flower.jpg", "gravel.png", "rocket.jpg", "text.png"),
     ("DejaVuSerif.ttf", "LiberationSans-Regular.ttf", "LiberationMono-Regular.ttf"),
 )
+UNFAMILIAR: Final = replace(HELD_OUT, name="held-out, unfamiliar layouts", unfamiliar=True)
 _SLICES: Final = 11
 
 
@@ -83,7 +88,7 @@ class Dice:
 
     def name(self) -> str:
         """A name that nobody has: two to three syllables, drawn."""
-        heads = ("Ba", "Ce", "Do", "Fi", "Ga", "Hu", "Jo", "Ke", "Lu", "Mi", "No", "Pe", "Ro", "Sa", "Tu", "Ve", "Zo")
+        heads = ("Ba", "Ce", "Do", "Fi", "Ga", "Hu", "Jo", "Ke", "Lu", "Mi", "No", "Pe", "Ro", "Si", "Tu", "Ve", "Zo")
         tails = ("bra", "den", "fel", "gor", "lin", "mas", "nik", "por", "rell", "sto", "tan", "vek", "wyn", "zar")
         return self.pick(heads) + "".join(self.pick(tails) for _ in range(self.whole(1, 2)))
 

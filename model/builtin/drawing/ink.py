@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from model.builtin.dice import Dice
+from model.builtin.drawing.dice import Dice
 
 Colour = tuple[int, int, int]
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
@@ -52,6 +52,10 @@ class Sheet:
             round(right * self.width),
             round(bottom * self.height),
         )
+
+    def repaint(self, image: Image.Image) -> None:
+        """Go on drawing on another image of the same size."""
+        self.image.paste(image)
 
     # Grounds
 

@@ -10,17 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from model.builtin.background import background
-from model.builtin.dice import Dice
-from model.builtin.distractor import draw_distractor
-from model.builtin.ink import hsv
-from model.builtin.layout import Card, draw_card
+from model.builtin.drawing.background import background
+from model.builtin.drawing.dice import Dice
+from model.builtin.drawing.distractor import draw_distractor
+from model.builtin.drawing.ink import hsv
+from model.builtin.drawing.layout import Card, draw_card
 
 #: The long side of a composed photograph, in pixels.
 LONG: Final = 384
 PROPORTIONS: Final = (4 / 3, 4 / 3, 3 / 4, 1.0, 16 / 9, 3 / 2)
-#: Cards are taken up to this many degrees from upright, and tilted up to this many away from the camera.
-TURN: Final = 38.0
+#: Cards are turned up to this many degrees from a quarter turn (any of the four), and tilted up to this many.
+TURN: Final = 46.0
 TILT: Final = 34.0
 
 Points = NDArray[np.float64]
@@ -61,6 +61,8 @@ def _pose(dice: Dice, width: int, height: int, canvas: tuple[int, int], fill: fl
     turn, pitch, yaw = (np.radians(dice.span(-limit, limit)) for limit in (TURN, TILT, TILT))
     if dice.chance(0.35):
         turn, pitch, yaw = turn * 0.2, pitch * 0.3, yaw * 0.3
+    if dice.chance(0.3):
+        turn += np.radians(dice.pick((90, 180, 270)))
     flat = rectangle(-width / 2, -height / 2, width / 2, height / 2) / max(width, height)
     turned = flat @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
     x, y = turned[:, 0] * np.cos(yaw), turned[:, 1] * np.cos(pitch)
@@ -174,7 +176,7 @@ def compose(dice: Dice, kind: str) -> Scene:
     else:
         card = draw_card(dice, kind)
         left, top, right, bottom = card.frame
-        quad = _pose(dice, right - left, bottom - top, canvas, dice.span(0.58, 0.98))
+        quad = _pose(dice, right - left, bottom - top, canvas, dice.span(0.5, 0.98))
         _lay(image, card, quad, dice)
     if quad is not None and dice.chance(0.3):
         _occlude(image, dice, quad)

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps
 
-from model.builtin.dice import Dice
-from model.builtin.ink import hsv
+from model.builtin.drawing.dice import Dice
+from model.builtin.drawing.ink import hsv
 
 
 @lru_cache(maxsize=32)
