@@ -151,7 +151,7 @@ def _unquote(text: str) -> str:
 
 
 def _path(text: str) -> Expr:
-    """``$labels.gpu``, ``.Value``, ``.`` …; inside ``with``, a path that starts with a dot is looked up in its value."""
+    """``$labels.gpu``, ``.Value``, ``.`` …; inside ``with``, a path with a leading dot is looked up in its value."""
     head, _, rest = text.partition(".")
     if head == "":
         if not rest:
