@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 #: SQLite's primary result code → (what to say, whether trying again is pointless until a person acts).
 _MEANING = {
@@ -41,6 +42,8 @@ def explain(error: BaseException, path: Path | str) -> StorageError:
     if code is not None and code & _PRIMARY_CODE in _MEANING:
         words, permanent = _MEANING[code & _PRIMARY_CODE]
         return StorageError(f"the database {path} {words}", permanent=permanent)
+    if isinstance(cause, PoolTimeout):
+        return StorageError(f"the database {path} is busy: too many queries at once", permanent=False)
     if isinstance(cause, OSError):
         return StorageError(f"the database {path} cannot be opened: {cause.strerror}", permanent=True)
     return StorageError(f"the database {path} failed: {' '.join(str(cause).split())}", permanent=False)
@@ -51,5 +54,5 @@ def storage_errors(path: Path | str) -> Iterator[None]:
     """Turn errors of the database and the file system inside the block into :class:`StorageError`."""
     try:
         yield
-    except (sqlite3.Error, DBAPIError, OSError) as error:
+    except (sqlite3.Error, DBAPIError, PoolTimeout, OSError) as error:
         raise explain(error, path) from error

@@ -68,7 +68,9 @@ def shrink(database: Engine) -> int:
             free = int(connection.exec_driver_sql("PRAGMA freelist_count").scalar_one())
             if free <= max(_FREE_PAGES, pages * _FREE_SHARE):
                 return given
-            # One step a page: the statement has to be run to its end.
-            connection.exec_driver_sql(f"PRAGMA incremental_vacuum({_PAGES})").all()
+            # Each step of this statement frees one page, so it is run to its end; SQLAlchemy would stop at the first.
+            cursor = connection.connection.cursor()
+            cursor.execute(f"PRAGMA incremental_vacuum({_PAGES})")
+            cursor.fetchall()
             given += min(_PAGES, free)
         time.sleep(_PAUSE_SECONDS)

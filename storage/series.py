@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,7 +95,7 @@ class SeriesStore:
             for source in batch.sources.values():
                 self._last_tick_ms = max(self._last_tick_ms or 0, source.last_ms)
 
-    def select(self, matchers: Iterable[Matcher], start_ms: int, end_ms: int) -> list[Series]:
+    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Series]:
         """The samples of all series that the matchers mean, within the window (inclusive), stale markers among them.
 
         Series without samples there are left out. The arrays are read-only. Windows that lie in the head touch no file.
@@ -111,7 +111,7 @@ class SeriesStore:
         pieces += snapshot.pieces(set(ids), max(start_ms, snapshot.floor_ms + 1), end_ms)
         return assemble(ids, pieces, self._index.labels_of)
 
-    def labels(self, matchers: Iterable[Matcher], start_ms: int, end_ms: int) -> list[Labels]:
+    def labels(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Labels]:
         """The label sets of matching series that were being written in the window (inclusive).
 
         Judged by when their layouts were in use, without reading samples: across a gap this may name a few too many.
@@ -130,6 +130,14 @@ class SeriesStore:
         """The time of the newest tick, earlier processes' among them once :meth:`load` has run; None without any."""
         return self._last_tick_ms
 
+    def span(self) -> tuple[int, int] | None:
+        """The times of the oldest and the newest row, ends of series among them; None when there is none."""
+        with storage_errors(self._path), self._engine.connect() as connection:
+            oldest, newest = connection.exec_driver_sql(
+                "SELECT (SELECT min(id) FROM ticks), (SELECT max(id) FROM ticks)"
+            ).one()
+        return None if oldest is None else (oldest >> LAYOUT_BITS, newest >> LAYOUT_BITS)
+
     def expire(self, before_ms: int) -> int:
         """Delete ticks older than ``before_ms``, then layouts and series that nothing refers to; returns ticks deleted.
 
@@ -145,10 +153,7 @@ class SeriesStore:
 
     def stats(self) -> StoreStats:
         """Figures for the page; one small query."""
-        with storage_errors(self._path), self._engine.connect() as connection:
-            oldest, newest = connection.exec_driver_sql(
-                "SELECT (SELECT min(id) FROM ticks), (SELECT max(id) FROM ticks)"
-            ).one()
+        span = self.span()
         files = (self._path, self._path.with_name(f"{self._path.name}-wal"))
         return StoreStats(
             series=len(self._index),
@@ -157,8 +162,8 @@ class SeriesStore:
             duplicates=self._writer.duplicates,
             bytes=sum(file.stat().st_size for file in files if file.exists()),
             head_bytes=self._head.nbytes,
-            oldest_ms=None if oldest is None else oldest >> LAYOUT_BITS,
-            newest_ms=None if newest is None else newest >> LAYOUT_BITS,
+            oldest_ms=span[0] if span else None,
+            newest_ms=span[1] if span else None,
         )
 
     def _publish(self, batch: Batch) -> None:

@@ -1,0 +1,168 @@
+"""What was asked of the model and who did what: the request log, the audit log, and how long both are kept."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import structlog
+from sqlalchemy import ColumnElement, Engine, delete, insert, select
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from storage.error import StorageError, storage_errors
+from storage.tables import AlertRow, AuditRow, LoginLinkRow, OutboxRow, RequestRow
+
+logger = structlog.get_logger(__name__)
+
+#: Entries that may wait in memory for the next flush; beyond it the oldest are dropped and counted.
+MOST_WAITING = 10_000
+#: Rows deleted in one transaction, and the time that the lock then stays free for others.
+_ROWS = 500
+_PAUSE_SECONDS = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class RequestEntry:
+    """One inference request: facts about its input and its fate, never the input itself. Durations are in seconds."""
+
+    request_id: str
+    time_ms: int
+    status: int
+    outcome: str
+    model: str
+    version: str
+    total_seconds: float
+    result_class: str | None = None
+    queue_seconds: float | None = None
+    compute_seconds: float | None = None
+    input: dict[str, Any] = field(default_factory=dict)
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One thing that somebody did. ``actor`` is a user's or a token's name."""
+
+    time_ms: int
+    actor: str
+    action: str
+    target: str
+    detail: dict[str, Any]
+
+
+class RequestLog:
+    """Requests are noted in memory and written together, once a tick: a request never waits for the disk."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._waiting: deque[RequestEntry] = deque()
+        self._lock = threading.Lock()
+        self._flushing = threading.Lock()
+        self.dropped = 0  #: entries lost because the database could not take them for too long
+
+    def add(self, entry: RequestEntry) -> None:
+        """Note a request; it is in the file after the next :meth:`flush`."""
+        with self._lock:
+            if len(self._waiting) >= MOST_WAITING:
+                self._waiting.popleft()
+                self.dropped += 1
+            self._waiting.append(entry)
+
+    def flush(self) -> int:
+        """Write what waits, in one transaction; returns how many. On a ``StorageError`` they go on waiting."""
+        with self._flushing:
+            with self._lock:
+                entries, self._waiting = self._waiting, deque()
+            if not entries:
+                return 0
+            try:
+                with storage_errors(self._engine.url.database or ""), self._engine.begin() as connection:
+                    connection.execute(insert(RequestRow), [_columns(entry) for entry in entries])
+            except StorageError as error:
+                # Put back what a better day will take; an entry that can never be written must not block the others.
+                if isinstance(error.__cause__, OperationalError | PoolTimeout):
+                    self._put_back(entries)
+                raise
+            return len(entries)
+
+    def recent(self, limit: int, outcome: str | None = None, request_id: str | None = None) -> list[RequestEntry]:
+        """The newest requests that have been flushed, newest first."""
+        query = select(*_REQUEST_COLUMNS).order_by(RequestRow.time_ms.desc(), RequestRow.id.desc()).limit(limit)
+        if outcome is not None:
+            query = query.where(RequestRow.outcome == outcome)
+        if request_id is not None:
+            query = query.where(RequestRow.request_id == request_id)
+        with storage_errors(self._engine.url.database or ""), self._engine.connect() as connection:
+            return [RequestEntry(**row) for row in connection.execute(query).mappings()]
+
+    def _put_back(self, entries: deque[RequestEntry]) -> None:
+        with self._lock:
+            entries.extend(self._waiting)
+            while len(entries) > MOST_WAITING:
+                entries.popleft()
+                self.dropped += 1
+            self._waiting = entries
+
+
+class AuditLog:
+    """Entries are written at once: an act that cannot be recorded should fail where it is done."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def add(
+        self, now_ms: int, actor: str, action: str, target: str = "", detail: Mapping[str, Any] | None = None
+    ) -> None:
+        """Record what ``actor`` did to ``target``, e.g. ``alert.ack`` to an alert's name."""
+        row = {"time_ms": now_ms, "actor": actor, "action": action, "target": target, "detail": dict(detail or {})}
+        with storage_errors(self._engine.url.database or ""), self._engine.begin() as connection:
+            connection.execute(insert(AuditRow), row)
+
+    def between(self, start_ms: int, end_ms: int) -> list[AuditEntry]:
+        """What was done in a window (inclusive), oldest first."""
+        query = (
+            select(AuditRow.time_ms, AuditRow.actor, AuditRow.action, AuditRow.target, AuditRow.detail)
+            .where(AuditRow.time_ms.between(start_ms, end_ms))
+            .order_by(AuditRow.time_ms, AuditRow.id)
+        )
+        with storage_errors(self._engine.url.database or ""), self._engine.connect() as connection:
+            return [AuditEntry(**row) for row in connection.execute(query).mappings()]
+
+
+_REQUEST_COLUMNS = [getattr(RequestRow, column.name) for column in fields(RequestEntry)]
+
+
+def _columns(entry: RequestEntry) -> dict[str, Any]:
+    return {column.name: getattr(entry, column.name) for column in fields(entry)}
+
+
+def expire_records(engine: Engine, before_ms: int) -> int:
+    """Delete requests, resolved alerts, finished notices, audit entries and dead login links older than ``before_ms``.
+
+    Incidents stay: they are few, and the history of outages is what people come back for. Returns the rows deleted.
+    """
+    old: list[tuple[Any, ColumnElement[bool]]] = [
+        (RequestRow, RequestRow.time_ms < before_ms),
+        (AuditRow, AuditRow.time_ms < before_ms),
+        (AlertRow, (AlertRow.state == "resolved") & (AlertRow.seen_ms < before_ms) & (AlertRow.active_ms < before_ms)),
+        (OutboxRow, (OutboxRow.state != "waiting") & (OutboxRow.created_ms < before_ms)),
+        (LoginLinkRow, LoginLinkRow.expires_ms < before_ms),
+    ]
+    deleted = 0
+    for table, is_old in old:
+        some = select(table.id).where(is_old).limit(_ROWS)
+        while True:
+            with storage_errors(engine.url.database or ""), engine.begin() as connection:
+                count = connection.execute(delete(table).where(table.id.in_(some))).rowcount
+            deleted += count
+            if count < _ROWS:
+                break
+            time.sleep(_PAUSE_SECONDS)
+    if deleted:
+        logger.info("records_expired", rows=deleted, before_ms=before_ms)
+    return deleted
