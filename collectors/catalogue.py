@@ -56,7 +56,7 @@ gpu_pcie_link_generation{gpu,uuid,name} gauge: PCIe generation of the link now (
 gpu_pcie_link_width{gpu,uuid,name} gauge: PCIe lanes in use now.
 gpu_throttle_active{gpu,uuid,name,reason} gauge: 1 while the clocks are held down for this reason.
 gpu_ecc_errors_total{gpu,uuid,name,kind} counter: ECC errors in the board's life; kind is corrected or uncorrected.
-gpu_retired_pages{gpu,uuid,name} gauge: Memory pages retired after ECC errors (boards before Ampere).
+gpu_retired_pages{gpu,uuid,name,cause} gauge: Pages retired after single_bit or double_bit errors (before Ampere).
 gpu_remapped_rows{gpu,uuid,name,kind} gauge: Remapped rows: corrected, uncorrected; pending and failed are 0 or 1.
 gpu_nvlink_transmit_bytes_total{gpu,uuid,name} counter bytes: Data sent over all NVLinks.
 gpu_nvlink_receive_bytes_total{gpu,uuid,name} counter bytes: Data received over all NVLinks.

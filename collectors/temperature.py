@@ -29,7 +29,9 @@ class TemperatureCollector:
         self.name = "temperature"
         self.interval_seconds = interval_seconds
         #: psutil knows sensors on Linux and FreeBSD only.
-        self._sensors = sensors or getattr(psutil, "sensors_temperatures", dict)
+        self._sensors: Callable[[], Mapping[str, Sequence[Reading]]] = (
+            sensors or getattr(psutil, "sensors_temperatures", None) or dict
+        )
 
     def collect(self) -> Iterable[Sample]:
         """One temperature a sensor; sensors that a chip leaves nameless or names twice are numbered."""
