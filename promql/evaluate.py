@@ -251,15 +251,14 @@ def _widen(array: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _absent_labels(matchers: tuple[Matcher, ...]) -> Labels:
-    """The labels that an absent series would surely have: those asked for by exactly one ``=`` and nothing else."""
-    names = [matcher.name for matcher in matchers]
-    return tuple(
-        sorted(
-            (matcher.name, matcher.value)
-            for matcher in matchers
-            if matcher.op == "=" and matcher.value and matcher.name != METRIC_NAME and names.count(matcher.name) == 1
-        )
-    )
+    """The labels that an absent series would surely have: asked for by ``=`` and contradicted by nothing later."""
+    known: dict[str, str] = {}
+    for name, op, value in matchers:
+        if op == "=" and name not in known:
+            known[name] = value
+        elif name in known:
+            known[name] = ""  # asked for twice: no longer sure
+    return tuple(sorted((name, value) for name, value in known.items() if value and name != METRIC_NAME))
 
 
 _Handler = Callable[[Evaluation, Any, Times], Any]

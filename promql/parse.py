@@ -32,8 +32,8 @@ from promql.support import AGGREGATIONS, FUNCTIONS
 
 #: Levels of calls, aggregations and right-hand operands; keeps recursion far from Python's own limit.
 MAX_DEPTH = 120
-#: Regular expressions in one query; each may take milliseconds to compile.
-MAX_PATTERNS = 50
+#: Instructions that a query's regular expressions may compile to, all together: tens of milliseconds at worst.
+MAX_PROGRAM = 40_000
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -97,7 +97,7 @@ class _Conversion:
 
     def __init__(self, guarded: Guarded) -> None:
         self._restore = guarded.restore
-        self._patterns = 0
+        self._program = 0
 
     def node(self, tree: Any, depth: int) -> Node:
         if depth > MAX_DEPTH:
@@ -142,10 +142,9 @@ class _Conversion:
         op = next(ours for theirs, ours in _MATCH_OPS if tree.op == theirs)
         matcher = Matcher(self._restore(tree.name), op, self._restore(tree.value))
         if op in ("=~", "!~"):
-            self._patterns += 1
-            if self._patterns > MAX_PATTERNS:
-                raise QueryError(f"the query has more than {MAX_PATTERNS} regular expressions")
-            compile_pattern(matcher.value)
+            self._program += compile_pattern(matcher.value).programsize
+            if self._program > MAX_PROGRAM:
+                raise QueryError("the query's regular expressions are too large")
         return matcher
 
     def _binary(self, tree: Any, depth: int) -> Node:

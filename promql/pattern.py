@@ -10,10 +10,10 @@ import re2
 from promql.error import QueryError
 
 #: Bytes that one compiled pattern may take. RE2's default of 8 MB lets a 10-character pattern compile for 200 ms.
-MAX_PATTERN_MEMORY = 1 << 20
+MAX_PATTERN_MEMORY = 1 << 19
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=128)
 def compile_pattern(pattern: str) -> Any:
     """Compile ``pattern``, to be used with ``fullmatch``; raises :class:`QueryError` for a bad or too large one."""
     options = re2.Options()

@@ -92,7 +92,7 @@ def parse_values(text: str) -> list[float | None]:
             values += [None] * int(word[2:] or 1) if word.startswith("_x") else [None]
         elif word == "stale":
             values.append(STALE)
-        elif (found := _REPEAT.fullmatch(word)) and not word.startswith("0x"):
+        elif found := _REPEAT.fullmatch(word):
             if found["first"] == "stale":
                 values += [STALE] * (int(found["times"]) + 1)
                 continue

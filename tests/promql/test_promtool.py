@@ -230,13 +230,20 @@ def _ask_promtool(folder: Path, expressions: list[str]) -> dict[tuple[str, int],
     """Promtool is told to expect nothing, so that it complains with what it got."""
     series = [{"series": name, "values": " ".join(map(_word, values))} for name, values in _data().items()]
     asked = [
-        {"expr": expression, "eval_time": f"{time}ms", "exp_samples": []} for expression in expressions for time in TIMES_MS
+        {"expr": expression, "eval_time": f"{time}ms", "exp_samples": []}
+        for expression in expressions
+        for time in TIMES_MS
     ]
-    tests = {"evaluation_interval": "1m", "tests": [{"interval": "1m", "input_series": series, "promql_expr_test": asked}]}
+    tests = {
+        "evaluation_interval": "1m",
+        "tests": [{"interval": "1m", "input_series": series, "promql_expr_test": asked}],
+    }
     file = folder / "test.yml"
     file.write_text(json.dumps(tests))
     assert PROMTOOL is not None
-    done = subprocess.run([PROMTOOL, "test", "rules", str(file)], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [PROMTOOL, "test", "rules", str(file)], capture_output=True, text=True, timeout=60, check=False
+    )
     answers: dict[tuple[str, int], dict[Labels, float]] = {}
     pattern = re.compile(r'expr: ("(?:[^"\\]|\\.)*"), time: (\S+),\s*\n\s*exp:.*\n\s*got:(.*)')
     for found in pattern.finditer(done.stdout + done.stderr):
