@@ -1,4 +1,4 @@
-"""Health, in three layers that are never mixed. A request reads the last verdicts; it does no work and waits for none."""
+"""Health, in three layers that are never mixed. A request reads the last verdicts; it does no work of its own."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class Identity:
         return self.role is not None and RANK[self.role] >= RANK[role]
 
 
-class SessionUser(UserMixin):
+class SessionUser(UserMixin):  # type: ignore[misc]  # Flask-Login has no types
     """A person as Flask-Login keeps them: the id in the cookie carries the epoch, so that raising it ends sessions."""
 
     def __init__(self, user: UserIdentity) -> None:

@@ -19,7 +19,7 @@ from model.interface import BadInput
 from storage.record import RequestEntry
 
 if TYPE_CHECKING:
-    from model.host import Answer
+    from model.request import Answer
 
 log = structlog.get_logger(__name__)
 blueprint = Blueprint("predict", __name__)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from contextlib import AbstractContextManager
 from ipaddress import IPv6Address, ip_address
-from threading import BoundedSemaphore
 
 from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.storage import MemoryStorage
@@ -15,8 +13,6 @@ from limits.strategies import MovingWindowRateLimiter
 #: Attempts a minute from one address, good or bad, and failed ones for one account from everywhere together.
 PER_ADDRESS = 30
 PER_ACCOUNT = 5
-#: Passwords verified at once: one takes 64 MiB and most of a core.
-AT_ONCE = 2
 
 
 class LoginThrottle:
@@ -26,7 +22,6 @@ class LoginThrottle:
         self._window = MovingWindowRateLimiter(MemoryStorage())
         self._address: RateLimitItem = RateLimitItemPerMinute(PER_ADDRESS)
         self._account: RateLimitItem = RateLimitItemPerMinute(PER_ACCOUNT)
-        self._gate = BoundedSemaphore(AT_ONCE)
 
     def attempt(self, peer: str | None, account: str | None) -> float | None:
         """Count one attempt before it is tried. Returns None if it may go on, else the seconds to wait."""
@@ -39,10 +34,6 @@ class LoginThrottle:
     def succeeded(self, account: str) -> None:
         """Forget the failures of an account whose owner has come in. Those of the address stay: it may have others."""
         self._window.clear(self._account, "account", _key(account))
-
-    def verifying(self) -> AbstractContextManager[bool]:
-        """Hold this while a password is checked: it bounds what hashing costs, however many ask at once."""
-        return self._gate
 
     def _wait(self, item: RateLimitItem, *key: str) -> float:
         reset, _ = self._window.get_window_stats(item, *key)

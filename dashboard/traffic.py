@@ -25,11 +25,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 ENVIRON = "wakeless.exchange"
-#: The route of everything that is only a file, and of what no route matches.
+#: The route of everything that is only a file.
 STATIC = "static"
-UNMATCHED = "unmatched"
-
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 @dataclass(slots=True)
@@ -42,9 +39,10 @@ class Exchange:
     websocket: bool
     started: float
     status: int = 500  # stands if the application dies before it answers
-    route: str = UNMATCHED
+    route: str | None = None  # where no view matches
     actor: str | None = None
     quiet: bool = False
+    finished: bool = False
 
 
 def exchange() -> Exchange | None:
@@ -66,10 +64,9 @@ class Traffic:
             meters.http_active.inc()
 
         def finish() -> None:
-            nonlocal finished
-            if finished:
+            if found.finished:
                 return
-            finished = True
+            found.finished = True
             seconds = time.perf_counter() - found.started
             if not found.websocket:  # an open page is not a request in flight, nor is an hour its latency
                 meters.http_active.dec()
@@ -77,7 +74,6 @@ class Traffic:
             _write(found, seconds)
             structlog.contextvars.clear_contextvars()
 
-        finished = False
         try:
             body = self._inner(environ, _recording(found, start_response))
         except BaseException:  # not swallowed; flask-sock ends a websocket with StopIteration
@@ -86,10 +82,9 @@ class Traffic:
         return ClosingIterator(body, [finish])
 
     def _begin(self, environ: WSGIEnvironment) -> Exchange:
-        method = environ["REQUEST_METHOD"]
         found = Exchange(
             request_id=request_id.accept_request_id(environ.get("HTTP_X_REQUEST_ID")),
-            method=method if method in _METHODS else "OTHER",
+            method=environ["REQUEST_METHOD"][:20],
             peer=environ.get("REMOTE_ADDR"),
             websocket=environ.get("HTTP_UPGRADE", "").lower() == "websocket",
             started=time.perf_counter(),

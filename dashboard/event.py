@@ -1,0 +1,55 @@
+"""What happened in a window, as one list for the strip under the charts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from alerts.state import Alert
+    from dashboard.services import Services
+    from storage.incident import Incident
+    from storage.record import AuditEntry
+
+Level = Literal["info", "warning", "critical"]
+
+#: What people did, as a viewer may know it; logins and accounts are nobody's business but the admin's.
+ACTIONS = {
+    "alert.ack": "Alert acknowledged",
+    "alert.unack": "Acknowledgement taken back",
+    "model.reload": "Model reload asked for",
+    "process.restart": "Process restart asked for",
+}
+
+
+class Event(NamedTuple):
+    """Something with a beginning and, unless it is a moment (equal times) or goes on (None), an end; in UTC ms."""
+
+    time_ms: int
+    end_ms: int | None
+    kind: Literal["alert", "incident", "action"]
+    level: Level
+    title: str
+    detail: str
+
+
+def events_between(rooms: Services, start_ms: int, end_ms: int) -> list[Event]:
+    """All events that touch the window, oldest first."""
+    found = [_of_alert(alert) for alert in rooms.alerts.history(start_ms, end_ms) if alert.firing_ms is not None]
+    found += [_of_incident(incident) for incident in rooms.incidents.between(start_ms, end_ms)]
+    found += [_of_action(entry) for entry in rooms.audit.between(start_ms, end_ms) if entry.action in ACTIONS]
+    return sorted(found, key=lambda event: event.time_ms)
+
+
+def _of_alert(alert: Alert) -> Event:
+    level: Level = "critical" if alert.level >= 3 else "warning" if alert.level == 2 else "info"
+    return Event(alert.firing_ms or alert.active_ms, alert.resolved_ms, "alert", level, alert.rule, alert.summary)
+
+
+def _of_incident(incident: Incident) -> Event:
+    return Event(incident.started_ms, incident.ended_ms, "incident", "critical", incident.cause, incident.summary)
+
+
+def _of_action(entry: AuditEntry) -> Event:
+    reason = entry.detail.get("reason")
+    detail = f"{entry.actor}: {reason}" if reason else entry.actor
+    return Event(entry.time_ms, entry.time_ms, "action", "info", ACTIONS[entry.action], detail)

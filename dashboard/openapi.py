@@ -1,0 +1,349 @@
+"""Describes every call: ``/api/openapi.json`` for programs, ``/api/`` for people. A test holds it to the routes."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import orjson
+from flask import Blueprint, Response, render_template
+
+from dashboard import schema
+from dashboard.access import require
+from dashboard.problem import CONTENT_TYPE
+from dashboard.ruling import VERSION
+from dashboard.schema import ALERT, HEALTH, STRING, array, object_of, ref
+
+blueprint = Blueprint("openapi", __name__)
+
+JSON = "application/json"
+PROMETHEUS = "Prometheus API"
+OWN = "Wakeless API"
+OPEN = "Open"
+
+
+class Call(NamedTuple):
+    """One operation. ``access`` is a role, or who else may call; ``answers`` maps a status to (words, type, schema)."""
+
+    method: str
+    path: str
+    summary: str
+    access: str
+    tag: str = OWN
+    parameters: tuple[dict[str, Any], ...] = ()
+    body: dict[str, Any] | None = None
+    answer: tuple[int, str, dict[str, Any]] = (200, JSON, {"type": "object"})
+    errors: tuple[int, ...] = ()
+
+
+def _query(name: str, text: str, kind: dict[str, Any] | None = None, *, required: bool = False) -> dict[str, Any]:
+    return {"name": name, "in": "query", "description": text, "required": required, "schema": kind or STRING}
+
+
+def _json(kind: dict[str, Any], *, required: bool = False) -> dict[str, Any]:
+    return {"required": required, "content": {JSON: {"schema": kind}}}
+
+
+_START = _query("start", "RFC 3339, or seconds or milliseconds since 1970.")
+_END = _query("end", "As start; now without it.")
+_WINDOW = (_START, _END)
+_MATCH = _query("match[]", "A series selector; may be repeated.", array(STRING))
+_LIMIT = _query("limit", "Most results.", {"type": "integer", "minimum": 0})
+_TIMEOUT = _query("timeout", "Accepted for compatibility; queries have a limit of their own.")
+_ALERT_ID = {"name": "alert_id", "in": "path", "required": True, "schema": {"type": "integer"}}
+_LABEL = {"name": "name", "in": "path", "required": True, "schema": STRING}
+_REASON = _json(object_of(reason={"type": "string", "maxLength": 500}))
+_GIVEN_REASON = _json(object_of("reason", reason={"type": "string", "minLength": 1, "maxLength": 500}), required=True)
+_IMAGE: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {"schema": object_of(file={"type": "string", "format": "binary"})},
+        "image/jpeg": {"schema": {"type": "string", "format": "binary"}},
+        "image/png": {"schema": {"type": "string", "format": "binary"}},
+        "image/webp": {"schema": {"type": "string", "format": "binary"}},
+    },
+}
+_ACCEPTED = (202, JSON, ref("Accepted"))
+_ENVELOPE = (200, JSON, ref("PrometheusAnswer"))
+
+
+def _listed(name: str, item: dict[str, Any]) -> tuple[int, str, dict[str, Any]]:
+    return 200, JSON, object_of(name, **{name: array(item)})
+
+
+def _prometheus(
+    path: str, summary: str, *parameters: dict[str, Any], post: bool = False, errors: tuple[int, ...] = (400,)
+) -> tuple[Call, ...]:
+    methods = ("get", "post") if post else ("get",)
+    return tuple(
+        Call(method, f"/api/v1/{path}", summary, "viewer", PROMETHEUS, parameters, None, _ENVELOPE, errors)
+        for method in methods
+    )
+
+
+def _health(path: str, summary: str) -> Call:
+    return Call("get", path, summary, "open", OPEN, answer=(200, JSON, HEALTH), errors=(503,))
+
+
+_EVALUATION_ERRORS = (400, 422, 503)
+CALLS: tuple[Call, ...] = (
+    Call(
+        "post",
+        "/predict",
+        "One input to the model, one result back.",
+        "any login; open on this machine",
+        OPEN,
+        body=_IMAGE,
+        answer=(200, JSON, ref("Prediction")),
+        errors=(400, 413, 415, 422, 429, 500, 503, 504),
+    ),
+    _health("/health", "The summary for an uptime monitor."),
+    _health("/health/live", "Should someone kill me?"),
+    _health("/health/ready", "May traffic come?"),
+    _health("/health/startup", "Has the first load ended well?"),
+    Call(
+        "get",
+        "/metrics",
+        "All metrics as Prometheus text.",
+        "viewer; open on this machine",
+        OPEN,
+        answer=(200, "text/plain", STRING),
+    ),
+    Call("get", "/api/model", "The model's state and health.", "viewer"),
+    Call(
+        "post",
+        "/api/model/restart",
+        "Load the model anew.",
+        "operator",
+        body=_REASON,
+        answer=_ACCEPTED,
+        errors=(400, 409, 415, 422),
+    ),
+    Call(
+        "post",
+        "/api/process/restart",
+        "End the server process and start a new one.",
+        "operator",
+        body=_REASON,
+        answer=_ACCEPTED,
+        errors=(400, 409, 415, 422),
+    ),
+    Call(
+        "get",
+        "/api/alerts",
+        "Current alerts; with a window, those that fired in it.",
+        "viewer",
+        parameters=(
+            _query("state", "Only this state.", {"enum": ["pending", "firing", "acknowledged", "resolved"]}),
+            *_WINDOW,
+        ),
+        answer=_listed("alerts", ALERT),
+        errors=(422,),
+    ),
+    Call(
+        "post",
+        "/api/alerts/{alert_id}/ack",
+        "Acknowledge a firing alert.",
+        "operator",
+        parameters=(_ALERT_ID,),
+        body=_GIVEN_REASON,
+        answer=(200, JSON, object_of("alert", alert=ALERT)),
+        errors=(400, 404, 409, 415, 422),
+    ),
+    Call(
+        "delete",
+        "/api/alerts/{alert_id}/ack",
+        "Take an acknowledgement back.",
+        "operator",
+        parameters=(_ALERT_ID,),
+        answer=(200, JSON, object_of("alert", alert=ALERT)),
+        errors=(404, 409),
+    ),
+    Call(
+        "get",
+        "/api/incidents",
+        "Times in which the service did not do its work (30 days without a window).",
+        "viewer",
+        parameters=_WINDOW,
+        answer=_listed("incidents", ref("Incident")),
+        errors=(422,),
+    ),
+    Call(
+        "get",
+        "/api/events",
+        "Alerts, incidents and actions of a window, oldest first.",
+        "viewer",
+        parameters=_WINDOW,
+        answer=_listed("events", ref("Event")),
+        errors=(422,),
+    ),
+    Call(
+        "get",
+        "/api/requests",
+        "The newest inference requests.",
+        "viewer",
+        parameters=(
+            _query("limit", "1 to 1000; 100 without it.", {"type": "integer", "minimum": 1, "maximum": 1000}),
+            _query("outcome", "Only this outcome."),
+            _query("id", "Only this request id."),
+        ),
+        answer=_listed("requests", ref("Request")),
+        errors=(422,),
+    ),
+    Call(
+        "get",
+        "/api/audit",
+        "Who did what (7 days without a window).",
+        "admin",
+        parameters=_WINDOW,
+        answer=_listed("entries", ref("AuditEntry")),
+        errors=(422,),
+    ),
+    Call(
+        "get",
+        "/api/export.csv",
+        "History as CSV, streamed.",
+        "viewer",
+        parameters=(
+            _MATCH,
+            *_WINDOW,
+            _query("step", "Seconds, or a duration such as 1m; raw samples without it."),
+            _query("format", "One column for each series, or one row for each sample.", {"enum": ["wide", "long"]}),
+        ),
+        answer=(200, "text/csv", STRING),
+        errors=(400, 422),
+    ),
+    Call(
+        "get",
+        "/api/panels",
+        "The history of a page's panels.",
+        "viewer",
+        parameters=(
+            _query("page", "overview, alerts or model."),
+            *_WINDOW,
+            _query("step", "Milliseconds.", {"type": "integer", "minimum": 1}),
+            _query("panel[]", "Only these panels.", array(STRING)),
+        ),
+        errors=(422,),
+    ),
+    Call("get", "/api/openapi.json", "This description.", "viewer"),
+    Call("get", "/api/", "This description, for people.", "viewer", answer=(200, "text/html", STRING)),
+    *_prometheus(
+        "query",
+        "Evaluate PromQL at one moment.",
+        _query("query", "PromQL.", required=True),
+        _query("time", "RFC 3339 or seconds since 1970; now without it."),
+        _TIMEOUT,
+        _LIMIT,
+        post=True,
+        errors=_EVALUATION_ERRORS,
+    ),
+    *_prometheus(
+        "query_range",
+        "Evaluate PromQL over a range.",
+        _query("query", "PromQL.", required=True),
+        _query("start", "RFC 3339 or seconds since 1970.", required=True),
+        _query("end", "As start.", required=True),
+        _query("step", "Seconds or a duration.", required=True),
+        _TIMEOUT,
+        _LIMIT,
+        post=True,
+        errors=_EVALUATION_ERRORS,
+    ),
+    *_prometheus("series", "Label sets that selectors mean.", _MATCH | {"required": True}, *_WINDOW, _LIMIT, post=True),
+    *_prometheus("labels", "All label names.", _MATCH, *_WINDOW, _LIMIT, post=True),
+    *_prometheus("label/{name}/values", "All values of a label.", _LABEL, _MATCH, *_WINDOW, _LIMIT),
+    *_prometheus(
+        "metadata",
+        "Type, unit and meaning of metrics.",
+        _query("metric", "Only this one."),
+        _LIMIT,
+        _query("limit_per_metric", "Most entries for each.", {"type": "integer", "minimum": 0}),
+    ),
+    *_prometheus(
+        "rules",
+        "Every rule and how it is doing.",
+        _query("type", "alert or record."),
+        _query("rule_name[]", "Only these rules.", array(STRING)),
+        _query("rule_group[]", "Only these groups.", array(STRING)),
+        _query("file[]", "Only these files.", array(STRING)),
+        _query("exclude_alerts", "Leave the alerts out."),
+    ),
+    *_prometheus("alerts", "Pending and firing alerts.", errors=()),
+    *_prometheus("status/buildinfo", "What answers here.", errors=()),
+)
+
+
+@blueprint.get("/api/openapi.json")
+@require("viewer")
+def document() -> Response:
+    """The description as OpenAPI 3.1."""
+    return Response(orjson.dumps(describe()), mimetype=JSON)
+
+
+@blueprint.get("/api/")
+@require("viewer")
+def browse() -> str:
+    """The description as a page."""
+    tags = {tag: [call for call in CALLS if call.tag == tag] for tag in (OPEN, OWN, PROMETHEUS)}
+    return render_template("api.html", tags=tags)
+
+
+def describe() -> dict[str, Any]:
+    """The OpenAPI document."""
+    paths: dict[str, dict[str, Any]] = {}
+    for call in CALLS:
+        paths.setdefault(call.path, {})[call.method] = _operation(call)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Wakeless", "version": VERSION, "description": "Serves a GPU model and watches it."},
+        "security": [{"token": []}, {"session": []}],
+        "paths": paths,
+        "components": {
+            "schemas": schema.SCHEMAS,
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer"},
+                "session": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": "session",
+                    "description": "A browser's login. Changes need the header X-CSRF-Token as well.",
+                },
+            },
+        },
+    }
+
+
+def _operation(call: Call) -> dict[str, Any]:
+    status, kind, found = call.answer
+    answers: dict[str, Any] = {str(status): {"description": "Done.", "content": {kind: {"schema": found}}}}
+    errors = call.errors if call.access == "open" else (*call.errors, 401, 403)
+    for code in sorted(errors):
+        answers[str(code)] = _error(call, code)
+    name = call.path.strip("/").replace("{", "").replace("}", "").replace("/", "_").replace(".", "_")
+    operation: dict[str, Any] = {
+        "operationId": f"{call.method}_{name or 'root'}",
+        "summary": call.summary,
+        "description": f"Access: {call.access}.",
+        "tags": [call.tag],
+        "responses": answers,
+    }
+    if call.access == "open":
+        operation["security"] = []
+    if call.parameters:
+        operation["parameters"] = list(call.parameters)
+    if call.tag == PROMETHEUS and call.method == "post":
+        operation.pop("parameters", None)
+        operation["parameters"] = [one for one in call.parameters if one["in"] == "path"]
+        form = {one["name"]: one["schema"] for one in call.parameters if one["in"] == "query"}
+        operation["requestBody"] = {"content": {"application/x-www-form-urlencoded": {"schema": object_of(**form)}}}
+    if call.body is not None:
+        operation["requestBody"] = call.body
+    return operation
+
+
+def _error(call: Call, code: int) -> dict[str, Any]:
+    if call.path.startswith("/health"):
+        return {"description": "Not well.", "content": {JSON: {"schema": HEALTH}}}
+    if call.tag == PROMETHEUS and code not in (401, 403):
+        return {"description": "An error of the query.", "content": {JSON: {"schema": ref("PrometheusError")}}}
+    return {"description": "A problem.", "content": {CONTENT_TYPE: {"schema": ref("Problem")}}}

@@ -1,0 +1,156 @@
+"""The shapes of what the API answers, as JSON Schema, for the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Schema = dict[str, Any]
+
+STRING: Schema = {"type": "string"}
+NUMBER: Schema = {"type": "number"}
+INTEGER: Schema = {"type": "integer"}
+MAYBE_STRING: Schema = {"type": ["string", "null"]}
+MAYBE_NUMBER: Schema = {"type": ["number", "null"]}
+MAYBE_INTEGER: Schema = {"type": ["integer", "null"]}
+ANY_OBJECT: Schema = {"type": "object"}
+
+
+def ref(name: str) -> Schema:
+    """A reference to one of :data:`SCHEMAS`."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def array(item: Schema) -> Schema:
+    """A list of ``item``."""
+    return {"type": "array", "items": item}
+
+
+def object_of(*required: str, **properties: Schema) -> Schema:
+    """An object with these properties."""
+    found: Schema = {"type": "object", "properties": properties}
+    return found | {"required": list(required)} if required else found
+
+
+ALERT = ref("Alert")
+HEALTH = ref("Health")
+
+SCHEMAS: dict[str, Schema] = {
+    "Problem": object_of(
+        "type",
+        "title",
+        "status",
+        "detail",
+        type=STRING,
+        title=STRING,
+        status=INTEGER,
+        detail=STRING,
+        request_id=MAYBE_STRING,
+        suggestion=STRING,
+        field=STRING,
+        reason=STRING,
+    ),
+    "Health": object_of(
+        "status",
+        "timestamp",
+        "uptime",
+        status={"enum": ["ok", "unavailable"]},
+        timestamp={"type": "string", "format": "date-time"},
+        uptime=NUMBER,
+        reason=MAYBE_STRING,
+        suggestion=MAYBE_STRING,
+        trace_id=STRING,
+        check=STRING,
+        checked=STRING,
+        checks=ANY_OBJECT,
+        gpu_memory={"type": ["object", "null"]},
+    ),
+    "Prediction": object_of(
+        "request_id",
+        "model",
+        "version",
+        "result",
+        "timings",
+        request_id=STRING,
+        model=STRING,
+        version=STRING,
+        result={},
+        timings=object_of(
+            "total_seconds", queue_seconds=MAYBE_NUMBER, compute_seconds=MAYBE_NUMBER, total_seconds=NUMBER
+        ),
+        degraded={"type": "boolean"},
+    ),
+    "Accepted": object_of("accepted", accepted={"type": "boolean"}, last_seconds=MAYBE_NUMBER),
+    "Alert": object_of(
+        "id",
+        "rule",
+        "state",
+        id=INTEGER,
+        fingerprint=STRING,
+        rule=STRING,
+        group=STRING,
+        state={"enum": ["pending", "firing", "acknowledged", "resolved"]},
+        severity=STRING,
+        level=INTEGER,
+        labels=ANY_OBJECT,
+        annotations=ANY_OBJECT,
+        value=MAYBE_NUMBER,
+        active_ms=INTEGER,
+        firing_ms=MAYBE_INTEGER,
+        resolved_ms=MAYBE_INTEGER,
+        seen_ms=INTEGER,
+        ack_by=MAYBE_STRING,
+        ack_reason=MAYBE_STRING,
+        ack_ms=MAYBE_INTEGER,
+        summary=STRING,
+        description=STRING,
+        action=STRING,
+    ),
+    "Incident": object_of(
+        "id",
+        "started_ms",
+        id=INTEGER,
+        kind=STRING,
+        cause=STRING,
+        summary=STRING,
+        started_ms=INTEGER,
+        ended_ms=MAYBE_INTEGER,
+        detail=ANY_OBJECT,
+    ),
+    "Event": object_of(
+        "time_ms",
+        "kind",
+        "level",
+        "title",
+        time_ms=INTEGER,
+        end_ms=MAYBE_INTEGER,
+        kind={"enum": ["alert", "incident", "action"]},
+        level={"enum": ["info", "warning", "critical"]},
+        title=STRING,
+        detail=STRING,
+    ),
+    "Request": object_of(
+        "request_id",
+        "time_ms",
+        "status",
+        "outcome",
+        request_id=STRING,
+        time_ms=INTEGER,
+        status=INTEGER,
+        outcome=STRING,
+        result_class=MAYBE_STRING,
+        model=STRING,
+        version=STRING,
+        total_seconds=NUMBER,
+        queue_seconds=MAYBE_NUMBER,
+        compute_seconds=MAYBE_NUMBER,
+        input=ANY_OBJECT,
+        error=MAYBE_STRING,
+    ),
+    "AuditEntry": object_of(
+        "time_ms", "actor", "action", time_ms=INTEGER, actor=STRING, action=STRING, target=STRING, detail=ANY_OBJECT
+    ),
+    "PrometheusAnswer": object_of("status", "data", status={"const": "success"}, data={}, warnings=array(STRING)),
+    "PrometheusError": object_of(
+        "status", "errorType", "error", status={"const": "error"}, errorType=STRING, error=STRING
+    ),
+}
