@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 USAGE = 2
 
 
-def fail(message: str) -> None:
+def fail(message: str) -> NoReturn:
     """One line on stderr, exit status 2."""
     click.echo(f"wakeless: {message}", err=True)
     sys.exit(USAGE)
@@ -73,15 +73,20 @@ class _ServerProcess(Server):
         self.settings = settings
 
     def load(self) -> Any:
+        from alerts.rule import RuleError
+        from dashboard.panels import PanelError
         from server import Application
+        from storage.error import StorageError
 
-        self.application = Application(self.settings, safe_mode=self.safe_mode, supervised=True)
+        try:
+            self.application = Application(self.settings, safe_mode=self.safe_mode, supervised=True)
+        except (SettingsError, RuleError, PanelError, StorageError) as error:
+            fail(str(error))
         return self.application.flask
 
     def ready(self, addresses: list[Any], age: int) -> None:
         self.application.start()
-        if age == 1:
-            self.application.greet(addresses[0])
+        self.application.greet(addresses[0], first_process=age == 1)
 
     def drain(self) -> None:
         self.application.drain()
@@ -116,8 +121,7 @@ def check_config(settings: Settings) -> None:
     try:
         for path in settings.alerts.rules:
             load_rules(path)
-        for path in settings.panels:
-            load_panels(path)
+        load_panels(settings.panels)
     except (RuleError, PanelError) as error:
         fail(str(error))
     click.echo("the settings are right")
@@ -141,7 +145,8 @@ def check_rules_command(file: Path) -> None:
 @contextmanager
 def _database(settings: Settings) -> Iterator[Engine]:
     """The database of the data folder, while the server runs or not."""
-    from storage.engine import StorageError, open_database
+    from storage.engine import open_database
+    from storage.error import StorageError
 
     try:
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -259,20 +264,24 @@ def export(
     settings: Settings, match: tuple[str, ...], start: str | None, end: str | None, step: float | None, layout: str
 ) -> None:
     """Write metric history as CSV to stdout; works while the server runs."""
-    from dashboard.export import csv_export
+    from collectors.sample import METRIC_NAME, Matcher
+    from dashboard.selector import selector_matchers
     from promql import QueryError
+    from storage.export import csv_long, csv_wide
     from storage.series import SeriesStore
 
     end_ms = _moment(end) if end else time.time_ns() // 1_000_000
     start_ms = _moment(start) if start else end_ms - 3_600_000
+    try:
+        selectors = [selector_matchers(text) for text in match] or [(Matcher(METRIC_NAME, "!=", ""),)]
+    except QueryError as error:
+        fail(str(error))
+    write = csv_long if layout == "long" else csv_wide
     with _database(settings) as database:
         store = SeriesStore(database, head_minutes=settings.storage.head_minutes)
         try:
-            chunks = csv_export(store, match, start_ms, end_ms, int(step * 1000) if step else None, layout)
-            for chunk in chunks:
-                sys.stdout.buffer.write(chunk)
-        except QueryError as error:
-            fail(str(error))
+            for piece in write(store, selectors, start_ms, end_ms, int(step * 1000) if step else None):
+                sys.stdout.buffer.write(piece)
         except BrokenPipeError:
             os._exit(0)  # `… | head` closed the pipe; there is nobody left to tell
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import signal
 import sys
@@ -18,6 +19,7 @@ from typing import Any
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
+from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import ThreadWorker
 
 from config import Settings, SupervisorSettings
@@ -25,13 +27,15 @@ from ledger import Exit, ExitReason, LastWords, Ledger
 
 log = logging.getLogger("wakeless.supervisor")
 
+#: A mistake in the settings or a file they name: the server process said so in one line.
+EXIT_USAGE = 2
 #: The server process left because its accelerator or model is beyond repair from inside (EX_SOFTWARE).
 EXIT_FATAL = 70
 #: Seconds without a heartbeat of the worker's main loop until it is taken for hung. Importing torch from a slow disk
 #: holds the interpreter for a while, so this is the net below the model's own watchdog, not a substitute for it.
 HEARTBEAT_SECONDS = 120
 #: What a stop may take beyond draining: closing the database, the last tick, the exit itself.
-EXIT_SECONDS = 1.5
+EXIT_SECONDS = 1
 
 #: Signals that mean the program is broken, not that someone ended it.
 FAULTS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE}
@@ -59,6 +63,16 @@ class ServerProcess(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
         os._exit(0)
 
 
+class _GunicornLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
+    """Sends gunicorn's lines the way of all others, without handlers of its own."""
+
+    def setup(self, cfg: Any) -> None:
+        self.cfg = cfg
+        self.error_log.propagate = True
+        self.error_log.setLevel(logging.WARNING)  # the supervisor says itself what it does
+        self.access_log.disabled = True  # one line per request is the server's, with a request id
+
+
 class ServerApplication(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     """What gunicorn asks for: its settings and, in the worker, the WSGI callable."""
 
@@ -77,13 +91,13 @@ class ServerApplication(BaseApplication):  # type: ignore[misc]  # gunicorn has 
             "worker_connections": max(2000, server.threads * 2),
             "worker_class": ServerProcess,
             "timeout": HEARTBEAT_SECONDS,
-            "graceful_timeout": server.drain_seconds + EXIT_SECONDS,
+            "graceful_timeout": math.ceil(server.drain_seconds) + EXIT_SECONDS,
             "keepalive": 15,
             "backlog": 1024,
             "proc_name": "wakeless",
             "control_socket_disable": True,
             "forwarded_allow_ips": "",
-            "logconfig_dict": {"version": 1, "disable_existing_loggers": False, "incremental": True},
+            "logger_class": _GunicornLogger,
         }
         for name, value in chosen.items():
             self.cfg.set(name, value)
@@ -203,6 +217,8 @@ class Supervisor(Arbiter):  # type: ignore[misc]  # gunicorn has no types
             self.ledger.append(end)
         except OSError as error:  # a full disk must not keep the server down
             log.error("the restart ledger cannot be written: %s", error)
+        if end.code == EXIT_USAGE and self.worker_age == 1:
+            sys.exit(EXIT_USAGE)  # a person is there to read the line and mend it
         if end.unexpected:
             log.error("server process %s ended: %s; next start in %.0f s", pid, end.summary, delay)
         else:

@@ -1,0 +1,317 @@
+"""The server process: all rooms wired together, and what runs beside the requests. Only this file knows them all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import psutil
+import structlog
+from flask import Flask
+
+import dashboard
+from alerts.channel import AppriseChannel
+from alerts.engine import AlertEngine
+from alerts.evaluation import Origin
+from alerts.notice import Notices
+from alerts.outbox import Outbox
+from alerts.rule import Group, load_rules, load_stock
+from alerts.sender import Sender
+from collectors.build import build
+from collectors.collection import Collection
+from collectors.requests import Meters
+from collectors.sample import Sample, Tick
+from collectors.schedule import Schedule
+from config import Settings
+from dashboard.hub import open_hub
+from dashboard.log import configure_logging
+from dashboard.services import EXTENSION, Services
+from dashboard.situation import Restart
+from ledger import ExitReason, LastWords, Ledger, explain_outage
+from model.collector import ModelCollector
+from model.host import ModelHost
+from promql import Engine as QueryEngine
+from pulse import Pulse, StageCollector, now_ms
+from storage.account import Accounts
+from storage.engine import open_database
+from storage.incident import IncidentLog
+from storage.record import AuditLog, RequestLog, expire_records
+from storage.series import SeriesStore
+from supervisor import EXIT_FATAL
+
+log = structlog.get_logger(__name__)
+
+#: Where the application itself is found in ``app.extensions``.
+APPLICATION = "wakeless.application"
+DAY_MS = 86_400_000
+#: Seconds between two passes over what is older than the settings keep, and until the first one after a start.
+RETENTION_SECONDS = 600.0
+#: Seconds between two looks at the outbox; a notice waits for so long at most.
+NOTICE_SECONDS = 1.0
+
+
+class Application:
+    """One server process: the Flask app, its services, and the jobs beside the requests."""
+
+    def __init__(self, settings: Settings, *, safe_mode: bool = False, supervised: bool = False) -> None:
+        self.settings = settings
+        self.supervised = supervised
+        self._last_restart: Restart | None = None
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        configure_logging(settings)
+        self.schedule = Schedule()
+        self.services, self.sender, stages = self._compose(safe_mode)
+        self.pulse = Pulse(self.services, stages)
+        self.flask = self._make_flask()
+        self._draining = False
+        self._closed = False
+
+    # --- wiring --------------------------------------------------------------------------------------------------
+
+    def _compose(self, safe_mode: bool) -> tuple[Services, Sender, StageCollector]:
+        """Build every room, from the database up, and hand each what it needs."""
+        settings, started_ms = self.settings, now_ms()
+        path = settings.data_dir / "wakeless.db"
+        database = open_database(path)
+        store = SeriesStore(database, head_minutes=settings.storage.head_minutes)
+        query = QueryEngine(store)
+        ledger = Ledger(settings.data_dir)
+        restarts = _count_restarts(ledger)  # only the supervisor adds to it, and only when this process has ended
+        incidents = IncidentLog(database)
+        meters = Meters()
+        model = ModelHost(
+            settings.model,
+            settings.health,
+            meters,
+            name=settings.name,
+            on_change=lambda: services.hub.notify(),
+            on_fatal=self._die,
+            disabled="safe_mode: the model kept crashing the server" if safe_mode else None,
+        )
+        outbox = Outbox(database)
+        channels = [AppriseChannel(url.get_secret_value()) for url in settings.alerts.channels]
+        sender = Sender(
+            outbox,
+            channels,
+            retry_seconds=settings.alerts.notice_retry_seconds,
+            give_up_seconds=settings.alerts.notice_give_up_hours * 3600,
+        )
+        notices = Notices(
+            outbox,
+            [channel.name for channel in channels],
+            service=settings.name,
+            language="zh" if settings.language == "zh" else "en",
+        )
+        alerts = AlertEngine(database, query, self._rules(), outbox=notices, record=_recorder(store), origin=Origin())
+        hub = open_hub(
+            settings,
+            query,
+            started_ms=started_ms,
+            safe_mode=safe_mode,
+            model=model.status,
+            health=model.health,
+            alerts=alerts.current,
+            last_restart=lambda: self._last_restart,
+            clock=now_ms,
+        )
+        stages = StageCollector(settings.collectors.interval_seconds)
+        collectors = build(
+            settings.collectors,
+            meters=meters,
+            gauges={"wakeless_viewers": lambda: hub.viewers, "wakeless_database_bytes": lambda: _database_bytes(path)},
+            restarts=lambda: restarts,
+            crash_loop=lambda: safe_mode,
+            extra=[ModelCollector(model, settings.collectors.interval_seconds), stages],
+        )
+        services = Services(
+            settings=settings,
+            database=database,
+            store=store,
+            query=query,
+            collection=Collection(collectors, settings.collectors.deadline_seconds, aliases=settings.metrics.aliases),
+            meters=meters,
+            model=model,
+            alerts=alerts,
+            outbox=outbox,
+            incidents=incidents,
+            requests=RequestLog(database),
+            audit=AuditLog(database),
+            accounts=Accounts(database),
+            ledger=ledger,
+            hub=hub,
+            restart_process=self._restart,
+            started_ms=started_ms,
+            safe_mode=safe_mode,
+        )
+        return services, sender, stages
+
+    def _rules(self) -> list[Group]:
+        """The user's rules, and the stock ones beside them."""
+        own = [group for path in self.settings.alerts.rules for group in load_rules(path)]
+        return [*(load_stock(own) if self.settings.alerts.stock_rules else []), *own]
+
+    def _make_flask(self) -> Flask:
+        root = Path(__file__).parent
+        app = Flask("wakeless", root_path=str(root), template_folder="templates", static_folder="static")
+        app.secret_key = _secret_key(self.settings.data_dir / "secret.key")
+        app.extensions[EXTENSION] = self.services
+        app.extensions[APPLICATION] = self
+        dashboard.register(app)
+        return app
+
+    # --- life ----------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Take up where the last process stopped, then start the model thread and the jobs."""
+        rooms, settings, now = self.services, self.settings, now_ms()
+        last_tick_ms = rooms.store.last_tick_ms()
+        rooms.store.load(now)
+        rooms.alerts.load()
+        self.pulse.outage = self._note_outage(last_tick_ms, now)
+        rooms.model.start()
+        self.schedule.every(settings.collectors.interval_seconds, "tick", self.pulse.beat)
+        self.schedule.every(settings.health.interval_seconds, "health", lambda: rooms.model.check(now_ms()))
+        self.schedule.every(NOTICE_SECONDS, "notices", self._deliver_notices)
+        self.schedule.every(RETENTION_SECONDS, "retention", self._expire, first_delay_seconds=60)
+        self.schedule.start()
+        log.info("started", name=settings.name, safe_mode=rooms.safe_mode, pid=os.getpid())
+
+    def _note_outage(self, last_tick_ms: int | None, now: int) -> int | None:
+        """Turn the time without a server process into an incident. Returns its id while it still lasts."""
+        unfinished = [incident for incident in self.services.incidents.unfinished() if incident.kind == "process"]
+        if unfinished:  # the last process died before the outage that it began with was over
+            return unfinished[0].id
+        outage = explain_outage(last_tick_ms, self.services.ledger.exits(), int(psutil.boot_time() * 1000))
+        if outage is None:
+            return None
+        self._last_restart = Restart(outage.started_ms, now, outage.cause)
+        kind = "planned" if outage.planned else "process"
+        return self.services.incidents.open(kind, outage.cause, outage.summary, outage.started_ms, outage.detail)
+
+    def _deliver_notices(self) -> None:
+        """Try the notices that are due."""
+        self.sender.deliver(now_ms())
+
+    def _expire(self) -> None:
+        """Let go of what is older than the settings keep."""
+        storage, now = self.settings.storage, now_ms()
+        ticks = self.services.store.expire(now - int(storage.retention_days * DAY_MS))
+        records = expire_records(self.services.database, now - int(storage.records_days * DAY_MS))
+        records += self.services.outbox.expire(now - int(storage.records_days * DAY_MS))
+        log.info("expired", ticks=ticks, records=records)
+
+    def drain(self) -> None:
+        """A stop has begun: say good-bye to open pages and let the model finish what it has."""
+        if self._draining:
+            return
+        self._draining = self.services.stopping = True
+        self.services.hub.close("the server is restarting" if self.supervised else "the server is stopping")
+        # On a thread of its own: requests in flight are answered by the loop that called us.
+        drain_seconds = self.settings.server.drain_seconds
+        threading.Thread(target=self.services.model.stop, args=(drain_seconds,), name="drain", daemon=True).start()
+
+    def close(self) -> None:
+        """The last call: stop the jobs, write what is in memory, close the database."""
+        if self._closed:
+            return
+        self._closed = True
+        rooms = self.services
+        rooms.hub.close("the server is stopping")
+        self.schedule.stop()
+        rooms.model.stop(0.0 if self._draining else self.settings.server.drain_seconds)
+        rooms.collection.close()
+        rooms.requests.flush()
+        rooms.database.dispose()
+        log.info("stopped", pid=os.getpid())
+
+    # --- ends that are meant -------------------------------------------------------------------------------------
+
+    def _restart(self, actor: str, reason: str) -> None:
+        """End this process in order; the supervisor starts the next one. Returns at once."""
+        if not self.supervised:
+            raise RuntimeError("this process has no supervisor that would start it again")
+        detail = {"actor": actor, "reason": reason}
+        LastWords(self.settings.data_dir).leave("restart", f"restart asked for by {actor}", detail)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def _die(self, reason: str) -> None:
+        """Only a new process helps: leave at once, with the reason for the supervisor."""
+        log.critical("fatal", reason=reason)
+        if not self.supervised:
+            return
+        kind: ExitReason = "hang" if reason.startswith("hang") else "crash"
+        LastWords(self.settings.data_dir).leave(kind, reason)
+        os._exit(EXIT_FATAL)
+
+    # --- the first words to a person -----------------------------------------------------------------------------
+
+    def greet(self, address: tuple[Any, ...], *, first_process: bool) -> None:
+        """Tell the person at the terminal where to go. Makes ``admin`` on the very first start."""
+        accounts, base = self.services.accounts, _url(address)
+        lines = [f"Wakeless is at {base}"] if first_process else []
+        first_start = accounts.user_named("admin") is None
+        if first_start:
+            given = self.settings.admin_password
+            password = given.get_secret_value() if given else secrets.token_urlsafe(12)
+            accounts.create_user("admin", password, "admin")
+            if given is None:
+                lines.append(f"Log in as admin with the password {password} (shown this once)")
+        # A link is a key for a few minutes: it goes to the person who starts the program, not into a service's journal.
+        if first_start or (first_process and sys.stderr.isatty()):
+            lines.append(f"or open {base}/login/link/{accounts.create_link('admin', now_ms())} (works once)")
+        if lines:
+            print("\n".join(["", *(f"  {line}" for line in lines), ""]), file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _url(address: tuple[Any, ...]) -> str:
+    """Where a browser on this machine finds a server that is bound to ``address``."""
+    host, port = str(address[0]), address[1]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - the address as it was given
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _recorder(store: SeriesStore) -> Any:
+    """Where recording rules put what they compute: the same history as everything else."""
+
+    def record(time_ms: int, source: str, samples: list[Sample]) -> None:
+        store.append([Tick(source, time_ms, tuple(samples))])
+
+    return record
+
+
+def _count_restarts(ledger: Ledger) -> dict[str, int]:
+    """Ends of the server process by reason, as the ledger knows them."""
+    counts: dict[str, int] = {}
+    for end in ledger.exits():
+        if end.reason != "stop":
+            counts[end.reason] = counts.get(end.reason, 0) + 1
+    return counts
+
+
+def _database_bytes(path: Path) -> float:
+    """Size of the database on disk in bytes, with its write-ahead log."""
+    files = (path, path.with_name(path.name + "-wal"))
+    return float(sum(file.stat().st_size for file in files if file.exists()))
+
+
+def _secret_key(path: Path) -> bytes:
+    """The key that signs sessions: made once, readable by nobody else."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        key = path.read_bytes()
+        if len(key) >= 32:
+            return key
+        path.unlink()  # a power cut between creating and writing it
+        return _secret_key(path)
+    with os.fdopen(descriptor, "wb") as file:
+        key = secrets.token_bytes(32)
+        file.write(key)
+        file.flush()
+        os.fsync(file.fileno())
+    return key
