@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -32,7 +33,18 @@ def init_app(app: Flask) -> None:
     live.init_app(app)
     app.register_blueprint(asset.blueprint)
     app.register_blueprint(blueprint)
-    app.jinja_env.globals.update(say=say)
+    app.jinja_env.globals.update(say=say, alert_text=_alert_text, duration=_duration)
+
+
+def _alert_text(alert: Mapping[str, Any], part: str) -> str:
+    """An annotation of an alert in the visitor's language."""
+    said: Mapping[str, str] = alert["annotations"]
+    fallback: str = alert["rule"] if part == "summary" else ""
+    return said.get(f"{part}_{i18n.current_language()}") or said.get(part) or fallback
+
+
+def _duration(seconds: float) -> str:
+    return i18n.say_duration(seconds, i18n.current_language())
 
 
 def _now_ms() -> int:
@@ -55,7 +67,8 @@ def overview() -> str:
 @access.require("viewer")
 def alerts() -> str:
     """What fires, what was acknowledged, what was, and the rules."""
-    return _page("alerts", rules=services().alerts.rules())
+    rules = services().alerts.rules()
+    return _page("alerts", rules=rules, rule_count=sum(len(group.rules) for group in rules))
 
 
 @blueprint.get("/model")
@@ -86,7 +99,7 @@ def language(code: str) -> BaseResponse:
 @blueprint.get("/api/panels")
 @access.require("viewer")
 def history() -> Response:
-    """The history of a page's panels: ``page``, ``start``, ``end`` (seconds or ms since 1970), ``step`` (ms), ``panel[]``."""
+    """The history of a page's panels: ``page``, ``start``, ``end`` , ``step`` (ms), ``panel[]``."""
     board = services().hub.board
     page = request.args.get("page", "overview")
     if page not in board.pages():

@@ -31,7 +31,7 @@ class _Part(BaseModel):
 
 
 class Line(_Part):
-    """One query of a panel. ``style``: ``limit`` is drawn as a thin dashed line, ``shade`` tints the time where it is not 0."""
+    """One query of a panel. Style ``limit`` is a thin dashed line, ``shade`` tints the time in which it is not 0."""
 
     expr: str
     legend: str = ""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from dashboard.i18n import LANGUAGES, Language, say_duration, say_rate, translate
 from dashboard.unit import say
@@ -16,11 +16,15 @@ if TYPE_CHECKING:
     from alerts.engine import Alert
     from model.status import Health, ModelStatus
 
+Tone = Literal["info", "warning", "critical"]
 Pill = Literal["ready", "watching", "loading", "degraded", "safe_mode", "down"]
 
 #: The states in which the model is on its way to serve.
 _BUSY = {"loading", "reloading"}
-_SEVERITY = {"critical": 2, "warning": 1}
+_RANK: dict[Tone, int] = {"info": 0, "warning": 1, "critical": 2}
+_TONE_OF_LEVEL: dict[int, Tone] = {1: "info", 2: "warning", 3: "critical"}
+#: What an alert's annotations say already.
+_TEXTS = ("summary", "description", "action")
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,9 @@ class Situation:
     def now(self, now_ms: int, figures: Figures) -> dict[str, Any]:
         """Everything as JSON can carry it."""
         status, health = self._model(), self._health()
-        alerts = sorted(self._alerts(), key=lambda alert: (alert.state != "firing", -_rank(alert), alert.active_ms))
+        alerts = sorted(
+            self._alerts(), key=lambda alert: (alert.state != "firing", -_RANK[tone(alert)], alert.active_ms)
+        )
         shown = pill(status, health, alerts, safe_mode=self._safe_mode)
         restart = self._last_restart()
         return {
@@ -104,34 +110,28 @@ def pill(status: ModelStatus, health: Health, alerts: Sequence[Alert], *, safe_m
         return "loading"
     if status.state != "ready":
         return "down"
-    critical = any(alert.state == "firing" and alert.severity == "critical" for alert in alerts)
+    critical = any(alert.state == "firing" and tone(alert) == "critical" for alert in alerts)
     return "ready" if health.ready.ok and not critical else "degraded"
 
 
 def alert_json(alert: Alert) -> dict[str, Any]:
-    """An alert with its texts in every language; an annotation ``summary_zh`` speaks for ``summary``."""
-    texts = {
-        language: {
-            part: alert.annotations.get(f"{part}_{language}") or getattr(alert, part) or ""
-            for part in ("summary", "description", "action")
-        }
-        for language in LANGUAGES
-    }
-    plain = ("id", "rule", "state", "severity", "level", "labels", "value", "active_ms", "firing_ms", "resolved_ms")
-    acknowledged = ("ack_by", "ack_reason", "ack_ms")
-    return {name: getattr(alert, name) for name in (*plain, *acknowledged)} | {"text": texts}
+    """An alert as the page gets it; the page picks the annotation in its language. ``tone`` is its colour."""
+    return {name: value for name, value in alert.as_dict().items() if name not in _TEXTS} | {"tone": tone(alert)}
 
 
-def _rank(alert: Alert) -> int:
-    return _SEVERITY.get(alert.severity, 0)
+def tone(alert: Alert) -> Tone:
+    """How loud an alert is: its severity, or its level where the severity is none that we know."""
+    if alert.severity in ("critical", "warning", "info"):
+        return cast(Tone, alert.severity)
+    return _TONE_OF_LEVEL.get(alert.level, "warning")
 
 
 def _level(shown: Pill, alerts: Sequence[Alert]) -> str:
     """What colours the page's dot, tab and icon: ok, busy, warning or critical."""
-    firing = [_rank(alert) for alert in alerts if alert.state == "firing"]
-    if shown in ("down", "safe_mode") or 2 in firing:
+    firing = [tone(alert) for alert in alerts if alert.state == "firing"]
+    if shown in ("down", "safe_mode") or "critical" in firing:
         return "critical"
-    if shown == "degraded" or 1 in firing:
+    if shown == "degraded" or "warning" in firing:
         return "warning"
     return "busy" if shown == "loading" else "ok"
 
@@ -154,7 +154,7 @@ def _title(language: Language, shown: Pill, status: ModelStatus, health: Health,
         why = _((health.ready.reason or "").rstrip("."))
         return _("Not ready for traffic: {reason}.", reason=why) if why else _("Not ready for traffic.")
     if firing:
-        text = alert_json(firing[0])["text"][language]["summary"] or firing[0].rule
+        text = firing[0].text("summary", language)
         count = len(firing)
         worst = text.rstrip(".。")
         if shown == "watching":

@@ -1,0 +1,233 @@
+// The only file that touches Plotly. A board of charts shares one time axis, one cross-hair and one zoom. Only what can
+// be seen is drawn, in animation frames, and nothing in a hidden tab.
+
+import { axisUnit, sayExact, sayDayClock, timeTicks, valueTicks } from "./format.js";
+import { Legend } from "./legend.js";
+
+const MARGIN = { l: 46, r: 12, t: 6, b: 22 };
+/** What one animation frame may spend on charts before the rest waits for the next, in ms. */
+const BUDGET = 12;
+
+export class Charts {
+  constructor(store, history) {
+    this.store = store;
+    this.history = history;
+    this.charts = [];
+    this.bands = [];
+    this.pending = new Set();
+    this.held = false;
+    this.colors = readColors();
+    this.seen = new IntersectionObserver((entries) => this.look(entries), { rootMargin: "80px" });
+    this.sized = new ResizeObserver(() => this.redraw());
+    document.addEventListener("visibilitychange", () => this.schedule());
+    document.addEventListener("themechange", () => { this.colors = readColors(); this.redraw(); });
+    addEventListener("pointerup", () => { this.held = false; this.schedule(); });
+    store.on("cursor", (time) => { this.cursor = time; this.point(); });
+  }
+
+  add(section, panel) {
+    const chart = new Chart(this, section, panel);
+    this.charts.push(chart);
+    this.seen.observe(section);
+    this.sized.observe(chart.plot);
+    return chart;
+  }
+
+  look(entries) {
+    for (const { target, isIntersecting } of entries) {
+      const chart = this.charts.find((one) => one.section === target);
+      chart.visible = isIntersecting;
+      if (isIntersecting && chart.stale) this.mark(chart);
+    }
+  }
+
+  /** Draw everything again, as soon as it can be seen. */
+  redraw() {
+    this.charts.forEach((chart) => this.mark(chart));
+  }
+
+  mark(chart) {
+    chart.stale = true;
+    this.pending.add(chart);
+    this.schedule();
+  }
+
+  schedule() {
+    if (this.frame || this.held || document.hidden) return;
+    this.frame = requestAnimationFrame(() => this.draw());
+  }
+
+  draw() {
+    this.frame = 0;
+    const start = performance.now();
+    for (const chart of [...this.pending]) {
+      if (performance.now() - start > BUDGET) {
+        this.schedule();
+        return;
+      }
+      this.pending.delete(chart);
+      if (chart.visible && !chart.section.hidden) chart.draw();
+    }
+  }
+
+  /** Follow the pointer in all charts, once per animation frame. */
+  point() {
+    this.pointing ??= requestAnimationFrame(() => {
+      this.pointing = null;
+      for (const chart of this.charts) if (chart.visible) chart.point(this.cursor);
+    });
+  }
+}
+
+class Chart {
+  constructor(board, section, panel) {
+    Object.assign(this, { board, section, panel, visible: false, stale: true, traces: [] });
+    this.plot = section.querySelector(".plot");
+    this.canvas = document.createElement("div");
+    this.cross = Object.assign(document.createElement("div"), { className: "cross", hidden: true });
+    this.crossTime = Object.assign(document.createElement("div"), { className: "cross-time", hidden: true });
+    this.plot.append(this.canvas, this.cross, this.crossTime);
+    this.legend = new Legend(section.querySelector(".legend"), panel, () => board.mark(this));
+    this.plot.addEventListener("pointermove", (event) => this.follow(event));
+    this.plot.addEventListener("pointerleave", () => board.store.emit("cursor", null));
+    this.plot.addEventListener("pointerdown", () => { board.held = true; });
+  }
+
+  /** What is drawn: the visible series on a common scale. */
+  read() {
+    const { history, colors } = this.board;
+    const series = (history.panels.get(this.panel.id)?.series ?? []).filter((one) => one.values);
+    this.legend.name(series, colors);
+    this.all = series;
+    const shown = series.filter((one) => one.style !== "shade" && !this.legend.off.has(one.key));
+    let largest = 0;
+    for (const one of shown) for (const value of one.values) if (value > largest) largest = value;
+    this.scale = axisUnit(this.panel.unit, largest);
+    return { shown, largest: largest * this.scale.factor };
+  }
+
+  draw() {
+    const begun = performance.now();
+    const { history, store } = this.board;
+    const { shown, largest } = this.read();
+    const some = this.all.some((one) => one.values.some((value) => value !== null));
+    this.section.classList.toggle("is-empty", !some);
+    this.section.dispatchEvent(new CustomEvent("drawn", { detail: { some, unit: this.scale.unit } }));
+    this.stale = false;
+    if (!some) return;
+    const { start, end } = store.window();
+    this.axis = { start, end, width: this.plot.clientWidth - MARGIN.l - MARGIN.r };
+    const traces = shown.map((one) => this.trace(one));
+    window.Plotly.react(this.canvas, traces, this.layout(start, end, largest), { displayModeBar: false, responsive: false, doubleClick: false, showTips: false });
+    this.listen();
+    this.legend.say(this.cursorIndex(), this.scale, this.panel.unit);
+    this.plot.dataset.sampleMs = history.times.at(-1) ?? "";
+    this.plot.dataset.drawnMs = Date.now();
+    this.plot.dataset.tookMs = (performance.now() - begun).toFixed(1);
+  }
+
+  trace(series) {
+    const { times } = this.board.history;
+    const { factor } = this.scale;
+    const limit = series.style === "limit";
+    const y = series.values.map((value) => (value === null ? null : value * factor));
+    return {
+      type: "scatter", mode: "lines", x: times, y, name: series.name, connectgaps: false, hoverinfo: "skip",
+      line: { color: this.legend.color(series.key), width: limit ? 1 : 1.6, dash: limit ? "dot" : this.legend.dash(series.key), shape: this.panel.unit === "count" ? "hv" : "linear" },
+    };
+  }
+
+  layout(start, end, largest) {
+    const { colors, bands } = this.board;
+    const most = Math.max(2, Math.floor(this.axis.width / 84));
+    const time = timeTicks(start, end, most);
+    const value = valueTicks(largest);
+    const line = (y, color) => ({ type: "line", xref: "paper", x0: 0, x1: 1, y0: y, y1: y, line: { color, width: 1, dash: "dash" } });
+    const band = ({ from, to, color, opacity }) => ({ type: "rect", yref: "paper", y0: 0, y1: 1, x0: Math.max(from, start), x1: Math.min(to, end), fillcolor: color, opacity, line: { width: 0 }, layer: "below" });
+    const shapes = [
+      ...bands.filter(({ from, to }) => to > start && from < end).map((one) => band({ ...one, color: colors[one.level] ?? colors.accent, opacity: 0.1 })),
+      ...this.shades().map((one) => band({ ...one, color: colors.warning, opacity: 0.16 })),
+      ...this.panel.thresholds.map((bound) => ({ y: bound.at * this.scale.factor, level: bound.level }))
+        .filter(({ y }) => y <= value.end).map(({ y, level }) => line(y, colors[level])),
+    ];
+    const axis = { color: colors.mute, tickfont: { size: 11, color: colors.mute }, zeroline: false, ticks: "" };
+    return {
+      width: this.plot.clientWidth, height: this.plot.clientHeight, margin: MARGIN, shapes, showlegend: false, hovermode: false,
+      dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom",
+      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { family: colors.font, size: 11, color: colors.mute },
+      xaxis: { ...axis, type: "linear", range: [start, end], showgrid: false, tickvals: time.values, ticktext: time.labels, tickangle: 0, automargin: false },
+      yaxis: { ...axis, range: [0, value.end], gridcolor: colors.line, tickvals: value.values, ticktext: value.labels, fixedrange: true, automargin: false },
+    };
+  }
+
+  /** Stretches in which a series of style `shade` is not 0. */
+  shades() {
+    const { times } = this.board.history;
+    const found = [];
+    for (const series of this.all) {
+      if (series.style !== "shade" || this.legend.off.has(series.key)) continue;
+      let from = null;
+      series.values.forEach((value, index) => {
+        if (value > 0 && from === null) from = times[index];
+        if (from !== null && (!(value > 0) || index === times.length - 1)) {
+          found.push({ from, to: times[index] });
+          from = null;
+        }
+      });
+    }
+    return found;
+  }
+
+  listen() {
+    if (this.listening) return;
+    this.listening = true;
+    const { store } = this.board;
+    this.canvas.on("plotly_relayout", (change) => {
+      const from = change["xaxis.range[0]"];
+      const to = change["xaxis.range[1]"];
+      if (from !== undefined && to !== undefined) store.setWindow(Math.round(from), Math.round(to));
+    });
+    this.canvas.on("plotly_doubleclick", () => store.zoomOut());
+  }
+
+  follow(event) {
+    if (!this.axis) return;
+    const x = event.clientX - this.plot.getBoundingClientRect().left - MARGIN.l;
+    const share = x / this.axis.width;
+    const time = this.axis.start + share * (this.axis.end - this.axis.start);
+    this.board.leader = this;
+    this.board.store.emit("cursor", share >= 0 && share <= 1 ? time : null);
+  }
+
+  cursorIndex() {
+    const { cursor, history } = this.board;
+    return cursor == null ? null : history.nearest(cursor);
+  }
+
+  point(time) {
+    const on = time != null && this.axis && !this.section.classList.contains("is-empty");
+    this.cross.hidden = !on;
+    this.crossTime.hidden = !(on && this.board.leader === this);
+    if (on) {
+      const x = MARGIN.l + ((time - this.axis.start) / (this.axis.end - this.axis.start)) * this.axis.width;
+      this.cross.style.transform = `translateX(${Math.round(x)}px)`;
+      this.crossTime.style.left = `${Math.min(Math.max(x, 40), this.plot.clientWidth - 40)}px`;
+      this.crossTime.textContent = (this.axis.end - this.axis.start > 43200_000 ? sayDayClock : sayExact)(time);
+    }
+    if (this.scale) this.legend.say(this.cursorIndex(), this.scale, this.panel.unit);
+  }
+
+  /** A picture with title and legend, which on the page are not part of the plot. */
+  async png() {
+    const { colors } = this.board;
+    const layout = { ...this.canvas.layout, width: 1200, height: 500, showlegend: true, paper_bgcolor: colors.panel, plot_bgcolor: colors.panel, margin: { l: 64, r: 24, t: 56, b: 44 },
+      title: { text: `${this.section.querySelector("h2").textContent} (${this.scale.unit})`, font: { size: 18, color: colors.ink } }, legend: { orientation: "h", y: -0.1 } };
+    return window.Plotly.toImage({ data: this.canvas.data, layout }, { format: "png", scale: 2 });
+  }
+}
+
+function readColors() {
+  const style = getComputedStyle(document.documentElement);
+  const names = ["panel", "ink", "mute", "faint", "line", "accent", "warning", "critical", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "font"];
+  return { ...Object.fromEntries(names.map((name) => [name, style.getPropertyValue(`--${name}`).trim()])), info: style.getPropertyValue("--accent").trim() };
+}

@@ -1,0 +1,150 @@
+// The overview: tiles, event strip, charts, what needs a person, GPUs and results.
+
+import { fillList, handleActions } from "../alerts.js";
+import { call } from "../api.js";
+import { Charts } from "../charts.js";
+import { toast } from "../dialog.js";
+import { all, el, find, show, text } from "../dom.js";
+import { sayDayClock, sayMoment } from "../format.js";
+import { paintGpus, paintResults } from "../gpus.js";
+import { History } from "../history.js";
+import { language, t } from "../i18n.js";
+import { startStrip } from "../strip.js";
+import { startTiles } from "../tiles.js";
+
+/** Ranges whose newest point moves visibly; longer ones are drawn every few seconds only. */
+const LIVELY = 2 * 3600_000;
+
+export function start(store) {
+  const history = new History();
+  const charts = new Charts(store, history);
+  const tiles = startTiles(store, history);
+  const strip = startStrip(store);
+  const panels = store.first.panels.filter((panel) => panel.kind === "chart");
+  panels.forEach((panel) => addChart(charts, panel, store));
+  let loading = null;
+  let drawn = 0;
+
+  async function load() {
+    loading?.abort();
+    const mine = (loading = new AbortController());
+    const { start: from, end, step } = store.window();
+    const query = new URLSearchParams({ page: "overview", start: Math.round(from), end: Math.round(end), step });
+    try {
+      history.load(await call(`/api/panels?${query}`, { signal: mine.signal }));
+      await strip.load();
+    } catch (error) {
+      if (error.name !== "AbortError" && store.connection === "open") toast(t("The history could not be loaded: {reason}", { reason: error.message }), "critical");
+      return;
+    }
+    paintResults(history, rangeName(store));
+    draw();
+  }
+
+  function draw() {
+    drawn = Date.now();
+    charts.redraw();
+    tiles.draw();
+    strip.paint();
+  }
+
+  const reload = () => load().catch((error) => console.error(error));
+  store.on("tick", ({ time_ms: time, panels: values }) => {
+    tiles.paint();
+    paintGpus(store);
+    showGpuCharts(store, panels);
+    if (!store.live || !history.times.length) return;
+    const unknown = history.append(time, values);
+    if (unknown) reload();
+    else if (store.range.span <= LIVELY || Date.now() - drawn > 5000) draw();
+  });
+  store.on("state", () => paintState(store));
+  store.on("range", reload);
+  store.on("pause", (paused) => { if (!paused) reload(); });
+  store.on("connection", ({ connection, before }) => { if (connection === "open" && before !== "open") reload(); });
+  store.on("events", (events) => { charts.bands = bandsOf(events, store); charts.redraw(); });
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) draw(); });
+  setInterval(() => { if (store.live && !document.hidden && store.connection === "open") refreshSlow(store, history, strip); }, 30_000);
+  handleActions(find("#needs"), store);
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("#csv-all, #csv-phone, [data-action=csv]")) linkExports(store, panels);
+  }, true);
+  linkExports(store, panels);
+  paintState(store);
+  paintGpus(store);
+}
+
+/** What need not move every second: results by class and events. */
+async function refreshSlow(store, history, strip) {
+  const { start: from, end, step } = store.window();
+  const query = new URLSearchParams({ page: "overview", start: Math.round(from), end: Math.round(end), step, "panel[]": "results" });
+  try {
+    const { panels } = await call(`/api/panels?${query}`);
+    history.panels.set("results", panels.results);
+    paintResults(history, rangeName(store));
+    await strip.load();
+  } catch {
+    // The connection banner speaks where the server is gone; the next round tries again.
+  }
+}
+
+function addChart(charts, panel, store) {
+  const section = find(`[data-chart="${panel.id}"]`);
+  const chart = charts.add(section, panel);
+  section.addEventListener("drawn", ({ detail }) => {
+    text(find("[data-field=unit]", section), detail.unit === "/s" ? t("per second") : detail.unit);
+    const empty = find(".chart-empty", section);
+    show(empty, !detail.some);
+    if (!detail.some && !empty.childElementCount) empty.append(...emptyHint(panel));
+  });
+  find("[data-action=png]", section).addEventListener("click", async () => {
+    if (section.classList.contains("is-empty")) return;
+    el("a", { href: await chart.png(), download: `${store.first.state.name}-${panel.id}.png` }).click();
+  });
+}
+
+function emptyHint(panel) {
+  if (panel.hint !== "first_prediction") return [el("p", {}, t("No data in this time."))];
+  const command = `curl -F file=@photo.jpg ${location.origin}/predict`;
+  return [el("p", {}, t("No requests in this time. Send one from a shell, or try the model on its page:")), el("pre", { className: "command" }, command)];
+}
+
+function paintState(store) {
+  const { state } = store;
+  const headline = state.headline[language];
+  text(find("#headline"), headline.title);
+  text(find("#facts"), headline.facts.join(" · "));
+  find("#dot").dataset.state = state.level;
+  fillList(find("#needs"), state.alerts, store.first.may.operator);
+  show(find("#needs-empty"), state.alerts.length === 0);
+  text(find("#needs-count"), state.alerts.length || "");
+}
+
+function showGpuCharts(store, panels) {
+  const some = Object.keys(store.values.gpus ?? {}).length > 0;
+  for (const panel of panels) if (panel.needs === "gpu") show(find(`[data-chart="${panel.id}"]`), some);
+}
+
+function bandsOf(events, store) {
+  const { end } = store.window();
+  return events.filter((event) => event.kind !== "action")
+    .map((event) => ({ from: event.time_ms, to: event.end_ms ?? end + 3600_000, level: event.level }));
+}
+
+function rangeName(store) {
+  const { key, start: from, end } = store.range;
+  return key === "custom" ? `${sayDayClock(from)} – ${sayMoment(end, from)}` : t(`last ${key}`);
+}
+
+function linkExports(store, panels) {
+  const { start: from, end } = store.window();
+  const link = (metrics) => {
+    const query = new URLSearchParams({ start: (from / 1000).toFixed(3), end: (end / 1000).toFixed(3) });
+    metrics.forEach((metric) => query.append("match[]", metric));
+    return `/api/export.csv?${query}`;
+  };
+  const shown = panels.filter((panel) => !find(`[data-chart="${panel.id}"]`).hidden);
+  const everything = [...new Set(shown.flatMap((panel) => panel.metrics))];
+  for (const anchor of all("#csv-all, #csv-phone")) anchor.href = link(everything);
+  for (const panel of panels) find(`[data-chart="${panel.id}"] [data-action=csv]`).href = link(panel.metrics);
+}

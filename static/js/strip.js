@@ -1,0 +1,74 @@
+// The strip of events over the charts: alerts, incidents and what people did, on the charts' time axis.
+
+import { call } from "./api.js";
+import { el, find, reconcile, text } from "./dom.js";
+import { sayFull, sayMoment } from "./format.js";
+import { t } from "./i18n.js";
+
+const SHOWN = 4;
+const LOUD = { critical: 2, warning: 1, info: 0 };
+
+export const eventTitle = (event) => t(event.title);
+
+export function startStrip(store) {
+  const lane = find("#lane");
+  const list = find("#happened");
+  const cross = el("div", { className: "cross", hidden: true });
+
+  async function load() {
+    const { start, end } = store.window();
+    const query = new URLSearchParams({ start: Math.round(start), end: Math.round(end) });
+    const { events } = await call(`/api/events?${query}`);
+    store.events = events.sort((one, other) => one.time_ms - other.time_ms);
+    paint();
+    store.emit("events", store.events);
+  }
+
+  function paint() {
+    const { start, end } = store.window();
+    const visible = store.events.filter((event) => (event.end_ms ?? end) >= start && event.time_ms <= end);
+    const drawn = [...visible].sort((one, other) => LOUD[one.level] - LOUD[other.level]);
+    if (!lane.contains(cross)) lane.append(cross);
+    reconcileLane(drawn, start, end);
+    const latest = visible.slice(-SHOWN);
+    reconcile(list, latest, {
+      key: (event) => `${event.kind}${event.time_ms}${event.title}`,
+      make: () => el("li", {}, el("time"), el("span")),
+      fill: (item, event) => {
+        text(item.firstChild, sayMoment(event.time_ms));
+        item.firstChild.title = sayFull(event.time_ms);
+        text(item.lastChild, eventTitle(event) + (event.kind === "alert" && event.end_ms === null ? ` (${t("firing")})` : ""));
+        item.title = [eventTitle(event), event.detail].filter(Boolean).join("\n");
+      },
+    });
+    if (!latest.length) list.replaceChildren(el("li", { data: { key: "none" } }, t("Nothing out of the ordinary.")));
+    text(find("#strip-range"), visible.length > SHOWN ? t("the last {shown} of {count}", { shown: SHOWN, count: visible.length }) : "");
+  }
+
+  function reconcileLane(events, start, end) {
+    const buttons = events.map((event) => {
+      const from = Math.max(0, (event.time_ms - start) / (end - start));
+      const to = event.kind === "action" ? from : Math.min(1, ((event.end_ms ?? end) - start) / (end - start));
+      const title = `${sayFull(event.time_ms)} · ${eventTitle(event)}${event.detail ? ` · ${event.detail}` : ""}`;
+      const button = el("button", { type: "button", title, "aria-label": title, data: { state: event.level } });
+      button.style.left = `${(from * 100).toFixed(2)}%`;
+      button.style.width = `max(4px, ${((to - from) * 100).toFixed(2)}%)`;
+      button.addEventListener("click", () => { if (event.kind !== "action") zoomTo(event, end); });
+      return button;
+    });
+    lane.replaceChildren(...buttons, cross);
+  }
+
+  function zoomTo(event, now) {
+    const until = event.end_ms ?? now;
+    const pad = Math.max(60_000, (until - event.time_ms) * 0.5);
+    store.setWindow(event.time_ms - pad, Math.min(until + pad, store.now()));
+  }
+
+  store.on("cursor", (time) => {
+    const { start, end } = store.window();
+    cross.hidden = time == null;
+    if (time != null) cross.style.transform = `translateX(${Math.round(((time - start) / (end - start)) * lane.clientWidth)}px)`;
+  });
+  return { load, paint };
+}
