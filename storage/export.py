@@ -92,7 +92,7 @@ def quote(text: str) -> str:
 
 
 def format_values(values: Values) -> list[str]:
-    """Each value as the shortest text that reads back as the same number; ``NaN`` and ``+Inf`` as Prometheus has them."""
+    """Each value as the shortest text that reads back as the same number; ``NaN`` and ``+Inf`` as in Prometheus."""
     texts = [text[:-2] if text.endswith(".0") else text for text in map(repr, values.tolist())]
     for position in np.flatnonzero(~np.isfinite(values)).tolist():
         texts[position] = {"nan": "NaN", "inf": "+Inf", "-inf": "-Inf"}[texts[position]]

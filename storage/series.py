@@ -145,6 +145,7 @@ class SeriesStore:
         """
         with storage_errors(self._path):
             deleted = delete_ticks(self._engine, before_ms)
+            self._head.start_at(before_ms - 1)
             self._forget_unused(before_ms)
             pages = shrink(self._engine)
         if deleted:
