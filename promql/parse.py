@@ -44,7 +44,7 @@ _MATCH_OPS: tuple[tuple[Any, MatchOp], ...] = (
     (promql_parser.MatchOp.NotRe, "!~"),
 )
 #: Words of newer PromQL that the parser trips over; named in the refusal instead of a bare syntax error.
-_REFUSED_WORDS = ("anchored", "smoothed", "fill", "fill_left", "fill_right", "limitk", "limit_ratio", "info")
+_REFUSED_WORDS = ("anchored", "smoothed")
 
 
 @dataclass(frozen=True, slots=True)

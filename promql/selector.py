@@ -71,11 +71,11 @@ class Positions:
 
     def __init__(self, refs: Times) -> None:
         self._refs = refs
-        self._known: dict[tuple[int, int], NDArray[np.intp]] = {}
+        self._known: dict[tuple[int, int, int], NDArray[np.intp]] = {}
 
     def upto(self, times: Times) -> NDArray[np.intp]:
         """How many samples are at or before each step; shape (steps,)."""
-        key = (times.__array_interface__["data"][0], len(times))
+        key = (times.__array_interface__["data"][0], times.strides[0], len(times))
         found = self._known.get(key)
         if found is None:
             found = self._known[key] = np.searchsorted(times, self._refs, side="right")
