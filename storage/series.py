@@ -45,6 +45,7 @@ class SeriesStore:
 
     Rules of time: a tick that is not newer than its source's last one is dropped, counted and logged once for each
     run of them (a clock that stepped back, or a collector that came twice), so that times ascend strictly.
+    A tick that cannot be written (a label that is not UTF-8) is dropped in the same way, without harm to the others.
     Rules of absence: a series that its source no longer writes gets a stale marker at the moment of the first tick
     without it; an empty tick ends all series of its source; after a restart :meth:`load` ends all that were open.
     """

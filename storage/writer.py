@@ -48,6 +48,7 @@ class Batch:
 
     rows: list[Row] = field(default_factory=list)
     late: list[Tick] = field(default_factory=list)
+    broken: list[tuple[Tick, Exception]] = field(default_factory=list)
     doubled: dict[str, int] = field(default_factory=dict)  # source → samples that came twice
     sources: dict[str, _Source] = field(default_factory=dict)
     fresh: dict[Key, int] = field(default_factory=dict)
@@ -62,20 +63,27 @@ class TickWriter:
         self._layouts = layouts
         self._sources: dict[str, _Source] = {}
         self._late_sources: set[str] = set()
+        self._broken_sources: set[str] = set()
         self._doubled_sources: set[str] = set()
         self.written = 0  #: rows
-        self.dropped = 0  #: ticks that came too late
+        self.dropped = 0  #: ticks that came too late, or could not be written
         self.duplicates = 0  #: samples overwritten by a later one of the same tick
 
     def prepare(self, connection: Connection, ticks: Sequence[Tick]) -> Batch:
-        """Write the rows of these ticks. Nothing of the writer's own state changes before :meth:`commit`."""
+        """Write the rows of these ticks. Nothing of the writer's own state changes before :meth:`commit`.
+
+        A tick that cannot be written is left out, so that one bad source does not take the others' history with it.
+        """
         batch = Batch()
         for tick in ticks:
             source = batch.sources.get(tick.source) or self._sources.get(tick.source, _NEW_SOURCE)
-            if source.last_ms < tick.time_ms <= MAX_TIME_MS:
-                batch.sources[tick.source] = self._step(connection, batch, tick, source)
-            else:
+            if not source.last_ms < tick.time_ms <= MAX_TIME_MS:
                 batch.late.append(tick)
+                continue
+            try:
+                batch.sources[tick.source] = self._step(connection, batch, tick, source)
+            except (TypeError, ValueError) as error:  # a value that is no number, a label that is no UTF-8
+                batch.broken.append((tick, error))
         _insert(connection, batch.rows)
         return batch
 
@@ -101,7 +109,9 @@ class TickWriter:
         self._sources.update(batch.sources)
         self.written += len(batch.rows)
         self._report_late(batch.late)
+        self._report_broken(batch.broken)
         self._late_sources.difference_update(batch.sources)
+        self._broken_sources.difference_update(batch.sources)
         self._report_doubled(batch.doubled)
 
     def _step(self, connection: Connection, batch: Batch, tick: Tick, source: _Source) -> _Source:
@@ -177,6 +187,13 @@ class TickWriter:
                 self._late_sources.add(tick.source)
                 last_ms = self._sources.get(tick.source, _NEW_SOURCE).last_ms
                 logger.warning("tick_dropped", source=tick.source, time_ms=tick.time_ms, last_ms=last_ms)
+
+    def _report_broken(self, broken: Iterable[tuple[Tick, Exception]]) -> None:
+        for tick, error in broken:
+            self.dropped += 1
+            if tick.source not in self._broken_sources:
+                self._broken_sources.add(tick.source)
+                logger.error("tick_unusable", source=tick.source, time_ms=tick.time_ms, error=str(error))
 
     def _report_doubled(self, doubled: Mapping[str, int]) -> None:
         for source, count in doubled.items():
