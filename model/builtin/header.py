@@ -99,7 +99,8 @@ def _name_of(body: bytes) -> str:
 
 
 def _jpeg(body: bytes) -> Header:
-    kept, place, orientation = [body[:2]], 2, 1
+    view = memoryview(body)  # slices of it copy nothing
+    kept, place, orientation = [view[:2]], 2, 1
     frame: tuple[int, int] | None = None
     progressive = False
     while True:
@@ -128,7 +129,7 @@ def _jpeg(body: bytes) -> Header:
         if marker == 0xDA:
             break
         if marker not in _JPEG_DROPPED:
-            kept.append(body[place : place + 2 + length])
+            kept.append(view[place : place + 2 + length])
         place += 2 + length
     if frame is None:
         raise _malformed("JPEG", "its pixels come before its size")
@@ -138,7 +139,7 @@ def _jpeg(body: bytes) -> Header:
     # Each block of 8 x 8 pixels costs at least a bit.
     if (len(body) - place) * 8 < (width // 8) * (height // 8):
         raise _truncated("JPEG")
-    kept.append(body[place:])
+    kept.append(view[place:])
     return Header("JPEG", width, height, orientation, b"".join(kept), whole=progressive)
 
 
@@ -158,7 +159,8 @@ def _jpeg_frame(segment: bytes) -> tuple[int, int]:
 
 
 def _png(body: bytes) -> Header:
-    kept, place, orientation, data = [_PNG], 8, 1, 0
+    view = memoryview(body)  # slices of it copy nothing
+    kept, place, orientation, data = [view[:8]], 8, 1, 0
     shape: tuple[int, int, int] | None = None
     while place < len(body):
         length, name = struct.unpack_from(">I4s", body, place)
@@ -176,7 +178,7 @@ def _png(body: bytes) -> Header:
         elif name == b"IDAT":
             data += length
         if name in _PNG_KEPT:
-            kept.append(body[place:end])
+            kept.append(view[place:end])
         if name == b"IEND":
             break
         place = end

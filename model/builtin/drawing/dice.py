@@ -66,6 +66,7 @@ class Dice:
 
     def __init__(self, world: World, seed: int, number: int) -> None:
         self.world = world
+        # The number of slices keeps the draws of the two worlds apart; worlds that differ in less share them.
         self.rng = np.random.default_rng([seed, number, len(world.slices)])
 
     def span(self, low: float, high: float) -> float:
