@@ -1,8 +1,9 @@
 """Replays a recording of NVML, so that the collectors run the same code where there is no GPU.
 
 A recording is a JSON file that ``python -m collectors.record`` writes: for each call with its arguments, the answers
-and the seconds at which they changed. It is replayed in a loop, for as many GPUs as are asked for; each GPU is a copy
-of a recorded one at another point of the loop. What the recording does not know is answered "not supported".
+and the seconds at which they changed. It is replayed in a loop, for as many GPUs as are asked for; when more are asked
+for than were recorded, the copies are at other points of the loop. What the recording does not know is answered
+"not supported".
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 import time
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +23,7 @@ import pynvml
 FORMAT = "wakeless-nvml/1"
 DEFAULT_RECORDING = Path(__file__).with_name("fixtures") / "modelled-l4.json"
 
-#: How far apart in the loop two simulated GPUs are.
+#: How far apart in the loop two copies of a recorded GPU are.
 _PHASE_SECONDS = 47.0
 #: Answers that only grow: each round of the loop goes on where the last one ended.
 _COUNTERS = frozenset({"nvmlDeviceGetTotalEnergyConsumption"})
@@ -60,7 +62,8 @@ class SimulatedNvml:
         self._clock = clock
         self._seconds, self._timelines = _load(recording)
         self._recorded_gpus = _recorded_gpus(self._timelines)
-        self._last_event: tuple[int, int] | None = None
+        self._polled: float | None = None
+        self._events: deque[Any] = deque()
 
     def __getattr__(self, name: str) -> Any:
         """pynvml's ``name``; for a function of NVML, one that replays it."""
@@ -84,14 +87,18 @@ class SimulatedNvml:
         return f"{uuid[:-4]}{handle.gpu:04x}"
 
     def nvmlEventSetWait_v2(self, events: Handle, timeout_ms: int) -> Any:  # noqa: N802 - NVML's name
-        """The event of this moment, once; otherwise times out at once."""
+        """The next recorded event whose time has come since the last call; otherwise times out at once."""
         timeline = self._timelines.get(call_key("nvmlEventSetWait_v2", [_plain(events), timeout_ms]))
-        if timeline is not None:
-            round_, seconds = divmod(self._clock(), self._seconds)
-            here = int(round_), timeline.index_at(seconds)
-            if here != self._last_event:
-                self._last_event = here
-                return _give(timeline.answers[here[1]])
+        now, before = self._clock(), self._polled
+        self._polled = now
+        if timeline is not None and before is not None:
+            start = now - now % self._seconds
+            for time_, answer in zip(timeline.times, timeline.answers, strict=True):
+                at = start + time_ if start + time_ <= now else start + time_ - self._seconds
+                if before < at and not isinstance(answer, pynvml.NVMLError):
+                    self._events.append(answer)
+        if self._events:
+            return self._events.popleft()
         raise pynvml.NVMLError(pynvml.NVML_ERROR_TIMEOUT)
 
     def _replay(self, name: str) -> Callable[..., Any]:
@@ -116,7 +123,8 @@ class SimulatedNvml:
 
     def _find(self, name: str, arguments: tuple[Any, ...]) -> tuple[float, Timeline | None]:
         owner = next((value.gpu for value in arguments if isinstance(value, Handle)), 0)
-        return owner * _PHASE_SECONDS, self._timelines.get(call_key(name, [_plain(value) for value in arguments]))
+        phase = owner // self._recorded_gpus * _PHASE_SECONDS
+        return phase, self._timelines.get(call_key(name, [_plain(value) for value in arguments]))
 
 
 def call_key(name: str, arguments: list[Any]) -> str:
