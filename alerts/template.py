@@ -38,6 +38,9 @@ class Template:
         self.text = text
         self._nodes = _Parser(text).parse()
 
+    def __repr__(self) -> str:
+        return f"Template({self.text!r})"
+
     @property
     def is_constant(self) -> bool:
         """Whether it expands to the same text for every alert."""
