@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -103,12 +105,25 @@ def _prepare(settings: Settings) -> None:
             raise PermissionError(0, "it is not writable")
     except OSError as error:
         fail(f"data_dir {settings.data_dir} cannot be used: {error.strerror}")
+    _refuse_taken_port(settings.server.host, settings.server.port)
     first_start = not (settings.data_dir / "wakeless.db").exists()
     if not is_loopback(settings.server.host) and first_start and settings.admin_password is None:
         fail(
             f"server.host is {settings.server.host}, which others can reach, but no admin password is set: "
             "set WAKELESS_ADMIN_PASSWORD for the first start, or bind to 127.0.0.1"
         )
+
+
+def _refuse_taken_port(host: str, port: int) -> None:
+    """Say so at once when the address cannot be had; gunicorn would try for five seconds and say it ten times."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        reason = "another program uses it" if error.errno == errno.EADDRINUSE else str(error.strerror).lower()
+        fail(f"cannot listen on server.host {host}, server.port {port}: {reason}")
 
 
 @main.command("check-config")

@@ -79,8 +79,12 @@ class Collector(Protocol):
 
 
 def make_labels(**labels: object) -> Labels:
-    """Build a sorted label set; values become strings. A trailing underscore is dropped (``class_`` → ``class``)."""
-    return tuple(sorted((name.rstrip("_"), str(value)) for name, value in labels.items()))
+    """Build a sorted label set; values become strings. One trailing underscore is dropped (``class_`` → ``class``)."""
+    return tuple(sorted((_plain_name(name), str(value)) for name, value in labels.items()))
+
+
+def _plain_name(name: str) -> str:
+    return name if name.endswith("__") else name.removesuffix("_")
 
 
 def stale_mask(values: Values) -> NDArray[np.bool_]:
