@@ -183,9 +183,7 @@ def host_name() -> str:
 
 def _identified() -> Identity:
     identity = current()
-    exchange = traffic.exchange()
-    if exchange is not None:
-        exchange.actor = identity.actor
+    traffic.name_actor(identity.actor)
     return identity
 
 

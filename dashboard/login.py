@@ -13,6 +13,7 @@ from dashboard.access import public, require, safe_next
 from dashboard.problem import Problem, retry_after
 from dashboard.services import services
 from dashboard.throttle import LoginThrottle
+from dashboard.traffic import name_actor
 
 if TYPE_CHECKING:
     from storage.account import UserIdentity
@@ -82,6 +83,7 @@ def log_out() -> BaseResponse:
 
 def _enter(user: UserIdentity, action: str, target: str) -> BaseResponse:
     identity.log_in(user)
+    name_actor(user.name)
     _audit(user.name, action, {"peer": request.remote_addr})
     return redirect(target, code=303)
 

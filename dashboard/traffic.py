@@ -50,6 +50,13 @@ def exchange() -> Exchange | None:
     return request.environ.get(ENVIRON)
 
 
+def name_actor(actor: str) -> None:
+    """Let the log line of the request at hand say who made it."""
+    found = exchange()
+    if found is not None:
+        found.actor = actor
+
+
 class Traffic:
     """WSGI middleware around the application."""
 
