@@ -1,0 +1,138 @@
+"""Hosts around a tiny real model, a meter that remembers, and waiting that is bounded and never a sleep."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from config import HealthSettings, ModelSettings
+from model.host import ModelHost
+from model.request import Answer
+from tests.model import stage as stages
+from tests.model.stage import PATIENCE, Stage
+
+
+class Book:
+    """A meter that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[str] = []
+        self.requests: list[dict[str, Any]] = []
+        self.batches: list[int] = []
+        self.reloads: list[tuple[str, str]] = []
+
+    def finished(self, outcome: str, **facts: Any) -> None:
+        self.outcomes.append(outcome)
+        self.requests.append(facts)
+
+    def batch(self, size: int) -> None:
+        self.batches.append(size)
+
+    def reloaded(self, reason: str, result: str) -> None:
+        self.reloads.append((reason, result))
+
+
+class Bench:
+    """One host under test, with everything that a test wants to see of it."""
+
+    def __init__(self, stage: Stage, model: dict[str, Any], health: dict[str, Any], **host: Any) -> None:
+        self.stage = stage
+        self.book = Book()
+        self.fatal: list[str] = []
+        self.progress: list[str] = []
+        self._changed = threading.Condition()
+        self._pool = ThreadPoolExecutor(16)
+        settings = {"path": "tests.model.plugin:Multiplier", "device": "cpu", "cpu_threads": 1} | model
+        host.setdefault("on_change", self._note)
+        self.host = ModelHost(
+            ModelSettings(**settings),
+            HealthSettings(**health),
+            self.book,
+            name="shop",
+            on_fatal=self.fatal.append,
+            **host,
+        )
+
+    def start(self) -> Bench:
+        self.host.start()
+        return self
+
+    def ready(self) -> Bench:
+        """Start, wait for ready, and forget what loading did."""
+        self.start().until(lambda: self.host.status().state == "ready")
+        stage = self.stage
+        stage.batches.clear()
+        stage.events.clear()
+        while stage.entered.acquire(blocking=False):
+            pass
+        while stage.load_entered.acquire(blocking=False):
+            pass
+        return self
+
+    def infer(self, number: float) -> Answer:
+        return self.host.infer(str(float(number)).encode(), "application/json", "request-1")
+
+    def send(self, number: float) -> Future[Answer]:
+        """Infer on another thread."""
+        return self._pool.submit(self.infer, number)
+
+    def send_waiting(self, *numbers: float) -> list[Future[Answer]]:
+        """Infer on other threads, one after the other, each known to be in the queue."""
+        sent = []
+        for number in numbers:
+            depth = self.host.status().queue_depth
+            sent.append(self.send(number))
+            self.until(lambda depth=depth: self.host.status().queue_depth > depth)  # type: ignore[misc]
+        return sent
+
+    def occupy(self, number: float = 0.0) -> Future[Answer]:
+        """Have the model thread held inside predict."""
+        self.stage.gate.clear()
+        future = self.send(number)
+        assert self.stage.entered.acquire(timeout=PATIENCE)
+        return future
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for a condition; changes of state wake it at once, what has no callback is looked at every 2 ms."""
+        with self._changed:
+            for _ in range(int(PATIENCE / 0.002)):
+                if condition():
+                    return
+                self._changed.wait(0.002)
+        raise AssertionError(f"never came true; status: {self.host.status()}")
+
+    def close(self) -> None:
+        self.stage.gate.set()
+        self.stage.load_gate.set()
+        self.host.stop(PATIENCE)
+        self._pool.shutdown()
+
+    def _note(self) -> None:
+        progress = self.host.status().progress
+        if progress and progress not in self.progress[-1:]:
+            self.progress.append(progress)
+        with self._changed:
+            self._changed.notify_all()
+
+
+@pytest.fixture
+def stage() -> Stage:
+    return stages.reset()
+
+
+@pytest.fixture
+def bench(stage: Stage) -> Iterator[Callable[..., Bench]]:
+    """``bench(batch_size=4, health={...}, disabled=...)`` makes a host that is stopped after the test."""
+    made: list[Bench] = []
+
+    def make(*, health: dict[str, Any] | None = None, host: dict[str, Any] | None = None, **model: Any) -> Bench:
+        made.append(Bench(stage, model, health or {}, **(host or {})))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
