@@ -32,6 +32,8 @@ NETWORK_TYPES = frozenset(
 )
 #: Read-only images, which are always full.
 _IMAGE_TYPES = frozenset({"squashfs", "iso9660", "udf", "erofs", "cramfs"})
+#: Where containers have single files and devices of the host mounted.
+_PLUMBING = ("/etc/", "/dev/", "/proc/", "/sys/")
 
 
 class Mount(NamedTuple):
@@ -102,14 +104,14 @@ def chosen(mounts: Iterable[Mount], *, network: bool) -> list[str]:
     """
     best: dict[str, str] = {}
     for device, mountpoint, fstype in mounts:
-        if (fstype in NETWORK_TYPES) is not network or fstype in _IMAGE_TYPES:
+        if (fstype in NETWORK_TYPES) is not network or fstype in _IMAGE_TYPES or mountpoint.startswith(_PLUMBING):
             continue
         if not network and not (device.startswith("/dev/") or fstype == "zfs") and mountpoint != "/":
             continue
         known = best.get(device)
         if known is None or (len(mountpoint), mountpoint) < (len(known), known):
             best[device] = mountpoint
-    return sorted(best.values())
+    return sorted(set(best.values()))
 
 
 def _samples(mountpoint: str, usage: Usage) -> Iterable[Sample]:
