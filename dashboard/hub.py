@@ -20,7 +20,7 @@ from dashboard.panels import Panel, load_panels
 from dashboard.situation import Figures, Restart, Situation
 
 if TYPE_CHECKING:
-    from alerts.engine import Alert
+    from alerts.state import Alert
     from config import Settings
     from model.status import Health, ModelStatus
     from promql import Engine

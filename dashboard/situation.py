@@ -13,7 +13,7 @@ from dashboard.i18n import LANGUAGES, Language, say_duration, say_rate, translat
 from dashboard.unit import say
 
 if TYPE_CHECKING:
-    from alerts.engine import Alert
+    from alerts.state import Alert
     from model.status import Health, ModelStatus
 
 Tone = Literal["info", "warning", "critical"]
@@ -124,6 +124,11 @@ def tone(alert: Alert) -> Tone:
     if alert.severity in ("critical", "warning", "info"):
         return cast(Tone, alert.severity)
     return _TONE_OF_LEVEL.get(alert.level, "warning")
+
+
+def _urgency(alert: Alert) -> tuple[bool, int, int]:
+    """What nobody has taken on comes first, then what is worst, then what is oldest."""
+    return alert.state != "firing", -_RANK[tone(alert)], alert.active_ms
 
 
 def _level(shown: Pill, alerts: Sequence[Alert]) -> str:

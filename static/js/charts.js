@@ -145,7 +145,7 @@ class Chart {
     const line = (y, color) => ({ type: "line", xref: "paper", x0: 0, x1: 1, y0: y, y1: y, line: { color, width: 1, dash: "dash" } });
     const band = ({ from, to, color, opacity }) => ({ type: "rect", yref: "paper", y0: 0, y1: 1, x0: Math.max(from, start), x1: Math.min(to, end), fillcolor: color, opacity, line: { width: 0 }, layer: "below" });
     const shapes = [
-      ...bands.filter(({ from, to }) => to > start && from < end).map((one) => band({ ...one, color: colors[one.level] ?? colors.accent, opacity: 0.1 })),
+      ...bands.filter(({ from, to }) => to > start && from < end).map((one) => band({ ...one, color: colors[one.level] ?? colors.accent, opacity: 0.07 })),
       ...this.shades().map((one) => band({ ...one, color: colors.warning, opacity: 0.16 })),
       ...this.panel.thresholds.map((bound) => ({ y: bound.at * this.scale.factor, level: bound.level }))
         .filter(({ y }) => y <= value.end).map(({ y, level }) => line(y, colors[level])),

@@ -42,9 +42,14 @@ export function show(node, visible) {
 
 /** Keep `container` in step with `items`: one node per key, in order, made once and then only filled. */
 export function reconcile(container, items, { key, make, fill }) {
-  const known = new Map([...container.children].map((node) => [node.dataset.key ?? node.dataset.id ?? node.dataset.gpu, node]));
+  const known = new Map();
+  for (const node of [...container.children]) {
+    const id = node.dataset.key ?? node.dataset.id ?? node.dataset.gpu;
+    if (id === undefined || known.has(id)) node.remove();
+    else known.set(id, node);
+  }
   items.forEach((item, index) => {
-    const id = String(key(item));
+    const id = String(key(item, index));
     let node = known.get(id);
     known.delete(id);
     if (!node) node = make(item);

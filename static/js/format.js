@@ -68,6 +68,9 @@ export function ago(ms, now = Date.now()) {
   return now - ms < 5000 ? t("just now") : t("{duration} ago", { duration: duration((now - ms) / 1000) });
 }
 
+/** How a range is called: 15 m. */
+export const rangeLabel = (key) => t(`${key.slice(0, -1)} ${key.slice(-1)}`);
+
 const make = (options) => new Intl.DateTimeFormat(locale, { hourCycle: "h23", ...options });
 const clock = make({ hour: "2-digit", minute: "2-digit" });
 const exact = make({ hour: "2-digit", minute: "2-digit", second: "2-digit" });

@@ -2,7 +2,7 @@
 
 import { all, find, show, text } from "./dom.js";
 import { showShortcuts } from "./dialog.js";
-import { sayDayClock, sayMoment } from "./format.js";
+import { rangeLabel, sayDayClock, sayMoment } from "./format.js";
 import { t } from "./i18n.js";
 
 const PILLS = { ready: "READY", watching: "WATCHING", loading: "LOADING", degraded: "DEGRADED", safe_mode: "SAFE MODE", down: "DOWN" };
@@ -15,6 +15,7 @@ export function startFrame(store, socket) {
   store.on("range", () => paintRange(store));
   store.on("pause", () => paintRange(store));
   paintState(store, title);
+  paintRange(store);
   handleMenus();
   handleTheme();
   handleRange(store);
@@ -149,7 +150,7 @@ function paintRange(store) {
   if (!find("#ranges")) return;
   const { key, start, end } = store.range;
   for (const button of all("#ranges [data-range]")) button.setAttribute("aria-pressed", String(button.dataset.range === key));
-  const label = key === "custom" ? `${sayDayClock(start)} – ${sayMoment(end, start)}` : t(key);
+  const label = key === "custom" ? `${sayDayClock(start)} – ${sayMoment(end, start)}` : rangeLabel(key);
   text(find("#range-menu .label"), label);
   find("#range-menu").classList.toggle("is-custom", key === "custom");
   const live = find("#live");

@@ -12,7 +12,7 @@ export function sparkPaths(times, values, start, end) {
     if (value > high) high = value;
   }
   if (low === Infinity) return { line: "", area: "" };
-  if (high - low < Math.abs(high) * 0.02) { // nearly flat: do not blow noise up to drama
+  if (high - low <= Math.abs(high) * 0.02) { // nearly flat: do not blow noise up to drama
     const pad = Math.abs(high) * 0.1 || 1;
     low -= pad;
     high += pad;

@@ -4,6 +4,24 @@ const RANGES = { "5m": 300, "15m": 900, "1h": 3600, "6h": 21600, "24h": 86400, "
 const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 180, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400];
 const POINTS = 480;
 
+const KEPT = "wakeless.range";
+
+function keep(key) {
+  try {
+    localStorage.setItem(KEPT, key);
+  } catch {
+    // Without storage the choice lasts as long as the page.
+  }
+}
+
+function kept() {
+  try {
+    return localStorage.getItem(KEPT);
+  } catch {
+    return null;
+  }
+}
+
 export class Store extends EventTarget {
   constructor(first) {
     super();
@@ -14,7 +32,9 @@ export class Store extends EventTarget {
     this.clockOffset = Date.now() - first.time_ms; // the server's clock may differ from ours
     this.connection = "connecting";
     this.paused = false;
-    this.range = { key: "1h", span: 3600_000 };
+    const key = RANGES[kept()] ? kept() : "1h";
+    this.chosen = Boolean(kept());
+    this.range = { key, span: RANGES[key] * 1000 };
     this.events = [];
   }
 
@@ -49,8 +69,11 @@ export class Store extends EventTarget {
     this.emit("connection", { connection, before, ...detail });
   }
 
-  setRange(key) {
-    if (RANGES[key]) this.applyRange({ key, span: RANGES[key] * 1000 });
+  setRange(key, { remember = true } = {}) {
+    if (!RANGES[key]) return;
+    if (remember) keep(key);
+    this.chosen = true;
+    this.applyRange({ key, span: RANGES[key] * 1000 });
   }
 
   /** A fixed window; the one before it is kept, so that a double click returns. */
@@ -59,7 +82,7 @@ export class Store extends EventTarget {
   }
 
   zoomOut() {
-    if (this.range.key === "custom") this.setRange(this.range.back ?? "1h");
+    if (this.range.key === "custom") this.setRange(this.range.back ?? "1h", { remember: false });
   }
 
   applyRange(range) {

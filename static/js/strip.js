@@ -1,19 +1,28 @@
 // The strip of events over the charts: alerts, incidents and what people did, on the charts' time axis.
 
+import { alertText } from "./alerts.js";
 import { call } from "./api.js";
 import { el, find, reconcile, text } from "./dom.js";
 import { sayFull, sayMoment } from "./format.js";
-import { t } from "./i18n.js";
+import { sayReason, t } from "./i18n.js";
 
 const SHOWN = 4;
 const LOUD = { critical: 2, warning: 1, info: 0 };
 
-export const eventTitle = (event) => t(event.title);
+/** What happened in a few words: an alert's summary in the page's language, an incident's cause, what somebody did. */
+export function eventTitle(event, alerts = []) {
+  if (event.kind === "incident") return sayReason(event.title);
+  if (event.kind === "action") return t(event.title);
+  const alert = alerts.find((one) => one.rule === event.title);
+  return (alert && alertText(alert, "summary")) || event.detail || event.title;
+}
 
 export function startStrip(store) {
   const lane = find("#lane");
   const list = find("#happened");
   const cross = el("div", { className: "cross", hidden: true });
+
+  const titleOf = (event) => eventTitle(event, store.state.alerts);
 
   async function load() {
     const { start, end } = store.window();
@@ -32,13 +41,13 @@ export function startStrip(store) {
     reconcileLane(drawn, start, end);
     const latest = visible.slice(-SHOWN);
     reconcile(list, latest, {
-      key: (event) => `${event.kind}${event.time_ms}${event.title}`,
+      key: (event, index) => `${index}${event.kind}${event.time_ms}${event.title}`,
       make: () => el("li", {}, el("time"), el("span")),
       fill: (item, event) => {
         text(item.firstChild, sayMoment(event.time_ms));
         item.firstChild.title = sayFull(event.time_ms);
-        text(item.lastChild, eventTitle(event) + (event.kind === "alert" && event.end_ms === null ? ` (${t("firing")})` : ""));
-        item.title = [eventTitle(event), event.detail].filter(Boolean).join("\n");
+        text(item.lastChild, titleOf(event) + (event.kind === "alert" && event.end_ms === null ? ` (${t("firing")})` : ""));
+        item.title = event.detail;
       },
     });
     if (!latest.length) list.replaceChildren(el("li", { data: { key: "none" } }, t("Nothing out of the ordinary.")));
@@ -49,7 +58,7 @@ export function startStrip(store) {
     const buttons = events.map((event) => {
       const from = Math.max(0, (event.time_ms - start) / (end - start));
       const to = event.kind === "action" ? from : Math.min(1, ((event.end_ms ?? end) - start) / (end - start));
-      const title = `${sayFull(event.time_ms)} · ${eventTitle(event)}${event.detail ? ` · ${event.detail}` : ""}`;
+      const title = [sayFull(event.time_ms), titleOf(event), event.detail].filter(Boolean).join(" · ");
       const button = el("button", { type: "button", title, "aria-label": title, data: { state: event.level } });
       button.style.left = `${(from * 100).toFixed(2)}%`;
       button.style.width = `max(4px, ${((to - from) * 100).toFixed(2)}%)`;

@@ -5,6 +5,7 @@ import { all, el, find, icon, reconcile, show, text } from "../dom.js";
 import { ago, duration, sayFull, sayMoment, seconds } from "../format.js";
 import { language, sayReason, t } from "../i18n.js";
 import { startActions } from "../restart.js";
+import { eventTitle } from "../strip.js";
 import { startTry } from "../tryit.js";
 
 const CHECKS = { live: "Alive", startup: "Started", ready: "Ready for traffic", api: "API", model: "Model", gpu: "GPU" };
@@ -83,12 +84,12 @@ async function loadPast(store) {
       return;
     }
     reconcile(list, past, {
-      key: (event) => `${event.time_ms}${event.title}`,
+      key: (event, index) => `${index}${event.time_ms}${event.title}`,
       make: () => el("li", {}, el("span", { className: "dot" }), el("span"), el("time"), el("p")),
       fill: (row, event) => {
         const [dot, what, when, detail] = row.children;
         dot.dataset.state = event.level;
-        text(what, t(event.title));
+        text(what, eventTitle(event));
         text(when, sayMoment(event.time_ms));
         when.title = sayFull(event.time_ms);
         const took = event.end_ms && event.end_ms > event.time_ms ? t("took {duration}", { duration: seconds((event.end_ms - event.time_ms) / 1000) }) : "";

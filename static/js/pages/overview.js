@@ -5,7 +5,7 @@ import { call } from "../api.js";
 import { Charts } from "../charts.js";
 import { toast } from "../dialog.js";
 import { all, el, find, show, text } from "../dom.js";
-import { sayDayClock, sayMoment } from "../format.js";
+import { rangeLabel, sayDayClock, sayMoment } from "../format.js";
 import { paintGpus, paintResults } from "../gpus.js";
 import { History } from "../history.js";
 import { language, t } from "../i18n.js";
@@ -37,6 +37,7 @@ export function start(store) {
       if (error.name !== "AbortError" && store.connection === "open") toast(t("The history could not be loaded: {reason}", { reason: error.message }), "critical");
       return;
     }
+    if (fitFirst(store, history)) return;
     paintResults(history, rangeName(store));
     draw();
   }
@@ -74,6 +75,21 @@ export function start(store) {
   paintGpus(store);
 }
 
+/** A young installation has minutes of history, not an hour: show those, unless the visitor chose a range. */
+function fitFirst(store, history) {
+  if (store.chosen) return false;
+  store.chosen = true;
+  let first = Infinity;
+  history.each((_, { values }) => {
+    const index = values.findIndex((value) => value !== null);
+    if (index >= 0) first = Math.min(first, history.times[index]);
+  });
+  const age = (store.now() - first) / 1000;
+  const key = age < 240 ? "5m" : age < 720 ? "15m" : null;
+  if (key) store.setRange(key, { remember: false });
+  return Boolean(key);
+}
+
 /** What need not move every second: results by class and events. */
 async function refreshSlow(store, history, strip) {
   const { start: from, end, step } = store.window();
@@ -104,6 +120,7 @@ function addChart(charts, panel, store) {
 }
 
 function emptyHint(panel) {
+  if (panel.hint === "no_requests") return [el("p", {}, t("No requests in this time."))];
   if (panel.hint !== "first_prediction") return [el("p", {}, t("No data in this time."))];
   const command = `curl -F file=@photo.jpg ${location.origin}/predict`;
   return [el("p", {}, t("No requests in this time. Send one from a shell, or try the model on its page:")), el("pre", { className: "command" }, command)];
@@ -127,13 +144,22 @@ function showGpuCharts(store, panels) {
 
 function bandsOf(events, store) {
   const { end } = store.window();
-  return events.filter((event) => event.kind !== "action")
-    .map((event) => ({ from: event.time_ms, to: event.end_ms ?? end + 3600_000, level: event.level }));
+  const bands = [];
+  for (const level of ["warning", "critical"]) { // info is not worth a shade
+    let last = null;
+    for (const event of events) { // they come in the order of their beginnings
+      if (event.kind === "action" || event.level !== level) continue;
+      const to = event.end_ms ?? end + 3600_000;
+      if (last && event.time_ms <= last.to) last.to = Math.max(last.to, to);
+      else bands.push((last = { from: event.time_ms, to, level }));
+    }
+  }
+  return bands;
 }
 
 function rangeName(store) {
   const { key, start: from, end } = store.range;
-  return key === "custom" ? `${sayDayClock(from)} – ${sayMoment(end, from)}` : t(`last ${key}`);
+  return key === "custom" ? `${sayDayClock(from)} – ${sayMoment(end, from)}` : t("last {range}", { range: rangeLabel(key) });
 }
 
 function linkExports(store, panels) {
