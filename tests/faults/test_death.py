@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from storage.layout import LAYOUT_BITS
 from tests.running import RunningServer, eventually
 
 CARD = next((Path(__file__).parents[2] / "examples/cards").glob("*.jpg"))
@@ -44,7 +45,7 @@ class Traffic(threading.Thread):
 
 def tick_times(data_dir: Path) -> list[int]:
     with closing(sqlite3.connect(data_dir / "wakeless.db")) as database:
-        return [time_ms for (time_ms,) in database.execute("SELECT DISTINCT time_ms FROM ticks ORDER BY time_ms")]
+        return [key >> LAYOUT_BITS for (key,) in database.execute("SELECT id FROM ticks ORDER BY id")]
 
 
 def unexpected_incidents(server: RunningServer, headers: dict[str, str]) -> list[dict[str, object]]:
