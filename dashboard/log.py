@@ -6,6 +6,7 @@ logged.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
@@ -104,4 +105,7 @@ def _route(handlers: list[logging.Handler], level: str) -> None:
 
 def _dump(event: dict[str, Any], **_: object) -> str:
     """JSON of one line; what JSON cannot carry is written as text rather than losing the line."""
-    return orjson.dumps(event, default=repr, option=orjson.OPT_NON_STR_KEYS).decode()
+    try:
+        return orjson.dumps(event, default=repr, option=orjson.OPT_NON_STR_KEYS).decode()
+    except orjson.JSONEncodeError:  # half a surrogate pair, or an integer beyond 64 bits
+        return json.dumps(event, default=repr)

@@ -225,6 +225,6 @@ def _limit(name: str = "limit") -> int | None:
     text = _value(name)
     if not text:
         return None
-    if not re.fullmatch(r"\d{1,9}", text):
+    if not re.fullmatch(r"[0-9]{1,9}", text):
         raise ApiError("bad_data", f'invalid parameter "{name}": limit must be a number that is not negative')
     return int(text) or None
