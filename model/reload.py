@@ -86,13 +86,10 @@ class Reloader:
     def _switch(self, instance: Instance, reason: str) -> None:
         """On the model thread, between two batches: what waits in the queue goes to the new instance."""
         old = self._worker.instance
-        self._worker.instance = None
-        if old is not None:
-            device = old.device
-            del old  # the last reference here, so that its weights can be freed
-            device.release()
         self._install(instance)
         self._meter.reloaded(reason, "ok")
+        del old  # the last reference on this thread, so that its weights can be freed
+        instance.device.release()
 
     def _reload_paused(self, reason: str) -> None:
         """On the model thread: two instances do not fit, so the old one goes first. What waits in the queue stays."""

@@ -46,7 +46,7 @@ class Bench:
         self.progress: list[str] = []
         self._changed = threading.Condition()
         self._pool = ThreadPoolExecutor(16)
-        settings = {"path": "tests.model.plugin:Multiplier", "device": "cpu", "cpu_threads": 1} | model
+        settings: dict[str, Any] = {"path": "tests.model.plugin:Multiplier", "device": "cpu", "cpu_threads": 1} | model
         host.setdefault("on_change", self._note)
         self.host = ModelHost(
             ModelSettings(**settings),
@@ -67,10 +67,7 @@ class Bench:
         stage = self.stage
         stage.batches.clear()
         stage.events.clear()
-        while stage.entered.acquire(blocking=False):
-            pass
-        while stage.load_entered.acquire(blocking=False):
-            pass
+        _drain(stage.load_entered)
         return self
 
     def infer(self, number: float) -> Answer:
@@ -91,6 +88,7 @@ class Bench:
 
     def occupy(self, number: float = 0.0) -> Future[Answer]:
         """Have the model thread held inside predict."""
+        _drain(self.stage.entered)
         self.stage.gate.clear()
         future = self.send(number)
         assert self.stage.entered.acquire(timeout=PATIENCE)
@@ -117,6 +115,12 @@ class Bench:
             self.progress.append(progress)
         with self._changed:
             self._changed.notify_all()
+
+
+def _drain(semaphore: threading.Semaphore) -> None:
+    """Forget what was counted so far."""
+    while semaphore.acquire(blocking=False):
+        pass
 
 
 @pytest.fixture

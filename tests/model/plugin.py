@@ -50,8 +50,8 @@ class Multiplier(Model):
         return values.squeeze(1).tolist()  # type: ignore[no-any-return]
 
     def encode(self, result: Any) -> Any:
-        if result == 13.0 * 2:
-            raise RuntimeError("thirteen cannot be encoded")
+        if result == -2.0:
+            raise RuntimeError("minus two cannot be encoded")
         return {"value": result, "class": "big" if result > 100 else "small"}
 
     def describe(self, input: Any) -> dict[str, Any]:

@@ -41,6 +41,6 @@ current = Stage()
 
 def reset() -> Stage:
     """A new stage for the next test."""
-    global current  # noqa: PLW0603 - the plug-in is found by its path, so this is where test and model can meet
+    global current  # the plug-in is found by its path, so this is where test and model can meet
     current = Stage()
     return current

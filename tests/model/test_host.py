@@ -192,7 +192,7 @@ def test_a_wrong_number_of_results_fails_the_requests_and_not_the_host(bench: Ma
 def test_an_encode_that_raises_is_the_models_failure(bench: Make) -> None:
     b = bench().ready()
     with pytest.raises(InferenceFailed, match="encode"):
-        b.infer(13)
+        b.infer(-1)
     assert b.book.outcomes == ["error"]
 
 
@@ -242,7 +242,10 @@ def test_a_plug_in_that_ends_the_thread_is_contained_and_can_be_reloaded(bench: 
 
 @pytest.mark.parametrize(
     ("model", "host", "reason"),
-    [({"enabled": False}, {}, "disabled"), ({}, {"disabled": "safe_mode: 5 crashes in 300 s"}, "safe_mode: 5 crashes in 300 s")],
+    [
+        ({"enabled": False}, {}, "disabled"),
+        ({}, {"disabled": "safe_mode: 5 crashes in 300 s"}, "safe_mode: 5 crashes in 300 s"),
+    ],
 )
 def test_a_disabled_host_starts_nothing_and_says_why(
     bench: Make, stage: Stage, model: dict[str, bool], host: dict[str, str], reason: str
@@ -267,7 +270,9 @@ def memory_error(kind: str) -> Exception:
 
     return {
         "torch": torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
-        "cpu": RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes."),
+        "cpu": RuntimeError(
+            "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes."
+        ),
         "python": MemoryError(),
     }[kind]
 

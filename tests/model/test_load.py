@@ -1,0 +1,133 @@
+"""What stands in the way of a model is named, with what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from model.plugin import LoadFailure, resolve
+from tests.model.conftest import Bench
+from tests.model.stage import Stage
+
+Make = Callable[..., Bench]
+
+
+@pytest.mark.parametrize(
+    ("path", "reason", "hint"),
+    [
+        ("just_a_name", "load_failed: bad_path just_a_name", "package.module:Class"),
+        ("tests.model.nowhere:Model", "load_failed: no_such_module tests.model.nowhere", "correct model.path"),
+        ("nowhere.at.all:Model", "load_failed: no_such_module nowhere", "correct model.path"),
+        ("tests.model.plugin:Divider", "load_failed: no_such_class Divider", "it offers: Multiplier, Unfinished"),
+        ("tests.model.plugin:Stranger", "load_failed: not_a_model Stranger", "extends model.Model"),
+        ("tests.model.plugin:Unfinished", "load_failed: not_a_model Unfinished", "has to define predict"),
+        (
+            "tests.model.needy:Model",
+            "load_failed: missing_dependency a_package_that_is_not_installed",
+            "pip install it",
+        ),
+        (
+            "tests.model.broken:Model",
+            "load_failed: import_error ValueError: the weights folder weights is gone",
+            "the log has the traceback",
+        ),
+    ],
+)
+def test_a_path_that_names_no_model_is_explained(path: str, reason: str, hint: str) -> None:
+    with pytest.raises(LoadFailure) as failure:
+        resolve(path)
+    assert failure.value.reason == reason
+    assert hint in failure.value.suggestion
+
+
+def test_a_wrong_path_leaves_the_host_standing_and_explaining_itself(bench: Make) -> None:
+    b = bench(path="tests.model.nowhere:Model").start()
+    b.until(lambda: b.host.status().state == "failed")
+    ready = b.host.health().ready
+    assert (ready.ok, ready.reason) == (False, "load_failed: no_such_module tests.model.nowhere")
+    assert ready.suggestion
+    assert not b.fatal
+
+
+def test_asking_for_cuda_where_there_is_none_says_so(bench: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch  # the same module that the model thread gets
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for settings, health in ({"device": "cuda"}, {}), ({"device": "auto"}, {"require_gpu": True}):
+        b = bench(health=health, **settings).start()
+        b.until(lambda b=b: b.host.status().state == "failed")  # type: ignore[misc]
+        verdict = b.host.health()
+        assert verdict.ready.reason == "cuda_unavailable"
+        assert verdict.checks["gpu"] is False
+
+
+def test_auto_takes_the_cpu_when_a_tensor_on_the_gpu_fails(bench: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    from model.device import Device
+
+    def broken_driver(self: Device) -> None:
+        raise RuntimeError("CUDA driver version is insufficient")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(Device, "probe", broken_driver)
+    b = bench(device="auto").ready()
+    assert b.host.status().device == "cpu"
+    assert b.host.health().checks == {"api": True, "model": True, "gpu": "absent"}
+
+
+def test_a_load_that_raises_fails_with_its_words_but_without_folders(bench: Make, stage: Stage) -> None:
+    def no_weights() -> None:
+        raise OSError("cannot open /home/someone/models/card.safetensors")
+
+    stage.on_load = no_weights
+    b = bench().start()
+    b.until(lambda: b.host.status().state == "failed")
+    assert b.host.status().reason == "load_failed: OSError: cannot open card.safetensors"
+
+
+def test_a_load_that_runs_out_of_memory_says_so(bench: Make, stage: Stage) -> None:
+    def too_big() -> None:
+        raise MemoryError
+
+    stage.on_load = too_big
+    b = bench().start()
+    b.until(lambda: b.host.status().state == "failed")
+    assert b.host.status().reason == "load_failed: out_of_memory"
+
+
+def test_a_batch_size_that_does_not_fit_is_lowered_in_the_warm_up(bench: Make, stage: Stage) -> None:
+    def predict(batch: list[float]) -> None:
+        if len(batch) > 2:
+            raise MemoryError
+
+    stage.on_predict = predict
+    b = bench(batch_size=8).ready()
+    held = b.occupy()
+    sent = b.send_waiting(1, 2, 3, 4)
+    stage.gate.set()
+    assert all(future.result(20).outcome == "ok" for future in [held, *sent])
+    assert [len(batch) for batch in stage.batches] == [1, 2, 2]
+
+
+def test_a_model_without_golden_inputs_loads_without_a_forward_pass(bench: Make, stage: Stage) -> None:
+    stage.golden = False
+    b = bench().start()
+    b.until(lambda: b.host.status().state == "ready")
+    assert stage.events == ["load"]
+    b.host.check(1)
+    assert b.host.health().ready.ok
+
+
+def test_a_network_left_in_training_mode_is_put_right(bench: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.nn.Linear, "eval", lambda self: self, raising=False)
+    network = torch.nn.Linear(1, 1)
+    monkeypatch.undo()
+    assert network.training
+    b = bench().ready()
+    assert b.host._worker.instance is not None
+    model = b.host._worker.instance.model
+    assert b.host._worker.instance.device.in_eval(model)

@@ -1,0 +1,145 @@
+"""Reloads under traffic: nothing is lost, and what fails to load never replaces what serves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import chain, repeat
+
+import pytest
+
+from model.device import Device, DeviceMemory
+from model.errors import NotReady
+from tests.model.conftest import Bench
+from tests.model.stage import PATIENCE, Stage
+
+Make = Callable[..., Bench]
+GB = 10**9
+
+
+def test_the_old_instance_serves_until_the_new_one_is_ready_and_none_is_lost(bench: Make, stage: Stage) -> None:
+    b = bench().ready()
+    stage.version, stage.load_gate = "2", type(stage.load_gate)()
+    assert b.host.reload("operator")
+    assert stage.load_entered.acquire(timeout=PATIENCE)
+    assert b.host.status().state == "reloading"
+    assert b.host.health().ready.ok, "the old instance serves"
+    assert b.infer(1).version == "1"
+    waiting = [b.occupy(), *b.send_waiting(1, 2, 3)]
+    stage.load_gate.set()
+    assert stage.entered.acquire(timeout=PATIENCE), "the new instance warms up while the old one is busy"
+    stage.gate.set()
+    b.until(lambda: b.host.status().state == "ready")
+    assert [future.result(PATIENCE).result["value"] for future in waiting] == [0, 2, 4, 6]
+    assert b.infer(1).version == "2"
+    assert b.book.reloads == [("operator", "ok")]
+    assert set(b.book.outcomes) == {"ok"}
+
+
+def test_traffic_from_many_threads_loses_nothing_over_several_reloads(bench: Make) -> None:
+    b = bench(queue_size=64).ready()
+    for number in range(3):
+        sent = [b.send(each) for each in range(40)]
+        assert b.host.reload("operator")
+        sent += [b.send(each) for each in range(40)]
+        assert [future.result(PATIENCE).result["value"] for future in sent] == [2.0 * (each % 40) for each in range(80)]
+        b.until(lambda: b.host.status().state == "ready")
+        assert len(b.book.reloads) == number + 1
+
+
+def test_a_second_reload_is_refused_while_one_is_under_way(bench: Make, stage: Stage) -> None:
+    b = bench().ready()
+    stage.load_gate.clear()
+    assert b.host.reload("operator")
+    assert not b.host.reload("operator")
+    stage.load_gate.set()
+    b.until(lambda: b.host.status().state == "ready")
+
+
+def test_a_reload_that_fails_keeps_the_old_instance_and_says_why(bench: Make, stage: Stage) -> None:
+    b = bench().ready()
+
+    def no_weights() -> None:
+        raise FileNotFoundError("/srv/models/card/weights.safetensors is missing")
+
+    stage.on_load = no_weights
+    assert b.host.reload("alert")
+    b.until(lambda: b.host.status().state == "ready")
+    status = b.host.status()
+    assert status.reason == "reload_failed: load_failed: FileNotFoundError: weights.safetensors is missing"
+    assert status.suggestion
+    assert b.infer(1).outcome == "ok"
+    assert b.host.health().ready.ok
+    assert b.book.reloads == [("alert", "failed")]
+
+
+def test_a_reload_whose_golden_answer_is_wrong_never_serves(bench: Make, stage: Stage) -> None:
+    b = bench().ready()
+    stage.factor = 3.0
+    assert b.host.reload("operator")
+    b.until(lambda: b.host.status().state == "ready")
+    assert b.host.status().reason == "reload_failed: golden_failed: pair 1 of 1"
+    assert b.infer(1).result["value"] == 2.0
+
+
+def test_a_failed_first_load_can_be_tried_again(bench: Make, stage: Stage) -> None:
+    stage.factor = 3.0
+    b = bench().start()
+    b.until(lambda: b.host.status().state == "failed")
+    with pytest.raises(NotReady) as refused:
+        b.infer(1)
+    assert refused.value.reason == "golden_failed: pair 1 of 1"
+    health = b.host.health()
+    assert (health.live.ok, health.startup.ok, health.ready.ok) == (True, False, False)
+    stage.factor = 2.0
+    assert b.host.reload("operator")
+    b.until(lambda: b.host.status().state == "ready")
+    assert b.infer(1).outcome == "ok"
+    assert b.host.health().startup.ok
+
+
+@pytest.fixture
+def small_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device that has no room for a second instance (the first took 3 of its 4 GB)."""
+    # before and after the first load; from then on the same figures
+    memory = chain([DeviceMemory(0, 0, 4 * GB, 4 * GB)], repeat(DeviceMemory(3 * GB, 3 * GB, 1 * GB, 4 * GB)))
+    monkeypatch.setattr(Device, "memory", lambda self: next(memory))
+
+
+@pytest.mark.usefixtures("small_gpu")
+def test_without_room_for_two_the_service_pauses_and_waiting_requests_are_kept(bench: Make, stage: Stage) -> None:
+    b = bench(health={"min_free_gpu_bytes": 0, "stall_seconds": 0.001}).ready()
+    held = b.occupy()
+    waiting = b.send_waiting(1, 2)
+    stage.load_gate.clear()
+    stage.version = "2"
+    assert b.host.reload("operator")
+    stage.gate.set()
+    assert stage.load_entered.acquire(timeout=PATIENCE)
+    assert held.result(PATIENCE).version == "1"
+    health = b.host.health()
+    assert (health.ready.ok, health.ready.reason) == (False, "model_reloading")
+    assert health.live.ok, "a declared pause is no stall"
+    with pytest.raises(NotReady) as refused:
+        b.infer(9)
+    assert refused.value.reason == "model_reloading"
+    stage.load_gate.set()
+    assert [future.result(PATIENCE).version for future in waiting] == ["2", "2"]
+    assert b.host.health().ready.ok
+
+
+@pytest.mark.usefixtures("small_gpu")
+def test_a_failed_reload_in_a_pause_refuses_what_waits(bench: Make, stage: Stage) -> None:
+    b = bench().ready()
+    held = b.occupy()
+    (waiting,) = b.send_waiting(1)
+    stage.factor = 3.0
+    stage.load_gate.clear()
+    assert b.host.reload("operator")
+    stage.gate.set()
+    assert stage.load_entered.acquire(timeout=PATIENCE)
+    stage.load_gate.set()
+    assert held.result(PATIENCE).outcome == "ok"
+    with pytest.raises(NotReady) as refused:
+        waiting.result(PATIENCE)
+    assert refused.value.reason == "golden_failed: pair 1 of 1"
+    assert b.host.status().state == "failed"
