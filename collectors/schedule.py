@@ -63,11 +63,21 @@ class Schedule:
             self._scheduler.shutdown(wait=False)
 
     def _guarded(self, name: str, job: Job) -> Job:
+        last_error: str | None = None
+
         def run() -> None:
+            nonlocal last_error
             try:
                 job()
             except Exception as error:  # noqa: BLE001 - the edge of a scheduled job: it runs again next time
-                _log.error("job_failed", job=name, exc_info=error)
+                reason = f"{type(error).__name__}: {error}"
+                if reason != last_error:  # one that fails every second is told once
+                    _log.error("job_failed", job=name, exc_info=error)
+                last_error = reason
+            else:
+                if last_error is not None:
+                    _log.info("job_recovered", job=name)
+                last_error = None
             if name in self._overrunning:
                 self._overrunning.discard(name)
                 _log.info("job_back_in_time", job=name)

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -47,6 +47,7 @@ def _of(metric: Metric) -> list[Sample]:
     return [*buckets, Sample(f"{metric.name}_sum", labels, 0.4), Sample(f"{metric.name}_count", labels, 1.0)]
 
 
+@settings(deadline=None)  # how long it takes is not the question
 @given(st.lists(st.tuples(_labels, _values), max_size=5))
 def test_labels_and_values_survive_the_way_through_text(rows: list[tuple[dict[str, str], float]]) -> None:
     samples = [Sample("load1", tuple(sorted(labels.items())), value) for labels, value in rows]
