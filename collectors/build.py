@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from collectors.filesystem import FilesystemCollector
 from collectors.host import HostCollector
-from collectors.nvml import NvmlCollector, NvmlEventCollector
-from collectors.nvml_field import FAST, PCIE, SLOW
+from collectors.nvml import NvmlCollector, NvmlEventCollector, NvmlPcieCollector
+from collectors.nvml_field import FAST, SLOW
 from collectors.nvml_process import NvmlProcessCollector
 from collectors.nvml_session import NvmlSession
 from collectors.process import Gauge, ProcessCollector
@@ -66,7 +66,7 @@ def nvml_collectors(session: NvmlSession, fast_seconds: float, slow_seconds: flo
     return [
         NvmlCollector(session, FAST, interval_seconds=fast_seconds),
         NvmlCollector(session, SLOW, name="nvml_slow", interval_seconds=slow_seconds),
-        NvmlCollector(session, PCIE, name="nvml_pcie", interval_seconds=slow_seconds),
+        NvmlPcieCollector(session, slow_seconds),
         NvmlEventCollector(session, slow_seconds),
         NvmlProcessCollector(session, slow_seconds),
     ]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import pynvml
 
-from collectors.nvml_field import Field, Values
+from collectors.nvml_field import PCIE, Field, Values
 from collectors.nvml_session import Device, NvmlSession, Unsupported, text
 from collectors.sample import Labels, Sample
 
@@ -25,34 +26,16 @@ class _Question(NamedTuple):
     field: Field
 
 
-class NvmlCollector:
-    """Reads a table of fields on every GPU and MIG instance.
+class _Reader:
+    """Asks some devices a table of fields. A field that a card does not support is not asked again."""
 
-    A field that a card does not support is not asked again. No NVML at all is no error: nothing is yielded, and
-    ``absent_reason`` says why. A lost GPU or a broken driver raises ``NvmlBroken``.
-    """
-
-    def __init__(
-        self, session: NvmlSession, fields: Sequence[Field], *, name: str = "nvml", interval_seconds: float = 1.0
-    ) -> None:
-        self.name = name
-        self.interval_seconds = interval_seconds
+    def __init__(self, session: NvmlSession, devices: tuple[Device, ...], fields: Sequence[Field]) -> None:
         self._session = session
-        self._fields = fields
-        self._devices: tuple[Device, ...] = ()
-        self._questions: list[_Question] = []
+        self._devices = devices
+        self._questions = [self._bind(device, field) for device in devices for field in fields]
 
-    @property
-    def absent_reason(self) -> str | None:
-        """Why there are no GPUs to read; None while there are."""
-        return self._session.absent_reason
-
-    def collect(self) -> Iterable[Sample]:
-        """All values of this moment, GPU by GPU."""
-        devices = self._session.devices()
-        if devices is not self._devices:
-            self._devices = devices
-            self._questions = [self._bind(device, field) for device in devices for field in self._fields]
+    def read(self) -> list[Sample]:
+        """All values of this moment, device by device."""
         samples: list[Sample] = []
         unsupported = []
         for number, question in enumerate(self._questions):
@@ -84,6 +67,83 @@ class NvmlCollector:
                 continue
             device = next(device for device in self._devices if device.handle is question.arguments[0])
             self._questions[number] = self._bind(device, fallback)
+
+
+class NvmlCollector:
+    """Reads a table of fields on every GPU and MIG instance.
+
+    No NVML at all is no error: nothing is yielded, and ``absent_reason`` says why. A lost GPU or a broken driver
+    raises ``NvmlBroken``.
+    """
+
+    def __init__(
+        self, session: NvmlSession, fields: Sequence[Field], *, name: str = "nvml", interval_seconds: float = 1.0
+    ) -> None:
+        self.name = name
+        self.interval_seconds = interval_seconds
+        self._session = session
+        self._fields = fields
+        self._devices: tuple[Device, ...] = ()
+        self._reader = _Reader(session, (), ())
+
+    @property
+    def absent_reason(self) -> str | None:
+        """Why there are no GPUs to read; None while there are."""
+        return self._session.absent_reason
+
+    def collect(self) -> Iterable[Sample]:
+        """All values of this moment, GPU by GPU."""
+        devices = self._session.devices()
+        if devices is not self._devices:
+            self._reader = _Reader(self._session, devices, self._fields)
+            self._devices = devices
+        return self._reader.read()
+
+
+class NvmlPcieCollector:
+    """PCIe traffic. NVML measures it for 20 ms a number, so with many GPUs each run asks as many as its budget allows.
+
+    The others keep their last values until their turn comes.
+    """
+
+    def __init__(
+        self,
+        session: NvmlSession,
+        interval_seconds: float = 10.0,
+        *,
+        budget_seconds: float = 0.15,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = "nvml_pcie"
+        self.interval_seconds = interval_seconds
+        self._session = session
+        self._budget_seconds = budget_seconds
+        self._clock = clock
+        self._devices: tuple[Device, ...] = ()
+        self._readers: list[_Reader] = []
+        self._samples: dict[int, list[Sample]] = {}
+        self._turn = 0
+
+    @property
+    def absent_reason(self) -> str | None:
+        """Why there are no GPUs to read; None while there are."""
+        return self._session.absent_reason
+
+    def collect(self) -> Iterable[Sample]:
+        """The newest values of each GPU."""
+        devices = self._session.devices()
+        if devices is not self._devices:
+            self._readers = [_Reader(self._session, (device,), PCIE) for device in devices]
+            self._samples = {}
+            self._devices = devices
+        until = self._clock() + self._budget_seconds
+        for _ in self._readers:
+            self._turn = (self._turn + 1) % len(self._readers)
+            self._samples[self._turn] = self._readers[self._turn].read()
+            if self._clock() >= until:
+                break
+        for number in sorted(self._samples):
+            yield from self._samples[number]
 
 
 class NvmlEventCollector:

@@ -8,7 +8,7 @@ from typing import Any
 import pynvml
 import pytest
 
-from collectors.nvml import NvmlCollector, NvmlEventCollector
+from collectors.nvml import NvmlCollector, NvmlEventCollector, NvmlPcieCollector
 from collectors.nvml_field import FAST, PCIE, SLOW, Field
 from collectors.nvml_process import MAX_PROCESSES, NvmlProcessCollector
 from collectors.nvml_session import REFRESH_SECONDS, RETRY_SECONDS, NvmlBroken, NvmlSession
@@ -101,6 +101,23 @@ def test_it_writes_the_slow_fields_too(nvml: FakeNvml, session: NvmlSession) -> 
             "gpu_nvlink_transmit_bytes_total": 2048,
         }
     )
+
+
+def test_pcie_is_measured_within_a_budget_gpu_by_gpu(nvml: FakeNvml, session: NvmlSession) -> None:
+    nvml.gpus = 8
+
+    def blocking_clock() -> float:
+        return nvml.calls["nvmlDeviceGetPcieThroughput"] * 0.02
+
+    nvml.answers["nvmlDeviceGetPcieThroughput"] = 3
+    collector = NvmlPcieCollector(session, budget_seconds=0.15, clock=blocking_clock)
+    found: dict[str, float] = {}
+    for known in (4, 8, 8):
+        now = blocking_clock()
+        found = read(collector)
+        assert len(found) == 2 * known
+        assert blocking_clock() - now < 0.2
+    assert found["gpu_pcie_receive_bytes_per_second gpu=7"] == 3 * 1024
 
 
 def test_a_zero_is_a_value(nvml: FakeNvml, session: NvmlSession) -> None:
@@ -305,5 +322,5 @@ def test_a_real_gpu_answers() -> None:
     assert 0 <= fast["gpu_utilization_ratio"] <= 1
     assert any(name.startswith("gpu_info ") for name in read(NvmlEventCollector(session)))
     assert read(NvmlCollector(session, SLOW))
-    read(NvmlCollector(session, PCIE))
+    read(NvmlPcieCollector(session))
     read(NvmlProcessCollector(session))
