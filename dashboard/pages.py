@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import orjson
-from flask import Blueprint, Flask, Response, redirect, render_template, request, url_for
+from flask import Blueprint, Flask, Response, redirect, render_template, request, send_file, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from dashboard import access, asset, i18n, live
@@ -23,6 +24,7 @@ blueprint = Blueprint("pages", __name__)
 #: What a visitor sees first: the last hour, in steps of ten seconds.
 FIRST_RANGE_SECONDS = 3600
 FIRST_STEP_MS = 10_000
+SAMPLES = Path(__file__).resolve().parent.parent / "model" / "builtin" / "samples"
 _YEAR = 365 * 24 * 3600
 
 
@@ -75,7 +77,23 @@ def alerts() -> str:
 @access.require("viewer")
 def model() -> str:
     """The model's state, its checks, its restarts, and a way to try it."""
-    return _page("model")
+    return _page("model", samples=_samples())
+
+
+@blueprint.get("/samples/<name>")
+@access.require("viewer")
+def sample(name: str) -> Response:
+    """A sample image of the embedded model, to try it with."""
+    if name not in _samples():
+        raise Problem(404, "not-found", "There is no such sample.")
+    return send_file(SAMPLES / f"{name}.jpg", mimetype="image/jpeg")
+
+
+def _samples() -> list[str]:
+    """The names of the samples that come with the embedded model; a model of one's own has none."""
+    if services().settings.model.path != type(services().settings.model)().path:
+        return []
+    return sorted(path.stem for path in SAMPLES.glob("*.jpg"))
 
 
 @blueprint.get("/language/<code>")

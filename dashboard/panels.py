@@ -63,6 +63,7 @@ class Panel(_Part):
     hint: str = ""
     needs: Literal["", "gpu"] = ""
     idle: float | None = Field(None, description="What a tile shows while the query gives nothing.")
+    quiet_zeros: bool = Field(False, description="Leave out series that are 0 throughout the shown range.")
     lines: tuple[Line, ...] = Field(min_length=1)
     thresholds: tuple[Threshold, ...] = ()
     colors: dict[str, int | Level] = Field(default_factory=dict)

@@ -96,7 +96,7 @@ class Chart {
   /** What is drawn: the visible series on a common scale. */
   read() {
     const { history, colors } = this.board;
-    const series = (history.panels.get(this.panel.id)?.series ?? []).filter((one) => one.values);
+    const series = this.worthy((history.panels.get(this.panel.id)?.series ?? []).filter((one) => one.values));
     this.legend.name(series, colors);
     this.all = series;
     const shown = series.filter((one) => one.style !== "shade" && !this.legend.off.has(one.key));
@@ -104,6 +104,13 @@ class Chart {
     for (const one of shown) for (const value of one.values) if (value > largest) largest = value;
     this.scale = axisUnit(this.panel.unit, largest);
     return { shown, largest: largest * this.scale.factor };
+  }
+
+  /** Without the series that are 0 throughout, where the panel wants that; one is kept. */
+  worthy(series) {
+    if (!this.panel.quiet_zeros) return series;
+    const some = series.filter((one) => one.values.some((value) => value > 0));
+    return some.length ? some : series.slice(0, 1);
   }
 
   draw() {

@@ -66,13 +66,18 @@ export class Legend {
   dash = (key) => this.looks.get(key).dash;
 }
 
+/** A word in the page's language, with the spaces and signs around it as they are. */
+function sayWord(part) {
+  const [, before, word, after] = /^(\W*)(.*?)(\W*)$/s.exec(part);
+  return `${before}${word ? t(word) : ""}${after}`;
+}
+
 function say(series, several) {
   const template = series.legend.replace(/\[([^\]]*)\]/g, several ? "$1" : "");
   const words = template.split(/(\{\{\s*\w+\s*\}\})/).map((part) => {
     const label = /^\{\{\s*(\w+)\s*\}\}$/.exec(part);
     if (label) return t(series.labels[label[1]] ?? "");
-    const [, before, word, after] = /^(\W*)(.*?)(\W*)$/s.exec(part);
-    return `${before}${word ? t(word) : ""}${after}`;
+    return part.split(/(\s*·\s*)/).map(sayWord).join("");
   });
   return words.join("");
 }

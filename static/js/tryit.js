@@ -1,7 +1,7 @@
 // Try the model: an image goes to /predict, and the answer is drawn over it.
 
 import { call } from "./api.js";
-import { field, find, show, text } from "./dom.js";
+import { all, field, find, show, text } from "./dom.js";
 import { sayText } from "./format.js";
 import { t } from "./i18n.js";
 
@@ -10,6 +10,12 @@ const WIDEST = 1200;
 export function startTry() {
   const drop = find("#drop");
   const file = find("#file");
+  for (const button of all("[data-sample]")) {
+    button.addEventListener("click", async () => {
+      const answer = await fetch(button.dataset.sample);
+      if (answer.ok) send(await answer.blob());
+    });
+  }
   file.addEventListener("change", () => { if (file.files[0]) send(file.files[0]); file.value = ""; });
   for (const type of ["dragenter", "dragover"]) drop.addEventListener(type, (event) => { event.preventDefault(); drop.classList.add("over"); });
   for (const type of ["dragleave", "drop"]) drop.addEventListener(type, () => drop.classList.remove("over"));
@@ -28,11 +34,9 @@ async function send(image) {
   show(find("#answer"), false);
   find("#drop").classList.add("busy");
   const drawn = await draw(image);
-  const form = new FormData();
-  form.append("file", image);
   const begun = performance.now();
   try {
-    const answer = await call("/predict", { method: "POST", body: form });
+    const answer = await call("/predict", { method: "POST", body: image, headers: { "Content-Type": image.type || "application/octet-stream" } });
     paint(answer, (performance.now() - begun) / 1000, drawn);
   } catch (error) {
     fail(error);

@@ -16,7 +16,7 @@ export function start(store) {
   let known = "";
   function paint() {
     const { model, health, headline } = store.state;
-    text(find("#sentence"), [headline[language].title, ...headline[language].facts].join(" · "));
+    text(find("#sentence"), `${headline[language].title} ${headline[language].facts.join(" · ")}`);
     paintMachine(model, store.now());
     paintFacts(model);
     paintChecks(health);
@@ -92,7 +92,7 @@ async function loadPast(store) {
         text(what, eventTitle(event));
         text(when, sayMoment(event.time_ms));
         when.title = sayFull(event.time_ms);
-        const took = event.end_ms && event.end_ms > event.time_ms ? t("took {duration}", { duration: seconds((event.end_ms - event.time_ms) / 1000) }) : "";
+        const took = event.end_ms && event.end_ms > event.time_ms ? t(event.kind === "incident" ? "lasted {duration}" : "took {duration}", { duration: seconds((event.end_ms - event.time_ms) / 1000) }) : "";
         text(detail, [took, event.detail].filter(Boolean).join(" · "));
         show(detail, Boolean(detail.textContent));
       },

@@ -139,6 +139,7 @@ function paintState(store) {
 
 function showGpuCharts(store, panels) {
   const some = Object.keys(store.values.gpus ?? {}).length > 0;
+  find("#charts").toggleAttribute("data-gpu", some);
   for (const panel of panels) if (panel.needs === "gpu") show(find(`[data-chart="${panel.id}"]`), some);
 }
 

@@ -1,0 +1,98 @@
+"""Everything a person reads on the page exists in Chinese."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from dashboard.access import safe_next
+from dashboard.board import _FIELD
+from dashboard.event import ACTIONS
+from dashboard.i18n import TABLES, say_duration, translate
+from dashboard.panels import load_panels
+from dashboard.problem import TITLES
+
+ROOT = Path(__file__).resolve().parents[2]
+TABLE = json.loads((TABLES / "zh.json").read_text(encoding="utf-8"))
+
+_STRING = r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
+_TEMPLATE = re.compile(r"\b_\(\s*" + _STRING)
+_SCRIPT = re.compile(r"(?<![\w.])t\(\s*" + _STRING)
+_PYTHON = re.compile(r"(?<![\w.])(?:_|translate)\(\s*" + _STRING)
+#: Texts that reach ``_`` or ``t`` through a variable.
+_INDIRECT = {
+    "Overview", "Model", "Alerts", "READY", "WATCHING", "LOADING", "DEGRADED", "SAFE MODE", "DOWN",
+    "As the system", "Light", "Dark", "Loading", "Ready", "Reloading", "Failed", "Draining", "Stopped",
+    "OK", "PENDING", "FIRING", "ERROR", "NOT YET", "Alive", "Started", "Ready for traffic", "API", "GPU",
+    "viewer", "operator", "admin", "5 m", "15 m", "1 h", "6 h", "24 h", "7 d", "30 d",
+    "id_card", "driving_licence", "passport", "bank_card", "none",
+    "ok", "cached", "fallback", "bad_input", "canceled", "rejected", "timeout", "oom", "error",
+}  # fmt: skip
+
+
+def _texts(pattern: re.Pattern[str], *files: Path) -> set[str]:
+    found = set()
+    for file in files:
+        for match in pattern.finditer(file.read_text(encoding="utf-8")):
+            found.add(match[1][1:-1].replace('\\"', '"').replace("\\'", "'"))
+    return found
+
+
+def _panel_texts() -> set[str]:
+    texts = set()
+    for panel in load_panels():
+        texts |= {panel.title, panel.subtitle, panel.group}
+        for line in panel.lines:
+            words = re.split(r"[\[\]]", _FIELD.sub("\0", line.legend))
+            texts |= {re.sub(r"^\W+|\W+$", "", part) for word in words for part in word.split("\0")}
+    return texts - {""}
+
+
+def _wanted() -> set[str]:
+    templates = _texts(_TEMPLATE, *sorted((ROOT / "templates").glob("*.html")))
+    scripts = _texts(_SCRIPT, *sorted((ROOT / "static" / "js").rglob("*.js")))
+    python = _texts(_PYTHON, *sorted((ROOT / "dashboard").glob("*.py")))
+    return templates | scripts | python | _panel_texts() | _INDIRECT | set(TITLES.values()) | set(ACTIONS.values())
+
+
+def test_every_text_of_the_page_has_chinese() -> None:
+    assert sorted(_wanted() - set(TABLE)) == []
+
+
+def test_placeholders_are_the_same_in_both_languages() -> None:
+    wrong = [
+        text
+        for text, said in TABLE.items()
+        if sorted(re.findall(r"\{\w+\}", text)) != sorted(re.findall(r"\{\w+\}", said))
+    ]
+    assert wrong == []
+
+
+def test_a_text_without_translation_stays_english() -> None:
+    assert translate("There is no such message {x}", "zh", x=1) == "There is no such message 1"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "english", "chinese"),
+    [(0, "1 s", "1 秒"), (61, "1 min 1 s", "1 分钟 1 秒"), (273_600, "3 d 4 h", "3 天 4 小时")],
+)
+def test_durations_are_said_in_the_two_largest_parts(seconds: float, english: str, chinese: str) -> None:
+    assert say_duration(seconds, "en").replace("\u202f", " ") == english
+    assert say_duration(seconds, "zh").replace("\u202f", " ") == chinese
+
+
+def test_the_stock_rules_speak_chinese() -> None:
+    import yaml
+
+    groups = yaml.safe_load((ROOT / "alerts" / "stock.yml").read_text(encoding="utf-8"))["groups"]
+    rules = [rule for group in groups for rule in group["rules"] if "alert" in rule]
+    silent = [rule["alert"] for rule in rules if not rule["annotations"].get("summary_zh")]
+    assert rules
+    assert silent == []
+
+
+def test_changing_the_language_never_leads_to_another_site() -> None:
+    assert safe_next("//example.org") == "/"
