@@ -100,12 +100,12 @@ class BatchRunner:
         except Exception as error:  # a plug-in may raise anything; it is logged and narrowed down
             failure = Failure(error)
             if failure.kind != "memory" and failure.bad_input is None:
-                log.warning("predict_raised", size=len(works), exc_info=True)
+                log.warning("predict_raised", request_ids=[work.request_id for work in works], exc_info=True)
             return failure
         finally:
             self._progress.end(success=success)
         if not success:
-            log.error("wrong_result_count", inputs=len(works), results=count)
+            log.error("wrong_result_count", request_ids=[work.request_id for work in works], results=count)
             self._fail(works, lambda: _failed(f"predict returned {count} results for {len(works)} inputs"))
             return None
         self._meter.batch(count)

@@ -29,13 +29,15 @@ class Work:
         "input",
         "instance",
         "phase",
+        "request_id",
         "result",
         "started",
     )
 
-    def __init__(self, input: Any, deadline: float) -> None:
+    def __init__(self, input: Any, deadline: float, request_id: str = "") -> None:
         self.input = input
         self.deadline = deadline
+        self.request_id = request_id
         self.enqueued = 0.0
         self.started: float | None = None
         self.finished: float | None = None

@@ -79,7 +79,7 @@ class RequestPath:
                 raise self._queue_full()
             with self._translated("decode", request_id):
                 given, facts = self._decode(instance, body, content_type, deadline)
-            work = account.work = Work(given, deadline)
+            work = account.work = Work(given, deadline, request_id)
             del given  # only the queue and the batch hold the input now
             self._await(work)
             served_by: Instance = work.instance

@@ -22,6 +22,7 @@ class Stage:
         self.factor = 2.0
         self.version = "1"
         self.golden = True
+        self.training = False
         self.on_predict: Callable[[list[Any]], Any] = lambda batch: None
         self.on_load: Callable[[], None] = lambda: None
         self.batches: list[list[Any]] = []

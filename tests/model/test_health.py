@@ -214,6 +214,14 @@ def test_a_hang_is_noticed_dumped_and_reported_once(bench: Make, stage: Stage, t
         assert "in predict" in stacks.read()
 
 
+def test_the_watchdog_looks_by_itself(bench: Make, tmp_path: Path) -> None:
+    with (tmp_path / "stacks").open("w+") as stacks:
+        b = bench(host={"stack_file": stacks}, watchdog_seconds=0.2).ready()
+        b.occupy()
+        b.until(lambda: bool(b.fatal))
+        assert b.fatal[0].startswith("hang: a batch of 1")
+
+
 @pytest.mark.parametrize(
     ("words", "slug"),
     [

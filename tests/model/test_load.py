@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -120,14 +122,26 @@ def test_a_model_without_golden_inputs_loads_without_a_forward_pass(bench: Make,
     assert b.host.health().ready.ok
 
 
-def test_a_network_left_in_training_mode_is_put_right(bench: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    import torch
-
-    monkeypatch.setattr(torch.nn.Linear, "eval", lambda self: self, raising=False)
-    network = torch.nn.Linear(1, 1)
-    monkeypatch.undo()
-    assert network.training
+def test_a_network_left_in_training_mode_is_put_right_and_one_that_goes_back_to_it_is_not_ready(
+    bench: Make, stage: Stage
+) -> None:
+    stage.training = True
     b = bench().ready()
-    assert b.host._worker.instance is not None
-    model = b.host._worker.instance.model
-    assert b.host._worker.instance.device.in_eval(model)
+    instance = b.host._worker.instance
+    assert instance is not None
+    (network,) = instance.device.networks(instance.model)
+    assert not network.training
+    network.train()
+    b.host.check(1)
+    assert b.host.health().ready.reason == "model_in_training_mode"
+
+
+def test_torchs_libraries_are_opened_beside_the_gil_before_torch_is_imported() -> None:
+    code = (
+        "import sys\n"
+        "from model.preload import preload_torch\n"
+        "assert preload_torch() and 'torch' not in sys.modules\n"
+        "import torch\n"
+        "assert torch.ones(2).sum() == 2 and not preload_torch()\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
