@@ -57,9 +57,7 @@ class Viewer(threading.Thread):
 
     def __init__(self, server: RunningServer) -> None:
         super().__init__(daemon=True)
-        self.socket = simple_websocket.Client.connect(
-            f"ws://127.0.0.1:{server.port}/live?page=overview&step=1000", headers={"Origin": server.url}
-        )
+        self.socket = simple_websocket.Client.connect(f"ws://127.0.0.1:{server.port}/live?page=overview&step=1000")
         self.frames = 0
         self.bytes = 0
 
