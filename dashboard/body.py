@@ -17,9 +17,10 @@ from dashboard.problem import Problem, retry_after
 
 #: What the envelope of a multipart body may add to the file in it.
 ENVELOPE_BYTES = 64 * 1024
-#: Parts of a multipart body, and bytes of its text fields: one file is wanted, nothing else.
+#: Parts of a multipart body, and bytes of its text fields: one file is wanted, nothing else. The parser applies the
+#: second to what it holds back between two chunks as well, so it must be larger than those.
 MAX_PARTS = 16
-MAX_FIELD_BYTES = 16 * 1024
+MAX_FIELD_BYTES = 4 * 64 * 1024
 #: Names under which the file is looked for first.
 FIELDS = ("file", "image")
 
@@ -95,15 +96,20 @@ def read_upload(request: Request, share: Share, max_bytes: int) -> tuple[bytes, 
     Raises :class:`Problem`: 400 (empty, malformed, no file in the form), 413 (larger than ``max_bytes``), 429.
     """
     multipart = request.mimetype == "multipart/form-data"
-    request.max_content_length = max_bytes + (ENVELOPE_BYTES if multipart else 0)
-    stream: Any = None
+    allowed = max_bytes + (ENVELOPE_BYTES if multipart else 0)
+    if (request.content_length or 0) > allowed:
+        raise _too_large(max_bytes)
+    # One more than allowed: the limited stream cannot tell a body that ends at its limit from one that goes on.
+    request.max_content_length = allowed + 1
     try:
         stream = _Metered(request.stream, share)
         body, content_type = _from_form(request, stream) if multipart else _from_stream(request, stream)
     except RequestEntityTooLarge as error:
         raise _too_large(max_bytes) from error
     except ClientDisconnected as error:
-        raise Problem(400, "bad-request", "The body ended before its Content-Length.") from error
+        raise _cut_short() from error
+    if share.bytes < (request.content_length or 0):
+        raise _cut_short()
     if len(body) > max_bytes:
         raise _too_large(max_bytes)
     if not body:
@@ -145,6 +151,10 @@ def _choose(files: dict[str, list[FileStorage]]) -> FileStorage:
         return every[0]
     detail = "The form holds no file" if not every else f"The form holds {len(every)} files"
     raise Problem(400, "bad-request", f"{detail}; send one, in the field file.")
+
+
+def _cut_short() -> Problem:
+    return Problem(400, "bad-request", "The body ended before its Content-Length.")
 
 
 def _too_large(max_bytes: int) -> Problem:

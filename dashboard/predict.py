@@ -53,8 +53,14 @@ def predict() -> Response:
     except Refusal as error:
         _record(error.status, error.outcome, started, error.detail)
         raise _problem(error) from error
+    try:
+        response = _response(answer, request_id)
+    except TypeError as error:
+        log.error("result_is_not_json", model=answer.model, error=str(error))
+        _record(500, "error", started, f"encode: {error}", answer)
+        raise Problem(500, "inference-failed", "The model's result is nothing that JSON can carry.") from error
     _record(200, answer.outcome, started, None, answer)
-    return _response(answer, request_id)
+    return response
 
 
 def _response(answer: Answer, request_id: str) -> Response:
