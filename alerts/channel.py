@@ -119,6 +119,7 @@ def _secrets(url: str) -> list[str]:
 def _quiet_logs() -> None:
     """Keep the log lines of Apprise and urllib3, which may hold URLs, out of ours; the result brings the reason."""
     apprise_logger = logging.getLogger("apprise")
+    apprise_logger.setLevel(logging.WARNING)
     apprise_logger.propagate = False
     if not apprise_logger.handlers:
         apprise_logger.addHandler(logging.NullHandler())
