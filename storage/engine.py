@@ -23,6 +23,9 @@ from storage.tables import Base
 #: The newest migration. A test holds it against the files in ``storage/migrations``.
 HEAD_REVISION = "0001"
 
+#: The WAL is synced at every commit. With NORMAL a power cut would take all that was written since the last checkpoint,
+#: which at our rate is minutes of history instead of one tick.
+SYNCHRONOUS = "FULL"
 BUSY_SECONDS = 5.0
 #: A write transaction waits this long for those of other threads; far beyond any that is meant.
 WRITER_WAIT_SECONDS = 30.0
@@ -128,12 +131,8 @@ def _prepare(path: Path) -> None:
 
 
 def _configure(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
-    """Set what every connection has to be told anew.
-
-    ``synchronous = FULL`` syncs the WAL at every commit: with NORMAL a power cut takes all since the last checkpoint,
-    which at our rate is minutes of history, not one tick.
-    """
-    connection.execute("PRAGMA synchronous = FULL")
+    """Set what every connection has to be told anew."""
+    connection.execute(f"PRAGMA synchronous = {SYNCHRONOUS}")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     connection.execute(

@@ -145,10 +145,10 @@ class Head:
     def _push(self, row: Row) -> None:
         blocks = self._blocks.get(row.layout.source, ())
         last = blocks[-1] if blocks else None
-        if last is None or last.layout.id != row.layout.id or last.count == len(last.times):
-            capacity = FIRST_CAPACITY
-            if last is not None and last.layout.id == row.layout.id:
-                capacity = min(2 * len(last.times), LARGEST_CAPACITY)
+        # By series, not by id: ids of layouts that have left the file are used again.
+        same = last is not None and (last.layout is row.layout or last.layout.series == row.layout.series)
+        if last is None or not same or last.count == len(last.times):
+            capacity = min(2 * len(last.times), LARGEST_CAPACITY) if last is not None and same else FIRST_CAPACITY
             last = _Block(row.layout, capacity, row.time_ms)
             self._blocks[row.layout.source] = (*blocks, last)
         last.push(row.time_ms, row.values)

@@ -94,6 +94,14 @@ class LayoutCatalogue:
         return [Layout(id, source, unpack_series(series)) for id, source, series in rows]
 
     @staticmethod
+    def last_ends(connection: Connection) -> list[tuple[str, int]]:
+        """The time at which each source last ended a layout."""
+        rows = connection.exec_driver_sql(
+            "SELECT source, max(ended_ms) FROM layouts WHERE ended_ms IS NOT NULL GROUP BY source"
+        )
+        return [(source, ended_ms) for source, ended_ms in rows]
+
+    @staticmethod
     def between(connection: Connection, start_ms: int, end_ms: int, wanted: set[int] | None = None) -> list[Layout]:
         """The layouts in use in a window (inclusive) that hold any of the ``wanted`` series."""
         rows = connection.exec_driver_sql(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from contextlib import closing
 
 from sqlalchemy import Connection, Engine
 
@@ -68,9 +69,9 @@ def shrink(database: Engine) -> int:
             free = int(connection.exec_driver_sql("PRAGMA freelist_count").scalar_one())
             if free <= max(_FREE_PAGES, pages * _FREE_SHARE):
                 return given
-            # Each step of this statement frees one page, so it is run to its end; SQLAlchemy would stop at the first.
-            cursor = connection.connection.cursor()
-            cursor.execute(f"PRAGMA incremental_vacuum({_PAGES})")
-            cursor.fetchall()
+            # One page at a time: Python's driver takes one step of a statement without a result, and a step is a page.
+            with closing(connection.connection.cursor()) as cursor:
+                for _ in range(_PAGES):
+                    cursor.execute("PRAGMA incremental_vacuum(1)")
             given += min(_PAGES, free)
         time.sleep(_PAUSE_SECONDS)

@@ -71,15 +71,12 @@ class SeriesStore:
         with self._append_lock, storage_errors(self._path):
             with self._engine.connect() as connection:
                 self._index.load(connection)
-                newest = connection.exec_driver_sql("SELECT max(id) FROM ticks").scalar()
-                if newest is None:
-                    return
-                self._last_tick_ms = int(newest) >> LAYOUT_BITS
-                self._refill(connection, now_ms)
-                ended = connection.exec_driver_sql("SELECT source, max(ended_ms) FROM layouts GROUP BY source").all()
+                newest: int | None = connection.exec_driver_sql("SELECT max(id) FROM ticks").scalar()
+                if newest is not None:
+                    self._last_tick_ms = newest >> LAYOUT_BITS
+                    self._refill(connection, self._last_tick_ms, now_ms)
             with self._engine.begin() as connection:
-                last_times = {source: time_ms for source, time_ms in ended if time_ms is not None}
-                batch = self._writer.end_all(connection, self._last_tick_ms + 1, last_times)
+                batch = self._writer.end_all(connection, self._last_tick_ms)
             self._publish(batch)
 
     def append(self, ticks: Sequence[Tick]) -> None:
@@ -173,8 +170,7 @@ class SeriesStore:
         self._writer.commit(batch)
         self._head.push(batch.rows)
 
-    def _refill(self, connection: Connection, now_ms: int) -> None:
-        newest_ms = self._last_tick_ms or 0
+    def _refill(self, connection: Connection, newest_ms: int, now_ms: int) -> None:
         floor_ms = max(newest_ms, min(now_ms, newest_ms + self._head_ms)) - self._head_ms
         self._head.start_at(floor_ms)
         layouts = {layout.id: layout for layout in LayoutCatalogue.between(connection, floor_ms, newest_ms)}

@@ -87,16 +87,23 @@ class TickWriter:
         _insert(connection, batch.rows)
         return batch
 
-    def end_all(self, connection: Connection, time_ms: int, last_times: Mapping[str, int]) -> Batch:
+    def end_all(self, connection: Connection, last_ms: int | None) -> Batch:
         """Write the end of every series that the file says is open, as an earlier process left it.
 
-        ``last_times`` has the time of the last tick of the sources that have nothing open.
+        They end one millisecond after ``last_ms``, the time of the newest tick. Without any tick (all have expired)
+        there is nothing to end, and the layouts go.
         """
-        batch = Batch(sources={source: _Source(last_ms) for source, last_ms in last_times.items()})
+        batch = Batch()
+        if last_ms is None:
+            connection.exec_driver_sql("DELETE FROM layouts")
+            return batch
+        end_ms = last_ms + 1
+        for source, ended_ms in self._layouts.last_ends(connection):
+            batch.sources[source] = _Source(ended_ms)
         for layout in self._layouts.open_layouts(connection):
-            batch.rows.append(Row(time_ms, layout, _stale_row(len(layout.series))))
-            batch.sources[layout.source] = _Source(time_ms)
-            self._layouts.end(connection, layout, time_ms)
+            batch.rows.append(Row(end_ms, layout, _stale_row(len(layout.series))))
+            batch.sources[layout.source] = _Source(end_ms)
+            self._layouts.end(connection, layout, end_ms)
         _insert(connection, batch.rows)
         return batch
 
@@ -117,9 +124,10 @@ class TickWriter:
     def _step(self, connection: Connection, batch: Batch, tick: Tick, source: _Source) -> _Source:
         shape = source.shape
         if not tick.samples:
-            if shape is not None:
-                batch.rows.append(Row(tick.time_ms, shape.layout, _stale_row(len(shape.layout.series))))
-                self._layouts.end(connection, shape.layout, tick.time_ms)
+            if shape is None:
+                return source
+            batch.rows.append(Row(tick.time_ms, shape.layout, _stale_row(len(shape.layout.series))))
+            self._layouts.end(connection, shape.layout, tick.time_ms)
             return _Source(tick.time_ms)
         names, labels, numbers = zip(*tick.samples, strict=True)
         values = np.array(numbers, dtype=np.float64)

@@ -18,7 +18,9 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def engine(path: Path) -> Iterator[Engine]:
+def engine(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    """A new database. It is not synced to the disk: no test pulls the plug, and the disk is slower than all else."""
+    monkeypatch.setattr("storage.engine.SYNCHRONOUS", "OFF")
     database = open_database(path)
     yield database
     database.dispose()

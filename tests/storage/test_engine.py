@@ -14,7 +14,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, event, text
 
-from storage.engine import HEAD_REVISION, Database, open_database
+from storage.engine import HEAD_REVISION, SYNCHRONOUS, Database, open_database
 from storage.error import StorageError, explain
 from storage.migrations.upgrade import configuration, upgrade
 from storage.tables import Base
@@ -43,6 +43,7 @@ def test_it_creates_the_file_for_its_owner_only(path: Path) -> None:
 
 
 def test_it_sets_every_connection_up_for_durable_commits(path: Path) -> None:
+    assert SYNCHRONOUS == "FULL"
     database = open_database(path)
     with database.connect() as connection:
         read = {

@@ -112,8 +112,10 @@ def test_a_series_that_vanishes_gets_an_end_and_the_others_go_on(store: SeriesSt
 
 
 def test_a_series_that_comes_back_goes_on_after_its_end(store: SeriesStore) -> None:
-    for second, values in enumerate([{"a": 1, "b": 1}, {"a": 2}, {"a": 3, "b": 3}, {"b": 4}]):
-        store.append([tick(T0 + second * 1000, **values)])
+    store.append([tick(T0, a=1, b=1)])
+    store.append([tick(T0 + 1000, a=2)])
+    store.append([tick(T0 + 2000, a=3, b=3)])
+    store.append([tick(T0 + 3000, b=4)])
     assert read(store, "b") == [(0, 1), (1000, "end"), (2000, 3), (3000, 4)]
     assert read(store, "a") == [(0, 1), (1000, 2), (2000, 3), (3000, "end")]
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from sqlalchemy import Engine
 
 from collectors.sample import METRIC_NAME, STALE_BITS, Labels, Sample, Tick
@@ -42,36 +43,47 @@ class Model:
         self.series: defaultdict[Labels, dict[int, int]] = defaultdict(dict)
         self.open: dict[str, set[Labels]] = {}
         self.last: dict[str, int] = {}
-        self.newest: int | None = None
+        self.rows: set[int] = set()  # times
+        self.forgotten: set[str] = set()  # sources of which nothing is left in the file
 
     def tick(self, tick: Tick) -> None:
-        if tick.time_ms <= self.last.get(tick.source, -1):
-            return
-        self.last[tick.source] = tick.time_ms
         present = {full(name, labels): bits(value) for name, labels, value in tick.samples}
-        gone = self.open.get(tick.source, set()) - set(present)
-        for labels in gone:
+        was_open = self.open.get(tick.source, set())
+        if tick.time_ms <= self.last.get(tick.source, -1) or not (present or was_open):
+            return
+        for labels in was_open - set(present):
             self.series[labels][tick.time_ms] = STALE_BITS
         for labels, value in present.items():
             self.series[labels][tick.time_ms] = value
         self.open[tick.source] = set(present)
-        if gone or present:
-            self.newest = max(self.newest or 0, tick.time_ms)
+        self.last[tick.source] = tick.time_ms
+        self.rows.add(tick.time_ms)
+        self.forgotten.discard(tick.source)
 
     def restart(self) -> None:
+        if not self.rows:
+            self.forgotten = set(self.last)
+            self.open = {}
+        for source in self.forgotten:
+            del self.last[source]
+        self.forgotten = set()
+        end = max(self.rows, default=0) + 1
         for source, series in self.open.items():
-            if series and self.newest is not None:
-                self.last[source] = self.newest + 1
-                for labels in series:
-                    self.series[labels][self.newest + 1] = STALE_BITS
-        if any(self.open.values()) and self.newest is not None:
-            self.newest += 1
+            for labels in series:
+                self.series[labels][end] = STALE_BITS
+            if series:
+                self.last[source] = end
+                self.rows.add(end)
         self.open = {}
 
     def expire(self, before_ms: int) -> None:
         for times in self.series.values():
             for time in [time for time in times if time < before_ms]:
                 del times[time]
+        self.rows = {time for time in self.rows if time >= before_ms}
+        self.forgotten.update(
+            source for source, last in self.last.items() if last < before_ms and not self.open.get(source)
+        )
 
     def select(self, start_ms: int, end_ms: int) -> dict[Labels, list[tuple[int, int]]]:
         cut = {
@@ -85,8 +97,12 @@ class StoreMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
-        self.page = patch("storage.history.PAGE_ROWS", 3)  # so that windows take several pages
-        self.page.start()
+        self.patches: list[Any] = [
+            patch("storage.history.PAGE_ROWS", 3),  # so that windows take several pages
+            patch("storage.engine.SYNCHRONOUS", "OFF"),  # no plug is pulled here, and the disk is slow
+        ]
+        for one in self.patches:
+            one.start()
         self.model = Model()
         self.now = 1_000_000
         self.open()
@@ -162,9 +178,16 @@ class StoreMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.engine.dispose()
-        self.page.stop()
+        for one in self.patches:
+            one.stop()
         self.folder.cleanup()
 
 
-TestStore = StoreMachine.TestCase
-TestStore.settings = settings(max_examples=20, stateful_step_count=15, deadline=None)
+def test_the_store_answers_as_the_model_does() -> None:
+    run_state_machine_as_test(StoreMachine, settings=settings(max_examples=20, stateful_step_count=15, deadline=None))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_the_store_answers_as_the_model_does_for_long() -> None:
+    run_state_machine_as_test(StoreMachine, settings=settings(max_examples=1000, stateful_step_count=30, deadline=None))

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import csv
+import io
+import math
+import tracemalloc
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Engine
+
+from collectors.sample import Matcher, Sample, Tick, make_labels
+from storage.export import csv_long, csv_wide, format_values, quote, selector_text
+from storage.series import SeriesStore
+
+T0 = 1_795_248_000_000  # 2026-11-21T08:00:00Z
+EVERYTHING: list[list[Matcher]] = [[]]
+
+
+def text(parts: Iterator[bytes]) -> str:
+    return b"".join(parts).decode()
+
+
+@pytest.fixture
+def two_gpus(store: SeriesStore) -> SeriesStore:
+    def tick(second: int, **values: float) -> Tick:
+        samples = [Sample("gpu_utilization_ratio", make_labels(gpu=name[1:]), value) for name, value in values.items()]
+        return Tick("nvml", T0 + second * 1000, tuple(samples))
+
+    store.append([tick(0, g0=0.5, g1=0.25)])
+    store.append([tick(1, g0=1.0)])  # the other one ends here
+    store.append([tick(2, g0=float("nan"), g1=float("inf")), Tick("host", T0 + 2500, (Sample("up", (), 1.0),))])
+    return store
+
+
+def test_wide_has_one_column_for_each_series_and_empty_cells(two_gpus: SeriesStore) -> None:
+    assert text(csv_wide(two_gpus, EVERYTHING, T0, T0 + 9000)) == (
+        'time,"gpu_utilization_ratio{gpu=""0""}","gpu_utilization_ratio{gpu=""1""}",up\n'
+        "2026-11-21T08:00:00.000Z,0.5,0.25,\n"
+        "2026-11-21T08:00:01.000Z,1,,\n"
+        "2026-11-21T08:00:02.000Z,NaN,+Inf,\n"
+        "2026-11-21T08:00:02.500Z,,,1\n"
+    )
+
+
+def test_long_has_one_line_for_each_sample(two_gpus: SeriesStore) -> None:
+    assert text(csv_long(two_gpus, EVERYTHING, T0 + 1000, T0 + 2500)) == (
+        "time,series,value\n"
+        '2026-11-21T08:00:01.000Z,"gpu_utilization_ratio{gpu=""0""}",1\n'
+        '2026-11-21T08:00:02.000Z,"gpu_utilization_ratio{gpu=""0""}",NaN\n'
+        '2026-11-21T08:00:02.000Z,"gpu_utilization_ratio{gpu=""1""}",+Inf\n'
+        "2026-11-21T08:00:02.500Z,up,1\n"
+    )
+
+
+def test_several_selectors_give_each_series_once(two_gpus: SeriesStore) -> None:
+    selectors = [[Matcher("__name__", "=", "up")], [Matcher("__name__", "=~", "u.*")]]
+    assert text(csv_wide(two_gpus, selectors, T0, T0 + 9000)) == "time,up\n2026-11-21T08:00:02.500Z,1\n"
+    assert text(csv_long(two_gpus, selectors, T0, T0 + 9000)).count("\n") == 2
+
+
+def test_without_samples_there_is_only_the_header(store: SeriesStore) -> None:
+    assert text(csv_wide(store, EVERYTHING, 0, T0)) == "time\n"
+    assert text(csv_long(store, EVERYTHING, 0, T0)) == "time,series,value\n"
+
+
+def test_a_step_takes_the_newest_sample_of_each(store: SeriesStore) -> None:
+    for second in range(10):
+        store.append([Tick("a", T0 + second * 1000 + 100, (Sample("x", (), float(second)),))])
+    rows = text(csv_wide(store, EVERYTHING, T0 + 2000, T0 + 9000, step_ms=3000)).splitlines()
+    assert rows[1:] == [
+        "2026-11-21T08:00:02.000Z,1",  # (-1 s, 2 s]: the newest is that of 1.1 s
+        "2026-11-21T08:00:05.000Z,4",
+        "2026-11-21T08:00:08.000Z,7",
+    ]
+
+
+def test_a_step_leaves_out_times_without_a_sample_and_skips_ends(store: SeriesStore) -> None:
+    store.append([Tick("a", T0, (Sample("x", (), 1.0),))])
+    store.append([Tick("a", T0 + 500, ())])
+    store.append([Tick("a", T0 + 10_000, (Sample("x", (), 2.0),))])
+    rows = text(csv_wide(store, EVERYTHING, 1000, T0 * 2, step_ms=2000)).splitlines()
+    assert rows[1:] == ["2026-11-21T08:00:01.000Z,1", "2026-11-21T08:00:11.000Z,2"]
+
+
+def test_a_step_of_nothing_is_refused(two_gpus: SeriesStore) -> None:
+    with pytest.raises(ValueError, match="step"):
+        text(csv_wide(two_gpus, EVERYTHING, T0, T0 + 1, step_ms=0))
+
+
+@pytest.mark.parametrize("step_ms", [None, 1, 700, 1000, 60_000, 1_000_000])
+@pytest.mark.parametrize("cells", [1, 7, 100_000])
+def test_windows_do_not_show(engine: Engine, monkeypatch: pytest.MonkeyPatch, step_ms: int | None, cells: int) -> None:
+    """However small the windows are, the rows are those of a single one, computed here sample by sample."""
+    monkeypatch.setattr("storage.export._CELLS", cells)
+    store = SeriesStore(engine, head_minutes=0.5)
+    store.load(0)
+    written = [(T0 + second * 1000 + 37 * (second % 3), float(second)) for second in range(0, 90, 2)]
+    for time, value in written:
+        store.append([Tick("a", time, (Sample("x", (), value), Sample("y", (), -value)))])
+    start, end = T0 + 500, T0 + 80_000
+    expected: dict[int, float] = {}
+    for time, value in written:
+        at = time if step_ms is None else start - (start - time) // step_ms * step_ms
+        if start <= at <= end and (step_ms is not None or time >= start):
+            expected[at] = value
+    rows = list(csv.reader(io.StringIO(text(csv_wide(store, EVERYTHING, start, end, step_ms)))))
+    times = np.array([row[0].rstrip("Z") for row in rows[1:]], dtype="datetime64[ms]").astype(np.int64).tolist()
+    assert dict(zip(times, [float(row[1]) for row in rows[1:]], strict=True)) == expected
+    assert [float(row[2]) for row in rows[1:]] == [-value for value in expected.values()]
+    assert times == sorted(expected)
+    count = text(csv_long(store, EVERYTHING, start, end, step_ms)).count("\n")
+    assert count == 1 + 2 * len(expected)
+
+
+def test_memory_does_not_grow_with_the_window(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("storage.export._CELLS", 2000)
+    store = SeriesStore(engine, head_minutes=0.1)
+    store.load(0)
+    names = [f"series_{number}" for number in range(20)]
+    for second in range(1500):
+        store.append([Tick("a", T0 + second * 1000, tuple(Sample(name, (), second / 3) for name in names))])
+
+    def peak(end_ms: int) -> int:
+        tracemalloc.start()
+        for _ in csv_wide(store, EVERYTHING, T0, end_ms):
+            pass
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    assert peak(T0 + 1_500_000) < 1.5 * peak(T0 + 300_000)
+
+
+@given(st.floats())
+def test_values_read_back_as_they_were(value: float) -> None:
+    (shown,) = format_values(np.array([value]))
+    back = float(shown)
+    assert back == value or (math.isnan(back) and math.isnan(value))
+    assert math.copysign(1, back) == math.copysign(1, value) or math.isnan(value)
+
+
+@given(st.text(st.characters(codec="utf-8")))
+def test_any_label_survives_the_header(value: str) -> None:
+    column = selector_text((("__name__", "x"), ("label", value)))
+    read = next(csv.reader(io.StringIO(f"time,{quote(column)}\n", newline="")))
+    assert read == ["time", column]
+    assert "\n" not in column
+
+
+def test_selector_texts_are_promql() -> None:
+    assert selector_text((("__name__", "up"),)) == "up"
+    assert selector_text((("__name__", "x"), ("a", '1"\\\n'), ("b", "2"))) == r'x{a="1\"\\\n",b="2"}'
