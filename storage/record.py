@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+import orjson
 import structlog
 from sqlalchemy import ColumnElement, Engine, delete, insert, select
 from sqlalchemy.exc import OperationalError
@@ -138,7 +139,16 @@ _REQUEST_COLUMNS = [getattr(RequestRow, column.name) for column in fields(Reques
 
 
 def _columns(entry: RequestEntry) -> dict[str, Any]:
-    return {column.name: getattr(entry, column.name) for column in fields(entry)}
+    return {column.name: getattr(entry, column.name) for column in fields(entry)} | {"input": _plain(entry.input)}
+
+
+def _plain(facts: dict[str, Any]) -> Any:
+    """What a plug-in says about its input, as plain JSON: it may hold numpy's numbers, or anything else."""
+    try:
+        text = orjson.dumps(facts, default=str, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
+    except orjson.JSONEncodeError as error:
+        return {"unreadable": str(error)}
+    return orjson.loads(text)
 
 
 def expire_records(engine: Engine, before_ms: int) -> int:
