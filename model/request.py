@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 
 from config import ModelSettings
-from model.errors import DeadlineExceeded, InferenceFailed, NotReady, OutOfMemory, QueueFull, Refusal
+from model.errors import DeadlineExceeded, Draining, InferenceFailed, OutOfMemory, QueueFull, Refusal
 from model.fault import brief, classify
 from model.interface import BadInput
 from model.loader import Instance
@@ -22,6 +22,9 @@ from model.progress import Progress
 from model.queue import Work, WorkQueue
 
 log = structlog.get_logger(__name__)
+
+#: ``Retry-After`` of a server that stops, as far as that can be known: a restart takes a few seconds.
+_RESTART_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +112,9 @@ class RequestPath:
     def _await(self, work: Work) -> None:
         """Queue the work and wait for it; whatever ends the wait, work that has not started is dropped."""
         if not self._queue.offer(work):
-            raise (
-                self._queue_full() if not self._queue.closed else NotReady("The server is stopping.", reason="stopped")
-            )
+            if self._queue.closed:
+                raise Draining("The server is stopping.", reason="draining", retry_after_seconds=_RESTART_SECONDS)
+            raise self._queue_full()
         try:
             settled = work.wait(work.deadline - self._clock())
         except BaseException:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 
 import pytest
@@ -199,7 +200,7 @@ def test_an_encode_that_raises_is_the_models_failure(bench: Make) -> None:
 def test_only_so_many_requests_decode_at_once(bench: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 1)
     b = bench().ready()
-    from tests.model.plugin import Multiplier
+    from tests.model.plugin import Multiplier  # after the load: it imports torch
 
     inside, peak, lock, gate = 0, 0, threading.Lock(), threading.Event()
 
@@ -219,6 +220,28 @@ def test_only_so_many_requests_decode_at_once(bench: Make, monkeypatch: pytest.M
     gate.set()
     assert all(future.result(PATIENCE).outcome == "ok" for future in sent)
     assert peak == 2
+
+
+def test_an_input_is_let_go_as_soon_as_it_is_answered(
+    bench: Make, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    b = bench().ready()
+    from tests.model.plugin import Multiplier
+
+    class Image(float):
+        """Stands for something large."""
+
+    seen: list[weakref.ref[Image]] = []
+
+    def decode(self: Multiplier, body: bytes, content_type: str) -> Image:
+        image = Image(body)
+        seen.append(weakref.ref(image))
+        return image
+
+    monkeypatch.setattr(Multiplier, "decode", decode)
+    assert b.infer(3).outcome == "ok"
+    stage.batches.clear()
+    b.until(lambda: seen[0]() is None)
 
 
 def test_a_plug_in_that_ends_the_thread_is_contained_and_can_be_reloaded(bench: Make, stage: Stage) -> None:
