@@ -18,11 +18,11 @@ from tests.alerts.world import START_MS
 
 RULE_FILE = Path(__file__).parents[2] / "examples" / "s1" / "alert_rules.yml"
 GIB = 1024**3
-STEP_SECONDS = 5
+STEP_SECONDS = 10
 
 
 class Scene:
-    """A photo service whose condition is turned by hand; every 5 s a tick is stored and the rules are evaluated."""
+    """A photo service whose condition is turned by hand; every 10 s a tick is stored and the rules are evaluated."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -96,11 +96,11 @@ def recover(scene: Scene) -> None:
 CASES = pytest.mark.parametrize(
     ("rule", "trouble", "for_seconds", "recovery_seconds"),
     [
-        ("ServiceDown", go_down, 60, 5),
-        ("GPUMemoryHigh", fill_memory, 300, 5),
+        ("ServiceDown", go_down, 60, 10),
+        ("GPUMemoryHigh", fill_memory, 300, 10),
         # Rates and quantiles look back 5 minutes: so long does the trouble stay in their window.
-        ("HighFailureRate", fail_some, 300, 305),
-        ("HighLatency", slow_down, 300, 305),
+        ("HighFailureRate", fail_some, 300, 310),
+        ("HighLatency", slow_down, 300, 310),
     ],
 )
 
