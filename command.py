@@ -145,16 +145,16 @@ def check_config(settings: Settings) -> None:
 @main.command("check-rules")
 @click.argument("file", type=click.Path(path_type=Path))
 def check_rules_command(file: Path) -> None:
-    """Check a Prometheus rule file: mistakes (exit status 2) and doubts (exit status 0)."""
+    """Check a Prometheus rule file: mistakes (exit status 2) and warnings (exit status 0)."""
     from alerts.check import check_rules
     from collectors.catalogue import METRICS
 
     problems = check_rules(file, METRICS)
     for problem in problems:
         click.echo(str(problem))
-    if any(problem.error for problem in problems):
+    if any(problem.level == "error" for problem in problems):
         sys.exit(USAGE)
-    click.echo(f"{file}: no mistakes" + (f", {len(problems)} doubts" if problems else ""))
+    click.echo(f"{file}: no mistakes, {len(problems)} warnings")
 
 
 @contextmanager

@@ -82,7 +82,7 @@ class ModelSettings(_Section):
 
 class HealthSettings(_Section):
     interval_seconds: float = Field(10.0, ge=1, le=3600, description="Seconds between two deep checks of the model.")
-    stall_seconds: float = Field(30.0, gt=0, description="Work in flight without progress for so long is not alive.")
+    stall_seconds: float = Field(60.0, gt=0, description="Work in flight without progress for so long is not alive.")
     require_gpu: bool = Field(False, description="Without a usable GPU, be unhealthy instead of running on the CPU.")
     min_free_gpu_bytes: int = Field(2 * GB, ge=0, description="Free VRAM that readiness asks for.")
 

@@ -169,10 +169,9 @@ class Application:
     def start(self) -> None:
         """Take up where the last process stopped, then start the model thread and the jobs."""
         rooms, settings, now = self.services, self.settings, now_ms()
-        last_tick_ms = rooms.store.last_tick_ms()
         rooms.store.load(now)
         rooms.alerts.load()
-        self.pulse.outage = self._note_outage(last_tick_ms, now)
+        self.pulse.outage = self._note_outage(rooms.store.last_tick_ms(), now)
         rooms.model.start()
         self.schedule.every(settings.collectors.interval_seconds, "tick", self.pulse.beat)
         self.schedule.every(settings.health.interval_seconds, "health", lambda: rooms.model.check(now_ms()))
