@@ -90,8 +90,8 @@ class SeriesStore:
             with self._engine.begin() as connection:
                 batch = self._writer.prepare(connection, ticks)
             self._publish(batch)
-            for source in batch.sources.values():
-                self._last_tick_ms = max(self._last_tick_ms or 0, source.last_ms)
+            for row in batch.rows:
+                self._last_tick_ms = max(self._last_tick_ms or 0, row.time_ms)
 
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Series]:
         """The samples of all series that the matchers mean, within the window (inclusive), stale markers among them.

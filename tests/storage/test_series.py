@@ -156,6 +156,8 @@ def test_what_ended_before_the_restart_keeps_its_end(store: SeriesStore, engine:
 
 def test_the_last_tick_is_known_after_a_restart(store: SeriesStore, engine: Engine) -> None:
     assert store.last_tick_ms() is None
+    store.append([Tick("absent", T0, ())])  # a source that never had anything
+    assert store.last_tick_ms() is None
     store.append([tick(T0 + 5000, up=1), tick(T0 + 4000, "host", cpu=1)])
     assert store.last_tick_ms() == T0 + 5000
     assert reopened(engine, T0 + 60_000).last_tick_ms() == T0 + 5000
