@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 Tone = Literal["info", "warning", "critical"]
 Pill = Literal["ready", "watching", "loading", "degraded", "safe_mode", "down"]
 
+#: From this share of failed requests on, not all is well, alert or not.
+FAILURES = 0.01
 #: The states in which the model is on its way to serve.
 _BUSY = {"loading", "reloading"}
 _RANK: dict[Tone, int] = {"info": 0, "warning": 1, "critical": 2}
@@ -92,7 +94,7 @@ class Situation:
             "pending": sum(alert.state == "pending" for alert in alerts),
             "headline": {
                 language: {
-                    "title": _title(language, shown, status, health, alerts),
+                    "title": _title(language, shown, status, health, alerts, figures),
                     "facts": _facts(language, status, figures, restart, now_ms),
                 }
                 for language in LANGUAGES
@@ -141,7 +143,9 @@ def _level(shown: Pill, alerts: Sequence[Alert]) -> str:
     return "busy" if shown == "loading" else "ok"
 
 
-def _title(language: Language, shown: Pill, status: ModelStatus, health: Health, alerts: Sequence[Alert]) -> str:
+def _title(
+    language: Language, shown: Pill, status: ModelStatus, health: Health, alerts: Sequence[Alert], figures: Figures
+) -> str:
     def _(text: str, **values: object) -> str:
         return translate(text, language, **values)
 
@@ -169,7 +173,11 @@ def _title(language: Language, shown: Pill, status: ModelStatus, health: Health,
             if count == 1
             else _("Ready, with {count} alerts. First: {summary}.", count=count, summary=worst)
         )
-    return _("Watching this machine; no model is hosted.") if shown == "watching" else _("Ready. All is well.")
+    if shown == "watching":
+        return _("Watching this machine; no model is hosted.")
+    if (figures.failures or 0) >= FAILURES:
+        return _("Ready, but {share} of requests fail.", share=say(figures.failures, "ratio"))
+    return _("Ready. All is well.")
 
 
 def _facts(

@@ -26,7 +26,7 @@ export class Legend {
     series.forEach((one) => {
       one.name = say(one, kinds.get(one.legend) > 1);
       const fixed = this.panel.colors[one.key];
-      const index = typeof fixed === "number" ? fixed - 1 : next++;
+      const index = typeof fixed === "number" ? fixed - 1 : one.style === "line" ? next++ : 0;
       const color = one.style === "limit" ? colors.faint : one.style === "shade" ? colors.warning : colors[fixed] ?? colors[`s${(index % 8) + 1}`];
       this.looks.set(one.key, { name: one.name, color, dash: DASHES[Math.floor(index / 8) % 3], style: one.style });
     });

@@ -7,6 +7,8 @@ import { sayFull, sayMoment } from "./format.js";
 import { sayReason, t } from "./i18n.js";
 
 const SHOWN = 4;
+/** Ends of the process that somebody wanted. */
+export const PLANNED = new Set(["restart", "stop"]);
 const LOUD = { critical: 2, warning: 1, info: 0 };
 
 /** What happened in a few words: an alert's summary in the page's language, an incident's cause, what somebody did. */
@@ -15,6 +17,17 @@ export function eventTitle(event, alerts = []) {
   if (event.kind === "action") return t(event.title);
   const alert = alerts.find((one) => one.rule === event.title);
   return (alert && alertText(alert, "summary")) || event.detail || event.title;
+}
+
+/** Events of one title in a row become one, with how often. */
+function grouped(events, titleOf) {
+  const rows = [];
+  for (const event of events) {
+    const last = rows.at(-1);
+    if (last && titleOf(last) === titleOf(event)) rows[rows.length - 1] = { ...event, times: last.times + 1 };
+    else rows.push({ ...event, times: 1 });
+  }
+  return rows;
 }
 
 export function startStrip(store) {
@@ -28,6 +41,7 @@ export function startStrip(store) {
     const { start, end } = store.window();
     const query = new URLSearchParams({ start: Math.round(start), end: Math.round(end) });
     const { events } = await call(`/api/events?${query}`);
+    for (const event of events) if (event.kind === "incident" && PLANNED.has(event.title)) event.level = "info";
     store.events = events.sort((one, other) => one.time_ms - other.time_ms);
     paint();
     store.emit("events", store.events);
@@ -39,19 +53,19 @@ export function startStrip(store) {
     const drawn = [...visible].sort((one, other) => LOUD[one.level] - LOUD[other.level]);
     if (!lane.contains(cross)) lane.append(cross);
     reconcileLane(drawn, start, end);
-    const latest = visible.slice(-SHOWN);
+    const latest = grouped(visible, titleOf).slice(-SHOWN);
     reconcile(list, latest, {
       key: (event, index) => `${index}${event.kind}${event.time_ms}${event.title}`,
       make: () => el("li", {}, el("time"), el("span")),
       fill: (item, event) => {
         text(item.firstChild, sayMoment(event.time_ms));
         item.firstChild.title = sayFull(event.time_ms);
-        text(item.lastChild, titleOf(event) + (event.kind === "alert" && event.end_ms === null ? ` (${t("firing")})` : ""));
+        text(item.lastChild, titleOf(event) + (event.times > 1 ? ` ×${event.times}` : "") + (event.kind === "alert" && event.end_ms === null ? ` (${t("firing")})` : ""));
         item.title = event.detail;
       },
     });
     if (!latest.length) list.replaceChildren(el("li", { data: { key: "none" } }, t("Nothing out of the ordinary.")));
-    text(find("#strip-range"), visible.length > SHOWN ? t("the last {shown} of {count}", { shown: SHOWN, count: visible.length }) : "");
+    text(find("#strip-range"), visible.length ? t("{count} events", { count: visible.length }) : "");
   }
 
   function reconcileLane(events, start, end) {

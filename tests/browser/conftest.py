@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, StorageState, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "a-password-for-tests"
@@ -132,23 +132,28 @@ def browser(chromium: str) -> Iterator[Browser]:
         opened.close()
 
 
-def log_in(context: BrowserContext, url: str) -> None:
-    """Through the form, as a person does."""
-    page = context.new_page()
-    page.goto(f"{url}/login")
+@pytest.fixture(scope="session")
+def login(browser: Browser, server: Server) -> StorageState:
+    """The cookies of a person who logged in through the form."""
+    opened = browser.new_context()
+    page = opened.new_page()
+    page.goto(f"{server.url}/login")
     page.fill("[name=name]", "admin")
     page.fill("[name=password]", PASSWORD)
     page.click("button.primary")
-    page.wait_for_url(f"{url}/")
-    page.close()
+    page.wait_for_url(f"{server.url}/")
+    state = opened.storage_state()
+    opened.close()
+    return state
 
 
 @pytest.fixture
-def context(browser: Browser, server: Server) -> Iterator[BrowserContext]:
+def context(browser: Browser, login: StorageState) -> Iterator[BrowserContext]:
     """A visitor who is logged in, with a desktop's window; fails on errors in the page's scripts."""
-    opened = browser.new_context(viewport={"width": 1500, "height": 950}, locale="en-GB", color_scheme="dark")
+    opened = browser.new_context(
+        viewport={"width": 1500, "height": 950}, locale="en-GB", color_scheme="dark", storage_state=login
+    )
     opened.set_default_timeout(20_000)
-    log_in(opened, server.url)
     errors: list[str] = []
     opened.on("weberror", lambda error: errors.append(str(error.error)))
     yield opened

@@ -5,11 +5,11 @@ import { all, el, find, icon, reconcile, show, text } from "../dom.js";
 import { ago, duration, sayFull, sayMoment, seconds } from "../format.js";
 import { language, sayReason, t } from "../i18n.js";
 import { startActions } from "../restart.js";
-import { eventTitle } from "../strip.js";
+import { PLANNED, eventTitle } from "../strip.js";
 import { startTry } from "../tryit.js";
 
 const CHECKS = { live: "Alive", startup: "Started", ready: "Ready for traffic", api: "API", model: "Model", gpu: "GPU" };
-const LOOKS = { true: ["ok", "check-circle-fill"], false: ["critical", "x-circle-fill"], absent: ["offline", "dash-circle"] };
+const LOOKS = { busy: ["busy", "hourglass-split"], true: ["ok", "check-circle-fill"], false: ["critical", "x-circle-fill"], absent: ["offline", "dash-circle"] };
 const MONTH = 30 * 86400_000;
 
 export function start(store) {
@@ -53,18 +53,20 @@ function paintFacts(model) {
 }
 
 function paintChecks(health) {
+  const busy = /^model_(re)?loading/.test(health.ready.reason ?? "");
+  const isBusy = (check) => check.ok === false && (busy || /^model_(re)?loading/.test(check.reason ?? ""));
   const full = [health.live, health.startup, health.ready];
   const short = Object.entries(health.checks).map(([name, finding]) => ({ name, ok: finding, checked_ms: null }));
   reconcile(find("#checks"), [...full, ...short], {
     key: (check) => check.name,
     make: () => el("li", {}, icon("check-circle-fill"), el("b"), el("time"), el("p", { hidden: true })),
     fill: (row, check) => {
-      const [state, symbol] = LOOKS[String(check.ok)];
+      const [state, symbol] = LOOKS[isBusy(check) ? "busy" : String(check.ok)];
       const [mark, name, age, why] = row.children;
       row.dataset.state = state;
       mark.firstChild.setAttribute("href", mark.firstChild.getAttribute("href").replace(/#.*/, `#${symbol}`));
       text(name, t(CHECKS[check.name] ?? check.name));
-      text(age, check.ok === "absent" ? t("not present") : check.checked_ms ? ago(check.checked_ms) : check.ok ? t("good") : t("bad"));
+      text(age, check.ok === "absent" ? t("not present") : check.checked_ms ? ago(check.checked_ms) : check.ok ? t("good") : isBusy(check) ? t("not yet") : t("bad"));
       if (check.checked_ms) age.title = sayFull(check.checked_ms);
       const said = [sayReason(check.reason), check.suggestion && t(check.suggestion)].filter(Boolean).join(". ");
       text(why, said);
@@ -88,7 +90,7 @@ async function loadPast(store) {
       make: () => el("li", {}, el("span", { className: "dot" }), el("span"), el("time"), el("p")),
       fill: (row, event) => {
         const [dot, what, when, detail] = row.children;
-        dot.dataset.state = event.level;
+        dot.dataset.state = PLANNED.has(event.title) ? "info" : event.level;
         text(what, eventTitle(event));
         text(when, sayMoment(event.time_ms));
         when.title = sayFull(event.time_ms);
