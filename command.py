@@ -282,6 +282,7 @@ def export(
     from collectors.sample import METRIC_NAME, Matcher
     from dashboard.selector import selector_matchers
     from promql import QueryError
+    from storage.error import StorageError
     from storage.export import csv_long, csv_wide
     from storage.series import SeriesStore
 
@@ -293,10 +294,13 @@ def export(
         fail(str(error))
     write = csv_long if layout == "long" else csv_wide
     with _database(settings) as database:
-        store = SeriesStore(database, head_minutes=settings.storage.head_minutes)
+        store = SeriesStore(database)
         try:
+            store.attach()
             for piece in write(store, selectors, start_ms, end_ms, int(step * 1000) if step else None):
                 sys.stdout.buffer.write(piece)
+        except StorageError as error:
+            fail(str(error))
         except BrokenPipeError:
             os._exit(0)  # `… | head` closed the pipe; there is nobody left to tell
 

@@ -46,7 +46,8 @@ def _of_alert(alert: Alert) -> Event:
 
 
 def _of_incident(incident: Incident) -> Event:
-    return Event(incident.started_ms, incident.ended_ms, "incident", "critical", incident.cause, incident.summary)
+    level: Level = "info" if incident.kind == "planned" else "critical"
+    return Event(incident.started_ms, incident.ended_ms, "incident", level, incident.cause, incident.summary)
 
 
 def _of_action(entry: AuditEntry) -> Event:

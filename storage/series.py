@@ -16,7 +16,7 @@ from storage.error import storage_errors
 from storage.head import Head, Row
 from storage.history import read_history, tick_pages
 from storage.index import SeriesIndex
-from storage.layout import LAYOUT_BITS, LAYOUT_MASK, PACKED, Layout, LayoutCatalogue
+from storage.layout import LAYOUT_BITS, LAYOUT_MASK, MAX_TIME_MS, PACKED, Layout, LayoutCatalogue
 from storage.piece import assemble
 from storage.retention import delete_layouts, delete_series, delete_ticks, series_in_use, shrink
 from storage.writer import Batch, TickWriter
@@ -78,6 +78,12 @@ class SeriesStore:
             with self._engine.begin() as connection:
                 batch = self._writer.end_all(connection, self._last_tick_ms)
             self._publish(batch)
+
+    def attach(self) -> None:
+        """Read the series of a file that another process writes. For readers only: everything comes from the file."""
+        with storage_errors(self._path), self._engine.connect() as connection:
+            self._index.load(connection)
+        self._head.start_at(MAX_TIME_MS)
 
     def append(self, ticks: Sequence[Tick]) -> None:
         """Write the ticks in one transaction, durable when this returns; readers then see all of them at once.

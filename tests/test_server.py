@@ -1,0 +1,166 @@
+"""The server process as a whole, in this process: wiring, the tick, starts and stops. Time is driven by hand."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from config import Settings
+from ledger import Exit, Ledger
+from server import APPLICATION, Application, _secret_key
+from storage.error import StorageError
+
+
+def settings_in(folder: Path, **changes: Any) -> Settings:
+    base = {
+        "data_dir": folder,
+        "model": {"enabled": False},
+        "log": {"file": False},
+        "collectors": {"simulated_gpus": 1},
+    }
+    return Settings.model_validate({**base, **changes})
+
+
+@pytest.fixture
+def application(tmp_path: Path) -> Iterator[Application]:
+    made = Application(settings_in(tmp_path))
+    made.services.store.load(0)
+    made.services.alerts.load()
+    yield made
+    made.close()
+
+
+def test_a_tick_collects_stores_and_is_seen_by_a_query(application: Application) -> None:
+    clock = iter(range(10_000, 100_000, 1000))
+    application.pulse.clock = lambda: next(clock)
+    for _ in range(3):
+        application.pulse.beat()
+    found = application.services.query.instant("count(gpu_utilization_ratio{simulated='true'})", 12_000)
+    assert found.values.tolist() == [1.0]  # type: ignore[union-attr]
+    assert application.services.store.last_tick_ms() == 12_000
+
+
+def test_a_stage_that_fails_is_told_once_and_does_not_end_the_tick(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published: list[int] = []
+    monkeypatch.setattr(application.services.hub, "publish", published.append)
+
+    def full(ticks: object) -> None:
+        raise StorageError("the disk is full", permanent=False)
+
+    monkeypatch.setattr(application.services.store, "append", full)
+    clock = iter((1000, 2000))
+    application.pulse.clock = lambda: next(clock)
+    application.pulse.beat()
+    application.pulse.beat()
+    assert published == [1000, 2000]
+    assert set(application.pulse.stages.seconds) >= {"collect", "store", "publish"}
+
+
+def test_rules_are_evaluated_on_their_interval_and_at_once_after_the_clock_was_set_back(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluated: list[int] = []
+    monkeypatch.setattr(application.services.alerts, "evaluate", evaluated.append)
+    moments = iter((100_000, 101_000, 104_990, 106_000, 50_000, 51_000))
+    application.pulse.clock = lambda: next(moments)
+    for _ in range(6):
+        application.pulse.beat()
+    assert evaluated == [100_000, 104_990, 50_000]
+
+
+def test_the_first_start_is_no_incident(tmp_path: Path) -> None:
+    made = Application(settings_in(tmp_path))
+    made.start()
+    assert made.services.incidents.recent(10) == []
+    made.close()
+
+
+def test_a_start_after_a_crash_opens_an_incident_that_ends_when_the_model_can_answer(tmp_path: Path) -> None:
+    Ledger(tmp_path).append(
+        Exit("segfault", "the program crashed", started_ms=1, ended_ms=2000, pid=7, signal="SIGSEGV")
+    )
+    made = Application(settings_in(tmp_path))
+    made.start()
+    made.schedule.stop()
+    made.pulse.clock = lambda: 9_000_000_000_000
+    made.pulse.beat()
+    (incident,) = made.services.incidents.recent(10)
+    assert (incident.kind, incident.cause, incident.started_ms) == ("process", "segfault", 2000)
+    assert incident.ended_ms is not None
+    made.close()
+
+
+def test_a_process_that_dies_during_an_outage_continues_it(tmp_path: Path) -> None:
+    Ledger(tmp_path).append(Exit("segfault", "the program crashed", started_ms=1, ended_ms=2000, pid=7))
+    first = Application(settings_in(tmp_path))
+    first.services.store.load(0)
+    first.services.alerts.load()
+    outage = first._note_outage(None, 3000)
+    first.services.database.dispose()
+    second = Application(settings_in(tmp_path))
+    assert second._note_outage(None, 4000) == outage
+    first.close()
+    second.close()
+
+
+def test_safe_mode_leaves_the_model_out_and_says_why(tmp_path: Path) -> None:
+    made = Application(settings_in(tmp_path, model={"enabled": True}), safe_mode=True)
+    made.start()
+    status = made.services.model.status()
+    assert status.state == "disabled"
+    assert str(status.reason).startswith("safe_mode")
+    made.close()
+
+
+def test_without_a_supervisor_a_restart_is_refused_instead_of_ending_everything(application: Application) -> None:
+    with pytest.raises(RuntimeError, match="supervisor"):
+        application.services.restart_process("anna", "why not")
+
+
+def test_the_first_start_makes_admin_and_says_so_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    made = Application(settings_in(tmp_path))
+    made.greet(("127.0.0.1", 8000), first_process=True)
+    words = capfd.readouterr().err
+    password = words.split("password ")[1].split()[0]
+    assert made.services.accounts.authenticate("admin", password) is not None
+    assert "http://127.0.0.1:8000/login/link/" in words
+    made.greet(("::", 8000), first_process=True)
+    again = capfd.readouterr().err
+    assert "http://[::1]:8000" in again
+    assert "password" not in again
+    made.close()
+
+
+def test_a_password_that_was_given_is_not_repeated(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    made = Application(settings_in(tmp_path, admin_password="correct horse battery"))
+    made.greet(("127.0.0.1", 8000), first_process=True)
+    assert "correct horse" not in capfd.readouterr().err
+    assert made.services.accounts.authenticate("admin", "correct horse battery") is not None
+    made.close()
+
+
+def test_the_secret_key_is_kept_private_and_survives(tmp_path: Path) -> None:
+    path = tmp_path / "secret.key"
+    key = _secret_key(path)
+    assert len(key) == 32
+    assert _secret_key(path) == key
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    path.write_bytes(b"")  # what a power cut leaves
+    assert len(_secret_key(path)) == 32
+
+
+def test_closing_twice_is_harmless(tmp_path: Path) -> None:
+    made = Application(settings_in(tmp_path))
+    assert made.flask.extensions[APPLICATION] is made
+    made.start()
+    made.drain()
+    made.close()
+    made.close()
+    assert os.path.exists(tmp_path / "wakeless.db")
