@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 import yaml
 
+from alerts.duration import parse_duration
 from alerts.template import Template, TemplateError
 from promql import Query, QueryError, parse
 
@@ -18,10 +19,6 @@ STOCK_FILE = Path(__file__).with_name("stock.yml")
 
 _LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _METRIC_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
-_DURATION = re.compile(
-    r"(?:(\d{1,9})y)?(?:(\d{1,9})w)?(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?(?:(\d{1,9})ms)?"
-)
-_DURATION_SECONDS = (365 * 86400, 7 * 86400, 86400, 3600, 60, 1, 0.001)
 
 _GROUP_FIELDS = frozenset({"name", "interval", "limit", "labels", "query_offset", "rules"})
 _RULE_FIELDS = frozenset({"alert", "record", "expr", "for", "keep_firing_for", "labels", "annotations"})
@@ -113,16 +110,6 @@ def parse_rules(text: str, file: str) -> tuple[list[Group], list[str]]:
     """As :func:`read_rules`, from text; ``file`` is what the messages call it."""
     reader = _Reader(file)
     return reader.read(text), reader.problems
-
-
-def parse_duration(text: str) -> float:
-    """Seconds of a Prometheus duration such as ``1m30s`` or ``0``. Raises ValueError."""
-    match = _DURATION.fullmatch(text)
-    if text == "0":
-        return 0.0
-    if not text or match is None:
-        raise ValueError(f"{text!r} is not a duration such as 30s, 5m or 1h30m")
-    return float(sum(int(part) * unit for part, unit in zip(match.groups(), _DURATION_SECONDS, strict=True) if part))
 
 
 class _Loader(yaml.BaseLoader):

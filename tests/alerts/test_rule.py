@@ -11,7 +11,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.rule import Group, Recording, Rule, RuleError, load_rules, load_stock, parse_duration, parse_rules
+from alerts.duration import parse_duration
+from alerts.rule import Group, Recording, Rule, RuleError, load_rules, load_stock, parse_rules
 from tests.alerts.promtool import needs_promtool
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "s1" / "alert_rules.yml"

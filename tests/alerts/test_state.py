@@ -147,17 +147,18 @@ class Lives(RuleBasedStateMachine):
             assert alert.active_ms == self.expected[alert.labels["series"]].since_ms
         assert all(alert.id for alert in self.world.engine.current())
 
-    def teardown(self) -> None:
-        if not hasattr(self, "world"):
-            return
-        # What was fired is either firing still or was resolved, and history says the same.
-        fired = sum(one.startswith("fired") for one in self.heard)
+    @rule()
+    def look_back(self) -> None:
+        """What was fired is either firing still or was resolved, and history says the same."""
         history = self.world.engine.history(0, START_MS * 2)
-        assert len(history) == fired
+        assert len(history) == sum(one.startswith("fired") for one in self.heard)
         assert sum(alert.state == "resolved" for alert in history) == sum(
             one.startswith("resolved") for one in self.heard
         )
-        self.world.database.dispose()
+
+    def teardown(self) -> None:
+        if hasattr(self, "world"):
+            self.world.database.dispose()
 
 
 TestLives = Lives.TestCase
