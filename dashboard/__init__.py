@@ -18,7 +18,6 @@ from dashboard import (
     identity,
     login,
     metrics,
-    openapi,
     pages,
     predict,
     problem,
@@ -26,6 +25,7 @@ from dashboard import (
 )
 from dashboard.body import UploadBudget
 from dashboard.log import configure_logging
+from dashboard.openapi import blueprint as description
 from dashboard.services import EXTENSION, Services
 from dashboard.throttle import LoginThrottle
 from dashboard.traffic import Traffic
@@ -52,8 +52,9 @@ def register(app: Flask) -> None:
     identity.install(app)
     access.install(app)
     header.install(app)
-    for room in (login, predict, health, metrics, api, export, prometheus, openapi):
+    for room in (login, predict, health, metrics, api, export, prometheus):
         app.register_blueprint(room.blueprint)
+    app.register_blueprint(description)
     pages.init_app(app)
     app.wsgi_app = Traffic(app, app.wsgi_app)  # type: ignore[method-assign]  # Flask's own way to wrap the application
     if settings.server.trusted_proxies:

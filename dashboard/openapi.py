@@ -7,11 +7,10 @@ from typing import Any, NamedTuple
 import orjson
 from flask import Blueprint, Response, render_template
 
-from dashboard import schema
 from dashboard.access import require
 from dashboard.problem import CONTENT_TYPE
 from dashboard.ruling import VERSION
-from dashboard.schema import ALERT, HEALTH, STRING, array, object_of, ref
+from dashboard.schema import ALERT, HEALTH, SCHEMAS, STRING, array, object_of, ref
 
 blueprint = Blueprint("openapi", __name__)
 
@@ -299,7 +298,7 @@ def describe() -> dict[str, Any]:
         "security": [{"token": []}, {"session": []}],
         "paths": paths,
         "components": {
-            "schemas": schema.SCHEMAS,
+            "schemas": SCHEMAS,
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer"},
                 "session": {

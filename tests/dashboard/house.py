@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from app import create_app
+from config import Settings
 from dashboard.services import EXTENSION, Services
 
 PASSWORD = "correct horse battery staple"
@@ -78,6 +81,17 @@ def log_in(client: FlaskClient, name: str, password: str, **form: str) -> TestRe
 def page_token(client: FlaskClient) -> dict[str, str]:
     """The header that our own page's scripts send."""
     return {"X-CSRF-Token": csrf_token(client.get("/login/link/none").text)}
+
+
+@contextmanager
+def open_house(data_dir: Path, **settings: Any) -> Iterator[House]:
+    """An app with these settings, closed at the end. Nothing in it runs on its own."""
+    chosen = {"data_dir": data_dir, "model": {"enabled": False}, "alerts": {"stock_rules": False}} | settings
+    house = House(create_app(Settings.model_validate(chosen), start=False))
+    try:
+        yield house
+    finally:
+        house.app.extensions["wakeless.application"].close()
 
 
 MakeHouse = Callable[..., House]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from collectors.sample import Sample, Tick, make_labels
-from dataclasses import replace
 from ledger import Exit
 from tests.dashboard.house import House, MakeHouse
 
@@ -159,7 +159,12 @@ def test_it_reloads_the_model(house: House, monkeypatch: pytest.MonkeyPatch) -> 
     calls: list[str] = []
     ready = replace(house.services.model.status(), state="ready", model="m", last_load_seconds=4.5)
     monkeypatch.setattr(house.services.model, "status", lambda: ready)
-    monkeypatch.setattr(house.services.model, "reload", lambda reason: calls.append(reason) or len(calls) == 1)
+
+    def reload(reason: str) -> bool:
+        calls.append(reason)
+        return len(calls) == 1
+
+    monkeypatch.setattr(house.services.model, "reload", reload)
     client, headers = house.visitor(), house.token("operator")
     answer = client.post("/api/model/restart", json={"reason": "looks stuck"}, headers=headers)
     assert answer.status_code == 202

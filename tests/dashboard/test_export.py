@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from urllib.parse import urlencode
 
 import pytest
 
 from collectors.sample import Sample, Tick, make_labels
 from storage.error import StorageError
-from tests.dashboard.house import House
+from tests.dashboard.house import House, open_house
 
 START_MS = 1_700_000_000_000
 
 
-@pytest.fixture
-def filled(house: House) -> House:
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """Three ticks of two series, the second with a gap."""
+    with open_house(tmp_path_factory.mktemp("filled")) as house:
+        fill(house)
+        yield house
+
+
+def fill(house: House) -> None:
     for number in range(3):
         samples = [Sample("a_ratio", make_labels(gpu="0"), number / 2)]
         if number != 1:
             samples.append(Sample("b_total", (), float(number)))
         house.services.store.append([Tick("t", START_MS + number * 1000, tuple(samples))])
-    return house
 
 
 def export(house: House, **query: str | list[str]) -> str:
-    query = {"start": str(START_MS), "end": str(START_MS + 5000)} | query
-    answer = house.visitor().get(f"/api/export.csv?{urlencode(query, doseq=True)}", headers=house.token("viewer"))
+    window = {"start": START_MS, "end": START_MS + 5000}
+    answer = house.visitor().get(
+        f"/api/export.csv?{urlencode({**window, **query}, doseq=True)}", headers=house.token("viewer")
+    )
     assert answer.status_code == 200, answer.text
     assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
     return answer.text
@@ -65,7 +73,9 @@ def test_the_file_is_named_after_its_window(filled: House) -> None:
     )
 
 
-@pytest.mark.parametrize("selector", ["rate(a[1m])", "a[5m]", "a offset 5m", "a @ 3", "1", "{", "", "{a=~\"(\"}", "a or b"])
+@pytest.mark.parametrize(
+    "selector", ["rate(a[1m])", "a[5m]", "a offset 5m", "a @ 3", "1", "{", "", '{a=~"("}', "a or b"]
+)
 def test_what_is_no_selector_is_refused(filled: House, selector: str) -> None:
     query = urlencode({"match[]": selector})
     answer = filled.visitor().get(f"/api/export.csv?{query}", headers=filled.token("viewer"))

@@ -11,15 +11,15 @@ PATHS = ["/", "/login", "/nothing", "/health", "/metrics", "/api/model", "/api/n
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_every_answer_carries_the_security_headers(house: House, path: str) -> None:
-    headers = house.visitor().get(path, headers={"Accept": "*/*"}).headers
+def test_every_answer_carries_the_security_headers(calm: House, path: str) -> None:
+    headers = calm.visitor().get(path, headers={"Accept": "*/*"}).headers
     for name, value in HEADERS.items():
         assert headers.getlist(name) == [value]
 
 
 @pytest.mark.parametrize("path", [path for path in PATHS if path != "/favicon.ico"])
-def test_pages_and_answers_are_not_kept(house: House, path: str) -> None:
-    assert house.visitor().get(path).headers["Cache-Control"] == "no-store"
+def test_pages_and_answers_are_not_kept(calm: House, path: str) -> None:
+    assert calm.visitor().get(path).headers["Cache-Control"] == "no-store"
 
 
 def test_the_policy_allows_no_inline_script_and_no_other_host(house: House) -> None:
@@ -30,8 +30,8 @@ def test_the_policy_allows_no_inline_script_and_no_other_host(house: House) -> N
 
 
 @pytest.mark.parametrize("path", ["/login", "/nothing", "/api/"])
-def test_our_pages_keep_to_the_policy(house: House, path: str) -> None:
-    page = house.person("viewer").get(path).text
+def test_our_pages_keep_to_the_policy(calm: House, path: str) -> None:
+    page = calm.person("viewer").get(path).text
     scripts = [part for part in page.split("<script")[1:] if 'type="application/json"' not in part.split(">")[0]]
     assert all("src=" in script.split(">")[0] for script in scripts)
     assert " onclick=" not in page

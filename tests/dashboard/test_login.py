@@ -48,7 +48,9 @@ def test_who_is_logged_in_needs_no_form(ada: House) -> None:
     assert client.get("/login?next=/alerts").location == "/alerts"
 
 
-@pytest.mark.parametrize(("name", "password"), [("ada", "wrong"), ("nobody", PASSWORD), ("", ""), ("ada", "x" * 100_000)])
+@pytest.mark.parametrize(
+    ("name", "password"), [("ada", "wrong"), ("nobody", PASSWORD), ("", ""), ("ada", "x" * 100_000)]
+)
 def test_a_wrong_name_and_a_wrong_password_look_alike(ada: House, name: str, password: str) -> None:
     client = ada.visitor()
     answer = log_in(client, name, password)

@@ -32,11 +32,27 @@ def test_a_time_is_rfc_3339_or_seconds(text: str, milliseconds: int) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "now", "NaN", "inf", "1e400", "1_000", " 1", "1 ", "٣", "2015-07-01", "2015-07-01T20:10:30", "1e15", "1" * 60]
-    + ["2015-13-01T20:10:30Z", "2015-07-01T25:10:30Z", "0x10"],
+    [
+        "",
+        "now",
+        "NaN",
+        "inf",
+        "1e400",
+        "1_000",
+        " 1",
+        "1 ",
+        "٣",
+        "2015-07-01",
+        "2015-07-01T20:10:30",
+        "1e15",
+        "1" * 60,
+        "2015-13-01T20:10:30Z",
+        "2015-07-01T25:10:30Z",
+        "0x10",
+    ],
 )
 def test_anything_else_is_no_time(text: str) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match="must"):
         parse_time(text)
 
 
@@ -61,7 +77,14 @@ def test_our_own_api_takes_milliseconds_too() -> None:
 
 @pytest.mark.parametrize(
     ("text", "milliseconds"),
-    [("15", 15000), ("0.5", 500), ("1m30s", 90000), ("1d", 86_400_000), ("250ms", 250), ("1y2w3d4h5m6s7ms", 33019506007)],
+    [
+        ("15", 15000),
+        ("0.5", 500),
+        ("1m30s", 90000),
+        ("1d", 86_400_000),
+        ("250ms", 250),
+        ("1y2w3d4h5m6s7ms", 33019506007),
+    ],
 )
 def test_a_duration_is_seconds_or_prometheus_notation(text: str, milliseconds: int) -> None:
     assert parse_duration(text) == milliseconds
@@ -69,7 +92,7 @@ def test_a_duration_is_seconds_or_prometheus_notation(text: str, milliseconds: i
 
 @pytest.mark.parametrize("text", ["", "-1", "1x", "s", "1s1m", "1.5m", "9" * 99 + "y", "nan", "1 m"])
 def test_anything_else_is_no_duration(text: str) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match="must"):
         parse_duration(text)
 
 
@@ -89,8 +112,8 @@ def test_anything_else_is_no_duration(text: str) -> None:
         ("/api/export.csv?format=xml", "format"),
     ],
 )
-def test_a_parameter_that_is_wrong_is_named(house: House, query: str, field: str) -> None:
-    answer = house.visitor().get(query, headers=house.token("viewer"))
+def test_a_parameter_that_is_wrong_is_named(calm: House, query: str, field: str) -> None:
+    answer = calm.visitor().get(query, headers=calm.token("viewer"))
     assert answer.status_code == 422
     document = answer.get_json()
     assert document["field"] == field

@@ -48,19 +48,19 @@ def problem(answer: TestResponse) -> dict[str, Any]:
         ("GET", "/api/export.csv?match[]=rate(x[5m])", 400),
     ],
 )
-def test_an_error_for_a_program_is_a_problem_document(house: House, method: str, path: str, status: int) -> None:
-    answer = house.visitor().open(path, method=method, headers=house.token("admin"))
+def test_an_error_for_a_program_is_a_problem_document(calm: House, method: str, path: str, status: int) -> None:
+    answer = calm.visitor().open(path, method=method, headers=calm.token("admin"))
     assert answer.status_code == status
     problem(answer)
 
 
-def test_a_method_that_is_not_allowed_names_those_that_are(house: House) -> None:
-    answer = house.visitor().get("/predict")
+def test_a_method_that_is_not_allowed_names_those_that_are(calm: House) -> None:
+    answer = calm.visitor().get("/predict")
     assert "POST" in answer.headers["Allow"]
 
 
-def test_a_body_that_is_no_json_is_refused_by_kind(house: House) -> None:
-    client, headers = house.visitor(), house.token("operator")
+def test_a_body_that_is_no_json_is_refused_by_kind(calm: House) -> None:
+    client, headers = calm.visitor(), calm.token("operator")
     not_json = client.post("/api/model/restart", data="reason=x", headers=headers, content_type="text/plain")
     assert not_json.status_code == 415
     problem(not_json)
@@ -70,24 +70,24 @@ def test_a_body_that_is_no_json_is_refused_by_kind(house: House) -> None:
 
 
 @pytest.mark.parametrize("body", ['{"reason": 1}', '{"reasn": "typo"}', "[]", '"x"', '{"reason": "' + "x" * 501 + '"}'])
-def test_a_body_that_does_not_fit_names_the_field(house: House, body: str) -> None:
-    answer = house.visitor().post(
-        "/api/model/restart", data=body, headers=house.token("operator"), content_type="application/json"
+def test_a_body_that_does_not_fit_names_the_field(calm: House, body: str) -> None:
+    answer = calm.visitor().post(
+        "/api/model/restart", data=body, headers=calm.token("operator"), content_type="application/json"
     )
     assert answer.status_code == 422
     assert problem(answer)["field"]
 
 
-def test_a_large_body_where_none_is_expected_is_refused(house: House) -> None:
-    answer = house.visitor().post(
-        "/api/model/restart", data=b"x" * 2_000_000, headers=house.token("operator"), content_type="application/json"
+def test_a_large_body_where_none_is_expected_is_refused(calm: House) -> None:
+    answer = calm.visitor().post(
+        "/api/model/restart", data=b"x" * 2_000_000, headers=calm.token("operator"), content_type="application/json"
     )
     assert answer.status_code == 413
     problem(answer)
 
 
-def test_an_error_for_a_person_is_a_page(house: House) -> None:
-    answer = house.visitor().get("/nothing")
+def test_an_error_for_a_person_is_a_page(calm: House) -> None:
+    answer = calm.visitor().get("/nothing")
     assert answer.status_code == 404
     assert answer.mimetype == "text/html"
     assert TITLES["not-found"] in answer.text
@@ -131,14 +131,14 @@ def test_a_database_that_does_not_answer_is_said_without_its_path(
     assert answer.headers.get("Retry-After") == retry
 
 
-def test_a_broken_error_page_still_tells_the_error(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_error_page_still_tells_the_error(calm: House, monkeypatch: pytest.MonkeyPatch) -> None:
     from jinja2 import TemplateNotFound
 
     def fail(*_: object, **__: object) -> str:
         raise TemplateNotFound("error.html")
 
     monkeypatch.setattr("dashboard.problem.render_template", fail)
-    answer = house.visitor().get("/nothing")
+    answer = calm.visitor().get("/nothing")
     assert answer.status_code == 404
     assert answer.mimetype == "text/plain"
     assert TITLES["not-found"] in answer.text
@@ -153,7 +153,7 @@ def test_a_kind_that_has_no_title_is_a_mistake_of_ours() -> None:
 def test_every_refusal_of_the_model_has_a_title() -> None:
     from model.errors import Refusal
 
-    kinds = {Refusal, *Refusal.__subclasses__()}
+    kinds: set[type[Refusal]] = {Refusal, *Refusal.__subclasses__()}
     assert {kind.type for kind in kinds} <= set(TITLES)
 
 
@@ -165,8 +165,19 @@ def test_every_kind_of_problem_is_explained_in_the_docs() -> None:
 
 @pytest.mark.parametrize(
     ("path", "program"),
-    [("/api", True), ("/api/", False), ("/api/x", True), ("/apix", False), ("/predict", True), ("/", False)]
-    + [("/health/live", True), ("/metrics", True), ("/live", True), ("/login", False), ("/model", False)],
+    [
+        ("/api", True),
+        ("/api/", False),
+        ("/api/x", True),
+        ("/apix", False),
+        ("/predict", True),
+        ("/", False),
+        ("/health/live", True),
+        ("/metrics", True),
+        ("/live", True),
+        ("/login", False),
+        ("/model", False),
+    ],
 )
 def test_it_knows_who_reads_an_error(path: str, program: bool) -> None:
     assert for_program(path) is program

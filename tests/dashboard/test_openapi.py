@@ -1,0 +1,101 @@
+"""The description of the API says what the API is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dashboard.access import rule_of
+from dashboard.openapi import CALLS, describe
+from tests.dashboard.house import House
+
+API_PAGE = Path(__file__).parents[2] / "docs" / "api.md"
+METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
+#: What people open in a browser, and what pages load for themselves.
+NOT_API = re.compile(
+    r"/|/alerts|/model|/live|/login.*|/logout|/language/.*|/static/.*|/assets/.*|/favicon.ico|/samples/.*"
+)
+
+
+def routes(house: House) -> set[tuple[str, str]]:
+    """Method and path of everything that a program may call, paths as OpenAPI writes them."""
+    found = set()
+    for rule in house.app.url_map.iter_rules():
+        if NOT_API.fullmatch(rule.rule):
+            continue
+        path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
+        found |= {(method, path) for method in (rule.methods or set()) & METHODS}
+    return found
+
+
+def test_it_describes_every_call_and_no_other(calm: House) -> None:
+    assert {(call.method.upper(), call.path) for call in CALLS} == routes(calm)
+
+
+def test_it_names_the_role_that_a_call_takes(calm: House) -> None:
+    said = {call.path: call.access for call in CALLS}
+    for rule in calm.app.url_map.iter_rules():
+        path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
+        if path in said and (kind := rule_of(calm.app, rule.endpoint)) in ("viewer", "operator", "admin"):
+            assert said[path] == kind, path
+
+
+def nodes(tree: Any) -> Iterator[dict[str, Any]]:
+    """Every object in the document."""
+    if isinstance(tree, dict):
+        yield tree
+        tree = list(tree.values())
+    if isinstance(tree, list):
+        for branch in tree:
+            yield from nodes(branch)
+
+
+def test_the_document_is_sound(calm: House) -> None:
+    document = calm.visitor().get("/api/openapi.json", headers=calm.token("viewer")).get_json()
+    assert document == describe()
+    assert document["openapi"].startswith("3.1.")
+    schemas = document["components"]["schemas"]
+    for node in nodes(document):
+        if "$ref" in node:
+            assert node["$ref"].removeprefix("#/components/schemas/") in schemas
+        if isinstance(node.get("required"), list):
+            assert set(node["required"]) <= set(node["properties"])
+    operations = [(path, one) for path, item in document["paths"].items() for one in item.values()]
+    ids = [one["operationId"] for _, one in operations]
+    assert len(ids) == len(set(ids))
+    for path, one in operations:
+        declared = {parameter["name"] for parameter in one.get("parameters", []) if parameter["in"] == "path"}
+        assert declared == set(re.findall(r"{(\w+)}", path)), path
+        assert all(parameter["required"] for parameter in one.get("parameters", []) if parameter["in"] == "path")
+        assert all(answer["description"] for answer in one["responses"].values())
+        assert any(code.startswith("2") for code in one["responses"])
+
+
+def test_the_document_stands_up_to_the_specification() -> None:
+    schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not installed")
+    loaded = schemathesis.openapi.from_dict(describe())
+    assert sum(1 for _ in loaded.get_all_operations()) == len(CALLS)
+
+
+def test_people_get_a_page_of_it(calm: House) -> None:
+    page = calm.person("viewer").get("/api/")
+    assert page.status_code == 200
+    for call in CALLS:
+        assert f"{call.method.upper()} {call.path}" in page.text
+        assert call.summary in page.text.replace("&#39;", "'")
+
+
+def test_the_docs_show_one_curl_for_each_path(calm: House) -> None:
+    page = API_PAGE.read_text(encoding="utf-8")
+    blocks = re.findall(r"```sh\n(.*?)```", page, re.S)
+    shown = {found for block in blocks for found in re.findall(r"localhost:8000(/[^\s'\"?]*)", block)}
+    for call in CALLS:
+        pattern = re.compile(re.sub(r"\\{\w+\\}", r"[^/]+", re.escape(call.path)))
+        assert any(pattern.fullmatch(path) for path in shown), f"docs/api.md has no curl for {call.path}"
+    for path in shown:
+        adapter = calm.app.url_map.bind("localhost")
+        assert any(adapter.test(path, method) for method in METHODS), f"docs/api.md calls {path}, which does not exist"
