@@ -1,4 +1,4 @@
-"""What a team writes in an afternoon: the same model behind a bare Flask view. The yardstick of ``bench/predict.py``."""
+"""What a team writes in an afternoon: the same model behind a bare Flask view; the yardstick of ``bench.predict``."""
 
 from __future__ import annotations
 

@@ -142,9 +142,9 @@ def main() -> None:
     for concurrency in (1, 8):
         ours, theirs = middle[f"Wakeless, {concurrency} clients"], middle[f"plain Flask view, {concurrency} clients"]
         print(
-            f"{concurrency} clients: Wakeless adds {ours[0] - base[0]:.2f} ms (p50) and {ours[1] - base[1]:.2f} ms (p99) "
-            f"to model(x), {ours[0] - decode[0]:.2f} ms (p50) to decode + model(x); "
-            f"rate / plain Flask = {ours[2] / theirs[2]:.2f}"
+            f"{concurrency} clients: Wakeless adds {ours[0] - base[0]:.2f} ms (p50) and {ours[1] - base[1]:.2f} ms"
+            f" (p99) to model(x), {ours[0] - decode[0]:.2f} ms (p50) to decode + model(x);"
+            f" rate / plain Flask = {ours[2] / theirs[2]:.2f}"
         )
 
 
