@@ -15,6 +15,9 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
+#: The same as in pyproject.toml, which a test holds.
+VERSION = "0.1.0"
+
 ENV_PREFIX = "WAKELESS_"
 CONFIG_VARIABLE = "WAKELESS_CONFIG"
 DEFAULT_FILE = Path("wakeless.yaml")

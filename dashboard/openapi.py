@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import orjson
 from flask import Blueprint, Response, render_template
 
+from config import VERSION
 from dashboard.access import require
 from dashboard.problem import CONTENT_TYPE
-from dashboard.ruling import VERSION
 from dashboard.schema import ALERT, HEALTH, SCHEMAS, STRING, array, object_of, ref
 
 blueprint = Blueprint("openapi", __name__)

@@ -11,6 +11,7 @@ from flask import Blueprint, Response, request
 
 from collectors.catalogue import METRICS
 from collectors.sample import METRIC_NAME, Labels, Matcher
+from config import VERSION
 from dashboard import ruling
 from dashboard.access import require
 from dashboard.envelope import ApiError, failure, of_query_error, of_result, success
@@ -134,7 +135,7 @@ def buildinfo() -> Response:
     return success(
         {
             "application": "Wakeless",
-            "version": ruling.VERSION,
+            "version": VERSION,
             "revision": "",
             "branch": "",
             "buildUser": "",

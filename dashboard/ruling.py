@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from alerts.running import GroupState, RuleState
     from alerts.state import Alert
 
-VERSION = "0.1.0"
 #: The worst state of a rule's alerts is the rule's own.
 _ORDER = ("firing", "pending", "inactive")
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import click
 
 from command import main
-from config import reference, reference_page
+from config import VERSION, load_settings, reference_page
 
 DOCS = Path(__file__).parents[1] / "docs"
 ROOT = DOCS.parent
@@ -38,9 +39,13 @@ def _commands(group: click.Group, path: str) -> list[tuple[str, click.Command]]:
 
 
 def test_the_example_settings_use_only_settings_that_exist() -> None:
-    from config import load_settings
-
     assert load_settings(ROOT / "wakeless.example.yaml", {}).name == "my-service"
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["version"] == VERSION
+    assert f"## {VERSION} (" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
 def test_links_between_pages_lead_somewhere() -> None:
@@ -59,4 +64,3 @@ def test_both_readmes_show_the_same_commands() -> None:
         ]
 
     assert commands(ROOT / "README.md") == commands(ROOT / "README.zh-CN.md")
-    assert reference()
