@@ -8,6 +8,10 @@ from typing import Protocol
 class InferenceMeter(Protocol):
     """The instruments of inference. Called from request threads and the model thread; must be thread-safe and fast."""
 
+    def announce(self, model: str, version: str) -> None:
+        """Begin this version's series at 0, so that a rate sees its first failure."""
+        ...
+
     def finished(
         self,
         outcome: str,

@@ -109,6 +109,7 @@ class Reloader:
         self._meter.reloaded(reason, "ok")
 
     def _install(self, instance: Instance) -> None:
+        self._meter.announce(instance.name, instance.version)
         self._examiner.passed(wall_ms(), instance)
         self._queue.batch_size = min(self._most, instance.batch_limit)
         self._worker.instance = instance

@@ -24,6 +24,10 @@ class Book:
         self.requests: list[dict[str, Any]] = []
         self.batches: list[int] = []
         self.reloads: list[tuple[str, str]] = []
+        self.announced: list[tuple[str, str]] = []
+
+    def announce(self, model: str, version: str) -> None:
+        self.announced.append((model, version))
 
     def finished(self, outcome: str, **facts: Any) -> None:
         self.outcomes.append(outcome)

@@ -145,3 +145,9 @@ def test_torchs_libraries_are_opened_beside_the_gil_before_torch_is_imported() -
         "assert torch.ones(2).sum() == 2 and not preload_torch()\n"
     )
     assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
+
+
+def test_a_loaded_model_is_announced_to_the_meter_before_its_first_request(bench: Make) -> None:
+    b = bench().ready()
+    status = b.host.status()
+    assert b.book.announced == [(status.model, status.version)]
