@@ -9,6 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Page, expect
 
+from dashboard.unit import say
 from tests.browser.conftest import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
@@ -138,6 +139,39 @@ def test_a_narrow_screen_scrolls_only_down(context: BrowserContext, server: Serv
     page.goto(server.url + path)
     page.wait_for_load_state("networkidle")
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
+
+
+def test_the_browser_says_numbers_as_the_server_does(page: Page, server: Server) -> None:
+    values = [
+        0,
+        1e-7,
+        4e-6,
+        0.00051,
+        0.0845,
+        0.9996,
+        1,
+        1.005,
+        9.996,
+        12.44,
+        75,
+        99.95,
+        3599,
+        9871,
+        31204,
+        5e6,
+        2.42e10,
+    ]
+    units = ["count", "per_second", "seconds", "ratio", "bytes", "celsius", "watts", "hertz"]
+    page.goto(f"{server.url}/model")
+    said = page.evaluate(
+        """async ([values, units]) => {
+          const main = document.querySelector('script[src$="main.js"]').src;
+          const { sayText } = await import(main.replace('main.js', 'format.js'));
+          return units.map((unit) => values.map((value) => sayText(value, unit)));
+        }""",
+        [values, units],
+    )
+    assert said == [[str(say(value, unit)) for value in values] for unit in units]
 
 
 def test_the_page_speaks_chinese(page: Page, server: Server) -> None:

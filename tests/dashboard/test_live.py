@@ -1,0 +1,132 @@
+"""The websocket, over a real socket."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from simple_websocket import Client, ConnectionClosed, ConnectionError  # type: ignore[import-untyped]  # noqa: A004
+from werkzeug.serving import make_server
+from wsproto.connection import Connection, ConnectionType
+from wsproto.events import TextMessage
+
+from dashboard.live import MAX_MESSAGE_BYTES, frame, parse_watch
+from tests.dashboard.house import House
+
+PAGES = {"overview", "alerts", "model"}
+
+
+@pytest.fixture
+def address(house: House) -> Iterator[str]:
+    server = make_server("127.0.0.1", 0, house.app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield f"127.0.0.1:{server.server_port}"
+    house.services.hub.close("the test is over")
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def _connect(house: House, address: str, **headers: str) -> Any:
+    return Client.connect(f"ws://{address}/live?page=overview&step=1000", headers=house.token("viewer") | headers)
+
+
+def _said(connection: Any) -> dict[str, Any]:
+    text = connection.receive(timeout=10)
+    assert text is not None, "no frame came"
+    found: dict[str, Any] = orjson.loads(text)
+    return found
+
+
+def _end(connection: Any) -> ConnectionClosed:
+    """Read until the server closes."""
+    while True:
+        try:
+            assert connection.receive(timeout=10) is not None, "the connection stayed open"
+        except ConnectionClosed as closed:
+            return closed
+
+
+def test_a_viewer_gets_the_state_and_then_every_tick(house: House, address: str) -> None:
+    connection = _connect(house, address)
+    assert _said(connection)["type"] == "state"
+    house.services.hub.publish(1_800_000_000_000)
+    tick = _said(connection)
+    assert (tick["type"], tick["time_ms"]) == ("tick", 1_800_000_000_000)
+    connection.close()
+
+
+def test_without_a_role_nobody_is_let_in(house: House, address: str) -> None:
+    with pytest.raises(ConnectionError) as caught:
+        Client.connect(f"ws://{address}/live")
+    assert caught.value.status_code == 401
+
+
+def test_a_page_of_another_site_is_not_let_in(house: House, address: str) -> None:
+    with pytest.raises(ConnectionError) as caught:
+        _connect(house, address, Origin="https://example.org")
+    assert caught.value.status_code == 403
+
+
+def test_a_page_of_our_own_is_let_in(house: House, address: str) -> None:
+    host = address.partition(":")[0]  # this client sends its Host header without the port
+    connection = _connect(house, address, Origin=f"http://{host}")
+    assert _said(connection)["type"] == "state"
+    connection.close()
+
+
+def test_a_stop_closes_with_a_code_and_a_reason(house: House, address: str) -> None:
+    connection = _connect(house, address)
+    _said(connection)
+    house.services.hub.close("the server is restarting")
+    ended = _end(connection)
+    assert (ended.reason, ended.message) == (1012, "the server is restarting")
+
+
+@pytest.mark.parametrize("message", ["nonsense", '{"page": "elsewhere", "step": 1000}', "x" * (MAX_MESSAGE_BYTES + 1)])
+def test_who_sends_anything_else_is_cut_off(house: House, address: str, message: str) -> None:
+    connection = _connect(house, address)
+    _said(connection)
+    connection.send(message)
+    house.services.hub.publish(1_800_000_000_000)
+    assert _end(connection).reason in (1008, 1009)
+
+
+def test_a_viewer_who_leaves_is_forgotten(house: House, address: str) -> None:
+    connection = _connect(house, address)
+    _said(connection)
+    assert house.services.hub.viewers == 1
+    connection.close()
+    connection.thread.join(10)
+    for _ in range(20):  # each publish wakes the handler, which then finds the line closed
+        house.services.hub.publish(1_800_000_000_000)
+        if house.services.hub.viewers == 0:
+            break
+        threading.Event().wait(0.05)
+    assert house.services.hub.viewers == 0
+
+
+@given(st.binary(max_size=70_000).map(lambda raw: raw.hex().encode()))
+def test_frames_are_read_back_by_a_websocket_client(text: bytes) -> None:
+    client = Connection(ConnectionType.CLIENT)
+    client.receive_data(frame(text))
+    assert "".join(event.data for event in client.events() if isinstance(event, TextMessage)).encode() == text
+
+
+@given(
+    st.one_of(
+        st.text(), st.binary(), st.recursive(st.none() | st.integers(-99, 99) | st.text(), st.lists).map(orjson.dumps)
+    )
+)
+def test_no_message_breaks_the_reading_of_messages(text: str | bytes) -> None:
+    assert parse_watch(text, PAGES) is None
+
+
+def test_a_subscription_is_read() -> None:
+    assert parse_watch('{"page": "model", "step": 5000}', PAGES) == ("model", 5000)

@@ -1,0 +1,154 @@
+"""Panels as data, and what they say about samples."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collectors.catalogue import family_of
+from collectors.sample import Sample, Series, Tick, make_labels
+from dashboard.board import MAX_POINTS, Board, Window, rounded
+from dashboard.panels import Panel, PanelError, load_panels
+from promql import Engine
+from tests.dashboard.house import House
+
+T0 = 1_800_000_000_000
+
+
+def _board(house: House, *panels: dict[str, Any]) -> Board:
+    chosen = [Panel.model_validate({"page": "overview", "title": "T", **panel}) for panel in panels]
+    return Board(house.services.query, chosen or load_panels())
+
+
+def _store(house: House, time_ms: int, *samples: Sample) -> None:
+    house.services.store.append([Tick("test", time_ms, samples)])
+
+
+def _file(folder: Path, text: str) -> Path:
+    file = folder / "mine.yaml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_the_stock_panels_use_only_metrics_of_the_catalogue() -> None:
+    unknown = [(panel.id, name) for panel in load_panels() for name in panel.metrics if family_of(name) is None]
+    assert unknown == []
+
+
+def test_the_users_panels_come_after_the_stock_ones(tmp_path: Path) -> None:
+    file = _file(tmp_path, "panels: [{id: mine, page: overview, title: Mine, lines: [{expr: up}]}]")
+    assert load_panels([file])[-1].id == "mine"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("panels: [{id: mine, page: overview, title: T, lines: [{expr: 'sum('}]}]", "'mine': 'sum(' is not PromQL"),
+        ("panels: [{id: mine, page: overview, lines: [{expr: up}]}]", "'mine': title: Field required"),
+        ("panels: [{id: mine, page: overview, title: T, colour: red, lines: [{expr: up}]}]", "'mine': colour: Extra"),
+        ("panels: [{id: latency, page: overview, title: T, lines: [{expr: up}]}]", "'latency' is used 2 times"),
+        ("panels: {}", "must hold a list under the key 'panels'"),
+        ("panels: [", "is not valid YAML"),
+    ],
+)
+def test_a_wrong_panel_file_is_refused_with_file_and_panel(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(PanelError, match=r"mine\.yaml|used 2 times") as caught:
+        load_panels([_file(tmp_path, text)])
+    assert said in str(caught.value)
+
+
+def test_a_missing_panel_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PanelError, match=r"cannot read the panel file .*gone\.yaml"):
+        load_panels([tmp_path / "gone.yaml"])
+
+
+def test_every_stock_panel_is_quiet_where_there_are_no_metrics(house: House) -> None:
+    board = _board(house)
+    assert {key for found in board.now("overview", T0, 30_000).values() for key in found} == set()
+    history = board.history("overview", Window.fitting(T0 - 3_600_000, T0, 10_000))
+    assert [panel for panel in history["panels"].values() if panel.get("series") or panel.get("error")] == []
+
+
+def test_a_panel_says_its_series_by_their_legends(house: House) -> None:
+    _store(
+        house,
+        T0,
+        Sample("gpu_power_watts", make_labels(gpu=0), 71.5),
+        Sample("gpu_power_watts", make_labels(gpu=1), 20),
+    )
+    board = _board(house, {"id": "p", "lines": [{"expr": "gpu_power_watts", "legend": "draw[ · GPU {{gpu}}]"}]})
+    assert board.now("overview", T0, 30_000) == {"p": {"draw · GPU 0": 71.5, "draw · GPU 1": 20.0}}
+
+
+def test_history_keeps_gaps_as_null_on_the_shared_times(house: House) -> None:
+    for second in (0, 1, 600, 601):
+        _store(house, T0 + second * 1000, Sample("memory_used_bytes", (), float(second)))
+    _store(house, T0 + 602_000)  # an empty tick ends the series
+    board = _board(house, {"id": "m", "lines": [{"expr": "memory_used_bytes"}]})
+    history = board.history("overview", Window.fitting(T0, T0 + 900_000, 60_000))
+    [series] = json.loads(orjson.dumps(history["panels"]["m"]["series"], option=orjson.OPT_SERIALIZE_NUMPY))
+    assert len(series["values"]) == (history["end"] - history["start"]) // history["step"] + 1 == 16
+    assert series["values"][0] == 0
+    assert series["values"][8] is None  # beyond the lookback
+    assert series["values"][10] == 600
+    assert series["values"][11] is None  # ended by the stale marker
+
+
+def test_a_query_that_fails_leaves_the_other_panels_alone(house: House) -> None:
+    ups = [Sample("up", make_labels(job=job), 1.0) for job in ("a", "b")]
+    _store(house, T0, *ups, Sample("load1", (), 2.0))
+    broken = {"id": "broken", "lines": [{"expr": "up + on () up"}]}
+    board = _board(house, broken, {"id": "fine", "lines": [{"expr": "load1"}]})
+    assert board.now("overview", T0, 30_000) == {"broken": {}, "fine": {"value": 2.0}}
+    panels = board.history("overview", Window.fitting(T0 - 60_000, T0, 1000))["panels"]
+    assert panels["broken"]["error"]
+    assert panels["fine"]["series"][0]["values"][-1] == 2.0
+
+
+def test_the_same_query_is_asked_once_per_tick() -> None:
+    asked = []
+
+    class Source:
+        def select(self, matchers: Any, start_ms: int, end_ms: int) -> list[Series]:
+            asked.append(end_ms)
+            return [Series((("__name__", "load1"),), np.array([T0]), np.array([1.0]))]
+
+    lines = [{"expr": "load1"}]
+    panels = [
+        Panel.model_validate({"id": name, "page": "overview", "title": "T", "lines": lines}) for name in ("a", "b")
+    ]
+    Board(Engine(Source()), panels).now("overview", T0, 30_000)
+    assert len(asked) == 1
+
+
+def test_gpu_cards_gather_their_fields_by_gpu(house: House) -> None:
+    labels = make_labels(gpu=0, name="NVIDIA L4", simulated="true")
+    _store(house, T0, Sample("gpu_utilization_ratio", labels, 0.61), Sample("gpu_temperature_celsius", labels, 71.0))
+    card = _board(house).now("overview", T0, 30_000)["gpus"]["0"]
+    assert card == {"load": 0.61, "temperature": 71.0, "name": "NVIDIA L4", "simulated": "true"}
+
+
+def test_a_tile_knows_the_worst_threshold_it_has_reached() -> None:
+    [panel] = [panel for panel in load_panels() if panel.id == "tile_disk"]
+    assert [panel.level(value) for value in (None, 0.5, 0.85, 0.99)] == [None, None, "warning", "critical"]
+
+
+@given(st.integers(0, 10**12), st.integers(1, 40 * 86_400_000), st.integers(1, 86_400_000))
+def test_a_history_never_has_more_points_than_allowed(start: int, span: int, step: int) -> None:
+    window = Window.fitting(start, start + span, step)
+    assert 1 <= window.points <= MAX_POINTS
+    assert window.step_ms >= min(step, 1000)
+    assert window.start_ms % window.step_ms == 0
+
+
+def test_values_are_sent_with_five_digits_and_without_what_json_cannot_carry() -> None:
+    values = rounded(np.array([1234567.0, 0.000123456789, 0.0, -2.5, np.nan, np.inf]))
+    assert values[:4].tolist() == [1234600.0, 0.00012346, 0.0, -2.5]
+    assert np.isnan(values[4:]).all()
