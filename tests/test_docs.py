@@ -64,3 +64,10 @@ def test_both_readmes_show_the_same_commands() -> None:
         ]
 
     assert commands(ROOT / "README.md") == commands(ROOT / "README.zh-CN.md")
+
+
+def test_the_first_scene_s_settings_load_its_rules_and_names() -> None:
+    settings = load_settings(ROOT / "examples/s1/wakeless.yaml", {})
+    assert settings.name == "ai-service"
+    assert all(path.exists() for path in settings.alerts.rules)
+    assert set(settings.metrics.aliases) == {"image_generation_total", "image_generation_latency_seconds"}
