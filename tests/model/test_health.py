@@ -55,7 +55,7 @@ def found(**changes: object) -> Examination:
     [
         ({}, True, True, True, None),
         ({"age_seconds": 29.0}, True, True, True, None),
-        ({"age_seconds": 31.0}, False, True, True, None),
+        ({"age_seconds": 61.0}, False, True, True, None),
         ({"standing": standing("loading", "model_loading", loaded_once=False), "serving": False, "examination": None},
          True, False, False, "model_loading"),
         ({"standing": standing("reloading", "model_reloading")}, True, True, True, None),
