@@ -10,9 +10,9 @@ netdata and glances that are installed, at one-second collection, one after the 
 from __future__ import annotations
 
 import argparse
+import getpass
 import shutil
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -129,10 +129,9 @@ def peers(folder: Path) -> dict[str, list[list[str]]]:
         f"scrape_configs: [{{job_name: node, static_configs: [{{targets: ['127.0.0.1:{exporter}']}}]}}]\n"
     )
     (folder / "netdata.conf").write_text(
-        f"[global]\n[db]\nmode = dbengine\nupdate every = 1\n[directories]\ncache = {folder}\nlib = {folder}\n"
+        f"[global]\nrun as user = {getpass.getuser()}\n[db]\nmode = dbengine\nupdate every = 1\n[directories]\ncache = {folder}\nlib = {folder}\n"
         f"log = {folder}\n[web]\nbind to = 127.0.0.1:{free_port()}\n[ml]\nenabled = no\n"
     )
-    glances = Path(sys.executable).with_name("glances")
     return {
         "Prometheus + node_exporter, 1 s": [
             ["prometheus-node-exporter", f"--web.listen-address=127.0.0.1:{exporter}"],
@@ -145,7 +144,7 @@ def peers(folder: Path) -> dict[str, list[list[str]]]:
         ],
         "Netdata, 1 s": [["netdata", "-D", "-c", "netdata.conf"]],
         "Glances web server, 2 s, no history": [
-            [str(glances), "-w", "-B", "127.0.0.1", "-p", str(free_port()), "-t", "2"]
+            ["glances", "-w", "-B", "127.0.0.1", "-p", str(free_port()), "-t", "2"]
         ],
     }
 
