@@ -3,7 +3,7 @@
     python -m bench.pixel [--seconds 60] [--range 5m]
 
 It starts the real program with two simulated GPUs and Debian's Chromium on the same machine, so that both ends read the
-same clock. A chart notes in ``data-drawn-ms`` when it was drawn, and in ``data-sample-ms`` the time of its newest sample.
+same clock. A chart notes in ``data-drawn-ms`` when it was drawn, in ``data-sample-ms`` the time of its newest sample.
 What is measured is the end of Plotly's drawing; the compositor shows it with the next refresh (at most 17 ms later).
 """
 
@@ -118,9 +118,8 @@ def _report(page: Page, options: argparse.Namespace) -> None:
         sys.exit(f"only {len(delays)} ticks were drawn; measure for longer")
     visible = page.evaluate("[...document.querySelectorAll('.plot')].filter((plot) => plot.dataset.drawnMs).length")
     print(f"range {options.range}, {len(delays)} ticks, {visible} charts drawn in a window of 1600 x 1000")
-    print(
-        f"sample to pixel: median {statistics.median(delays):.0f} ms, p95 {_share(delays, 0.95):.0f} ms, worst {delays[-1]:.0f} ms"
-    )
+    median, late = statistics.median(delays), _share(delays, 0.95)
+    print(f"sample to pixel: median {median:.0f} ms, p95 {late:.0f} ms, worst {delays[-1]:.0f} ms")
     print(f"drawing one chart: median {statistics.median(drawing):.1f} ms, p95 {_share(drawing, 0.95):.1f} ms")
 
 

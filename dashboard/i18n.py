@@ -38,6 +38,13 @@ def translate(text: str, language: Language, **values: object) -> str:
     return said.format(**values) if values else said
 
 
+def say_reason(reason: str, language: Language) -> str:
+    """A machine-readable reason (``out_of_memory: 3 GB``) as people say it: the word before the colon is looked up."""
+    code, colon, rest = reason.partition(": ")
+    said = table(language).get(code, code.replace("_", " "))
+    return f"{said}{'：' if language == 'zh' else ': '}{rest}" if colon else said
+
+
 def say_duration(seconds: float, language: Language) -> str:
     """A length of time for people: ``3 d 4 h``, ``3 天 4 小时``."""
     units = _SAID_UNITS.get(language, {})

@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 from flask import Blueprint, Flask, request
 from flask_sock import Sock
-from simple_websocket import ConnectionClosed  # type: ignore[import-untyped]
+from simple_websocket import ConnectionClosed
 from structlog import get_logger
 
 from dashboard.access import require, same_origin

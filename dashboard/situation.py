@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from dashboard.i18n import LANGUAGES, Language, say_duration, say_rate, translate
+from dashboard.i18n import LANGUAGES, Language, say_duration, say_rate, say_reason, translate
 from dashboard.unit import say
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def _title(
         return translate(text, language, **values)
 
     firing = [alert for alert in alerts if alert.state == "firing"]
-    reason = _((status.reason or "").rstrip("."))
+    reason = say_reason((status.reason or "").rstrip("."), language)
     if shown == "safe_mode":
         return _("Safe mode: the server runs without the model.")
     if shown == "loading":
@@ -160,7 +160,7 @@ def _title(
             return _("Stopping: no new work is taken.")
         return _("The model is not serving: {reason}.", reason=reason) if reason else _("The model is not serving.")
     if shown == "degraded" and not health.ready.ok:
-        why = _((health.ready.reason or "").rstrip("."))
+        why = say_reason((health.ready.reason or "").rstrip("."), language)
         return _("Not ready for traffic: {reason}.", reason=why) if why else _("Not ready for traffic.")
     if firing:
         text = firing[0].text("summary", language)
@@ -208,6 +208,6 @@ def _facts(
     if restart is not None and restart.ended_ms is not None:
         ago = say_duration((now_ms - restart.ended_ms) / 1000, language)
         took = say_duration((restart.ended_ms - restart.started_ms) / 1000, language)
-        cause = _(restart.cause.replace("_", " "))
+        cause = say_reason(restart.cause, language)
         facts.append(_("last restart {ago} ago, down for {took} ({cause})", ago=ago, took=took, cause=cause))
     return facts

@@ -148,7 +148,7 @@ class Chart {
     const { colors, bands } = this.board;
     const most = Math.max(2, Math.floor(this.axis.width / 84));
     const time = timeTicks(start, end, most);
-    const value = valueTicks(largest);
+    const value = valueTicks(largest, this.panel.unit);
     const line = (y, color) => ({ type: "line", xref: "paper", x0: 0, x1: 1, y0: y, y1: y, line: { color, width: 1, dash: "dash" } });
     const band = ({ from, to, color, opacity }) => ({ type: "rect", yref: "paper", y0: 0, y1: 1, x0: Math.max(from, start), x1: Math.min(to, end), fillcolor: color, opacity, line: { width: 0 }, layer: "below" });
     const shapes = [

@@ -100,12 +100,15 @@ export function timeTicks(start, end, most) {
   return { values, labels: values.map((at) => (step < 86400 && step >= 3600 && sayClock(at) === "00:00" ? sayDay(at) : label(at))) };
 }
 
-/** A round upper end and round ticks for values from 0 to `largest`. */
-export function valueTicks(largest) {
-  const raw = (largest > 0 ? largest * 1.04 : 1) / 4;
+/** A round upper end and round ticks for values from 0 to `largest`; shares end at 100 %, counts have whole steps. */
+export function valueTicks(largest, unit) {
+  const top = largest > 0 ? largest * 1.04 : 1;
+  const full = unit === "ratio" && largest > 60 && largest <= 100;
+  const raw = top / 4;
   const power = 10 ** Math.floor(Math.log10(raw));
-  const step = [1, 2, 2.5, 5, 10].find((size) => raw <= size * power) * power;
-  const end = Math.ceil((largest > 0 ? largest * 1.04 : 1) / step) * step;
+  const nice = [1, 2, 2.5, 5, 10].find((size) => raw <= size * power) * power;
+  const step = full ? 25 : unit === "count" ? Math.max(1, Math.ceil(nice)) : nice;
+  const end = full ? 102 : Math.ceil(top / step) * step;
   const values = [];
   for (let index = 0; index * step <= end * 1.0001; index += 1) values.push(Number((index * step).toPrecision(6)));
   return { end, values, labels: values.map((value) => (value >= 1e5 ? sayText(value, "count") : String(value))) };

@@ -177,6 +177,13 @@ def test_the_sentence_does_not_call_failures_well() -> None:
     assert said.replace("\u202f", " ") == "Ready, but 14 % of requests fail."
 
 
+def test_a_reason_is_said_in_words_of_the_language() -> None:
+    failed = status("failed", reason="golden_failed: pair 4 of 5")
+    said = situation(model=lambda: failed).now(T0, Figures())["headline"]
+    assert said["en"]["title"] == "The model is not serving: golden failed: pair 4 of 5."
+    assert said["zh"]["title"] == "模型当前不提供服务：基准输入未通过：pair 4 of 5。"
+
+
 def test_a_load_says_how_far_it_is() -> None:
     loading = status("loading", since_ms=T0 - 3000, progress="importing torch")
     said = situation(model=lambda: loading).now(T0, Figures())["headline"]["zh"]

@@ -10,7 +10,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from simple_websocket import Client, ConnectionClosed, ConnectionError  # type: ignore[import-untyped]  # noqa: A004
+from simple_websocket import Client, ConnectionClosed, ConnectionError  # noqa: A004
 from werkzeug.serving import make_server
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import TextMessage
