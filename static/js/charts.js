@@ -21,7 +21,7 @@ export class Charts {
     this.sized = new ResizeObserver(() => this.redraw());
     document.addEventListener("visibilitychange", () => this.schedule());
     document.addEventListener("themechange", () => { this.colors = readColors(); this.redraw(); });
-    addEventListener("pointerup", () => { this.held = false; this.schedule(); });
+    for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => { this.held = false; this.schedule(); });
     store.on("cursor", (time) => { this.cursor = time; this.point(); });
   }
 
@@ -59,6 +59,7 @@ export class Charts {
 
   draw() {
     this.frame = 0;
+    if (this.held) return; // drawing now would end the drag under way; its end schedules again
     const start = performance.now();
     for (const chart of [...this.pending]) {
       if (performance.now() - start > BUDGET) {
