@@ -47,7 +47,10 @@ class Model(ABC):
             raise BadInput(f"The body is not valid JSON: {error}.") from error
 
     def encode(self, result: Any) -> Any:
-        """Turn one result into what JSON can carry. A ``"class"`` entry of a dict feeds the statistics by class."""
+        """Turn one result into what JSON can carry (numpy arrays are fine, tensors and sets are not).
+
+        A ``"class"`` entry of a dict feeds the statistics by class.
+        """
         return result
 
     def describe(self, input: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from model.device import Device, NoDevice
 from model.fault import Poisoned, brief, classify, sticky
 from model.interface import Golden, Model
 from model.plugin import LoadFailure, resolve
+from model.result import NotJson, to_json
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +42,7 @@ class Instance:
 
 
 def check_golden(model: Model, device: Device, pairs: Sequence[Golden]) -> None:
-    """Run golden pairs one by one through predict and encode. Raises :class:`LoadFailure` at the first that fails.
+    """Run golden pairs one by one, as far as their JSON. Raises :class:`LoadFailure` at the first that fails.
 
     Failures that are the device's, not the answer's (memory, a lost context), are raised as they come.
     """
@@ -51,7 +52,12 @@ def check_golden(model: Model, device: Device, pairs: Sequence[Golden]) -> None:
             raise LoadFailure(
                 f"golden_failed: {len(results)} results for one input", "predict must return one result for each input."
             )
-        if not check(model.encode(results[0])):
+        encoded = model.encode(results[0])
+        try:
+            to_json(encoded)
+        except NotJson as error:
+            raise LoadFailure(f"golden_failed: {error.reason}", error.suggestion) from error
+        if not check(encoded):
             raise LoadFailure(
                 f"golden_failed: pair {number} of {len(pairs)}",
                 "The model answers a known input wrongly: check that the weights belong to this code.",

@@ -20,6 +20,7 @@ from model.loader import Instance
 from model.meter import InferenceMeter
 from model.progress import Progress
 from model.queue import Work, WorkQueue
+from model.result import NotJson, to_json
 
 log = structlog.get_logger(__name__)
 
@@ -29,9 +30,10 @@ _RESTART_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A result and what it cost. ``result`` is JSON-able, ``input`` holds facts that are safe to log."""
+    """A result, the same as ``json``, and what it cost. ``input`` holds facts that are safe to log."""
 
     result: Any
+    json: bytes
     result_class: str | None
     model: str
     version: str
@@ -89,9 +91,10 @@ class RequestPath:
             account.model, account.version = served_by.name, served_by.version
             with self._translated("encode", request_id):
                 result = served_by.model.encode(work.result)
+                json = _serialised(result, request_id)  # before it counts as ok: nothing can go wrong with it any more
             account.result_class = _class_of(result)
             account.outcome = "ok"
-        return self._answer(account, work, result, facts)
+        return self._answer(account, work, result, json, facts)
 
     def refuse(self, refusal: Refusal, model: str, version: str) -> Refusal:
         """Count a request that came while no model serves; returns the refusal to raise."""
@@ -187,10 +190,11 @@ class RequestPath:
             result_class=account.result_class,
         )
 
-    def _answer(self, account: _Account, work: Work, result: Any, facts: dict[str, Any]) -> Answer:
+    def _answer(self, account: _Account, work: Work, result: Any, json: bytes, facts: dict[str, Any]) -> Answer:
         queue_seconds, compute_seconds = _times(work)
         return Answer(
             result=result,
+            json=json,
             result_class=account.result_class,
             model=account.model,
             version=account.version,
@@ -208,6 +212,18 @@ def _times(work: Work) -> tuple[float | None, float | None]:
         return None, None
     computed = work.finished - work.started if work.finished is not None else None
     return work.started - work.enqueued, computed
+
+
+def _serialised(result: Any, request_id: str) -> bytes:
+    try:
+        return to_json(result)
+    except NotJson as error:
+        log.error("result_is_not_json", request_id=request_id, error=str(error))
+        raise InferenceFailed(
+            f"The model's result is nothing that JSON can carry: {error}.",
+            reason=error.reason,
+            suggestion=error.suggestion,
+        ) from error
 
 
 def _class_of(result: Any) -> str | None:

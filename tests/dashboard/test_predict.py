@@ -28,7 +28,9 @@ from tests.running import eventually
 
 LIMIT = 100_000
 PART = b'--b\r\nContent-Disposition: form-data; name="file"'
-ANSWER = Answer({"class": "none"}, "none", "byte-mean", "7", "ok", 0.001, 0.002, 0.003, {"bytes": 3})
+ANSWER = Answer(
+    {"class": "none"}, b'{"class":"none"}', "none", "byte-mean", "7", "ok", 0.001, 0.002, 0.003, {"bytes": 3}
+)
 
 
 class Host:
@@ -161,7 +163,7 @@ def test_the_request_id_reaches_the_model_and_the_answer(small: House, host: Hos
 
 @pytest.mark.parametrize("outcome", ["fallback", "cached"])
 def test_an_answer_that_is_not_the_models_own_says_so(small: House, host: Host, outcome: str) -> None:
-    host.outcome = Answer("x", None, "m", "1", outcome, 0.0, 0.0, 0.0, {})
+    host.outcome = Answer("x", b'"x"', None, "m", "1", outcome, 0.0, 0.0, 0.0, {})
     assert small.visitor().post("/predict", data=b"x").get_json()["degraded"] is True
 
 
@@ -169,11 +171,14 @@ def test_an_answer_of_the_model_is_not_called_degraded(small: House, host: Host)
     assert "degraded" not in small.visitor().post("/predict", data=b"x").get_json()
 
 
-def test_a_result_that_json_cannot_carry_is_the_models_fault(small: House, host: Host) -> None:
-    host.outcome = Answer(object(), None, "m", "1", "ok", 0.0, 0.0, 0.0, {})
-    answer = small.visitor().post("/predict", data=b"x")
+def test_a_result_that_json_cannot_carry_is_the_models_fault_and_counted_so(hosting: House) -> None:
+    answer = hosting.visitor().post("/predict", data=b"tensor")
     assert answer.status_code == 500
     assert answer.get_json()["type"] == "urn:wakeless:problem:inference-failed"
+    assert "Tensor" in answer.get_json()["detail"]
+    (entry,) = entries(hosting)
+    assert (entry.status, entry.outcome) == (500, "error")
+    assert (counted(hosting, "ok"), counted(hosting, "error")) == (0, 1)
 
 
 # --- what is refused by the model -------------------------------------------------------------------------------

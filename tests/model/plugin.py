@@ -51,7 +51,7 @@ class Multiplier(Model):
     def encode(self, result: Any) -> Any:
         if result == -2.0:
             raise RuntimeError("minus two cannot be encoded")
-        return {"value": result, "class": "big" if result > 100 else "small"}
+        return stages.current.on_encode({"value": result, "class": "big" if result > 100 else "small"})
 
     def describe(self, input: Any) -> dict[str, Any]:
         return {"digits": len(repr(float(input)))}

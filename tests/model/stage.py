@@ -25,6 +25,7 @@ class Stage:
         self.training = False
         self.on_predict: Callable[[list[Any]], Any] = lambda batch: None
         self.on_load: Callable[[], None] = lambda: None
+        self.on_encode: Callable[[dict[str, Any]], Any] = lambda answer: answer
         self.batches: list[list[Any]] = []
         self.events: list[str] = []
         self.threads: set[str] = set()

@@ -8,7 +8,10 @@ import threading
 import weakref
 from collections.abc import Callable
 
+import numpy
+import orjson
 import pytest
+import torch
 
 from model import BadInput
 from model.errors import DeadlineExceeded, InferenceFailed, NotReady, OutOfMemory, QueueFull
@@ -112,6 +115,34 @@ def test_bad_input_is_the_callers_fault_and_counts_as_such(bench: Make) -> None:
         b.host.infer(b'"one"', "application/json", "r")
     assert bad.value.status == 422
     assert b.book.outcomes == ["bad_input"]
+
+
+@pytest.mark.parametrize(
+    ("result", "words"),
+    [
+        (torch.ones(2), "Tensor"),
+        ({"value": {1, 2}}, "set"),
+        ({1: "one"}, "Dict key must be str"),
+        ("\ud800", "UTF-8"),
+    ],
+)
+def test_a_result_that_json_cannot_carry_is_an_error_that_names_it(
+    bench: Make, stage: Stage, result: object, words: str
+) -> None:
+    b = bench().ready()
+    stage.on_encode = lambda answer: result
+    with pytest.raises(InferenceFailed, match=words) as failed:
+        b.infer(1)
+    assert str(failed.value.reason).startswith("not_json: ")
+    assert b.book.outcomes == ["error"]
+
+
+def test_an_answer_carries_its_result_as_json_in_which_a_number_that_is_none_is_null(bench: Make, stage: Stage) -> None:
+    b = bench().ready()
+    stage.on_encode = lambda answer: {"value": float("nan"), "class": "odd", "box": numpy.array([1.0, 2.5])}
+    answer = b.infer(1)
+    assert orjson.loads(answer.json) == {"value": None, "class": "odd", "box": [1.0, 2.5]}
+    assert (answer.outcome, answer.result_class) == ("ok", "odd")
 
 
 def test_one_bad_input_in_a_batch_fails_alone(bench: Make, stage: Stage) -> None:

@@ -113,6 +113,19 @@ def test_a_batch_size_that_does_not_fit_is_lowered_in_the_warm_up(bench: Make, s
     assert [len(batch) for batch in stage.batches] == [1, 2, 2]
 
 
+def test_a_model_whose_results_are_not_json_fails_at_load(bench: Make, stage: Stage) -> None:
+    class Tensor:
+        def __getitem__(self, name: str) -> float:
+            return 2.0
+
+    stage.on_encode = lambda answer: Tensor()
+    b = bench().start()
+    b.until(lambda: b.host.status().state == "failed")
+    status = b.host.status()
+    assert status.reason == "golden_failed: not_json: Type is not JSON serializable: Tensor"
+    assert "encode" in str(status.suggestion)
+
+
 def test_a_model_without_golden_inputs_loads_without_a_forward_pass(bench: Make, stage: Stage) -> None:
     stage.golden = False
     b = bench().start()
