@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from config import Settings, SettingsError, is_loopback, load_settings
-from supervisor import Server, run
+from supervisor import DataFolderTaken, Server, run
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -65,7 +65,10 @@ def main(context: click.Context, config: Path | None) -> None:
 def serve(settings: Settings) -> None:
     """Serve the model and the dashboard (the default)."""
     _prepare(settings)
-    run(settings, _ServerProcess(settings))
+    try:
+        run(settings, _ServerProcess(settings))
+    except DataFolderTaken as error:
+        fail(str(error))
 
 
 class _ServerProcess(Server):
@@ -130,6 +133,7 @@ def _refuse_taken_port(host: str, port: int) -> None:
 @with_settings
 def check_config(settings: Settings) -> None:
     """Read the settings and every file they name, and say whether they are right."""
+    from alerts.channel import AppriseChannel
     from alerts.rule import RuleError, load_rules
     from dashboard.panels import PanelError, load_panels
 
@@ -139,6 +143,10 @@ def check_config(settings: Settings) -> None:
         load_panels(settings.panels)
     except (RuleError, PanelError) as error:
         fail(str(error))
+    for place, url in enumerate(settings.alerts.channels, 1):
+        problem = AppriseChannel(url.get_secret_value()).check()
+        if problem:
+            fail(f"alerts.channels, entry {place}: {problem}")
     click.echo("the settings are right")
 
 
@@ -246,6 +254,27 @@ def user_password(settings: Settings, name: str, password: str) -> None:
         click.echo(f"the password of {name} is changed", err=True)
 
 
+@user.command("role")
+@click.argument("name")
+@click.argument("role", type=click.Choice(["viewer", "operator", "admin"]))
+@with_settings
+def user_role(settings: Settings, name: str, role: str) -> None:
+    """Give a person another role; ends the person's sessions."""
+    with _accounts(settings) as accounts:
+        accounts.set_role(name, role)
+        click.echo(f"{name} is {role} now", err=True)
+
+
+@user.command("remove")
+@click.argument("name")
+@with_settings
+def user_remove(settings: Settings, name: str) -> None:
+    """Remove a person; the last admin stays."""
+    with _accounts(settings) as accounts:
+        accounts.remove_user(name)
+        click.echo(f"{name} is removed", err=True)
+
+
 @user.command("link")
 @click.argument("name", default="admin")
 @with_settings
@@ -272,7 +301,7 @@ def _accounts(settings: Settings) -> Iterator[Any]:
 @click.option("--match", "match", multiple=True, help="A series selector; may be repeated. Default: every series.")
 @click.option("--start", help="ISO 8601 or Unix seconds. Default: one hour before the end.")
 @click.option("--end", help="ISO 8601 or Unix seconds. Default: now.")
-@click.option("--step", type=float, help="Seconds between rows. Default: every raw sample.")
+@click.option("--step", type=click.FloatRange(min=0.001), help="Seconds between rows. Default: every raw sample.")
 @click.option("--format", "layout", type=click.Choice(["wide", "long"]), default="wide", show_default=True)
 @with_settings
 def export(

@@ -42,6 +42,16 @@ def _empty(value: object) -> object:
     return {} if value is None else value
 
 
+def _unset(value: object) -> object:
+    """An empty variable in the environment means that there is none."""
+    return None if value == "" else value
+
+
+def _words(value: object) -> object:
+    """URLs may hold commas, so several in one variable are separated by spaces."""
+    return value.split() if isinstance(value, str) else value
+
+
 Strings = Annotated[list[str], BeforeValidator(_split)]
 Paths = Annotated[list[Path], BeforeValidator(_split)]
 
@@ -78,6 +88,7 @@ class ModelSettings(_Section):
     batch_size: int = Field(8, ge=1, le=1024, description="Most inputs in one forward pass.")
     batch_window_seconds: float = Field(0.0, ge=0, le=1, description="How long to wait for a batch to fill.")
     deadline_seconds: float = Field(30.0, gt=0, le=3600, description="A request not answered by then gets a 504.")
+    load_seconds: float = Field(600.0, gt=0, le=86_400, description="A load that takes longer counts as hung.")
     watchdog_seconds: float = Field(60.0, gt=0, le=3600, description="A batch longer than this counts as hung.")
     max_body_bytes: int = Field(20 * MiB, ge=1024, le=1024 * MiB, description="Largest request body for /predict.")
     cpu_threads: int = Field(0, ge=0, le=1024, description="Torch's threads on the CPU; 0 leaves one core to the rest.")
@@ -110,7 +121,9 @@ class AlertSettings(_Section):
     rules: Paths = Field([], description="Prometheus rule files, relative to the settings file.")
     stock_rules: bool = Field(True, description="Load the rules that come with Wakeless.")
     evaluation_interval_seconds: float = Field(5.0, ge=1, le=3600, description="Seconds between two evaluations.")
-    channels: list[SecretStr] = Field([], description="Apprise URLs that get a notice of every alert.")
+    channels: Annotated[list[SecretStr], BeforeValidator(_words)] = Field(
+        [], description="Apprise URLs that get a notice of every alert; in the environment, separated by spaces."
+    )
     notice_retry_seconds: float = Field(10.0, gt=0, description="Wait before the first retry of a notice; it doubles.")
     notice_give_up_hours: float = Field(24.0, gt=0, description="A notice undelivered for so long is given up.")
 
@@ -145,7 +158,9 @@ class Settings(_Section):
     name: str = Field("wakeless", min_length=1, max_length=80, description="The service's name: notices, up{job}.")
     data_dir: Path = Field(Path("data"), description="Where the database, the logs and the secrets live.")
     language: Literal["auto", "en", "zh"] = Field("auto", description="Language of the page; auto asks the browser.")
-    admin_password: SecretStr | None = Field(None, description="Sets the password of admin on the first start.")
+    admin_password: Annotated[SecretStr | None, BeforeValidator(_unset)] = Field(
+        None, min_length=8, max_length=1024, description="Sets the password of admin on the first start."
+    )
     panels: Paths = Field([], description="Panel files shown after the stock ones, relative to the settings file.")
     server: Annotated[ServerSettings, BeforeValidator(_empty)] = ServerSettings()
     auth: Annotated[AuthSettings, BeforeValidator(_empty)] = AuthSettings()

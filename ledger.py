@@ -1,4 +1,4 @@
-"""The restart ledger: one JSON line for every start and end of the server process, written by the supervisor.
+"""The restart ledger: one JSON line for every end of the server process, written by the supervisor.
 
 It outlives the server, so that the next one can say why the last one died. Only appended to; a torn last line
 (power cut) is skipped when reading.
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 #: Why a server process ended.
-ExitReason = Literal["crash", "signal", "segfault", "killed", "oom_kill", "hang", "restart", "stop", "unknown"]
+ExitReason = Literal["crash", "signal", "segfault", "killed", "oom_kill", "hang", "restart", "stop"]
 
 FILE_NAME = "restarts.jsonl"
 #: Lines kept when the file is trimmed at the supervisor's start.
@@ -49,9 +49,18 @@ class Ledger:
         """Write one line and push it to the disk."""
         descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         with os.fdopen(descriptor, "a", encoding="utf-8") as file:
+            if self._torn():
+                file.write("\n")  # what a power cut left must not swallow this line
             file.write(json.dumps(asdict(exit), ensure_ascii=False) + "\n")
             file.flush()
             os.fsync(file.fileno())
+
+    def _torn(self) -> bool:
+        """Whether the last line has no end."""
+        with self.path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(size - 1, 0))
+            return file.read(1) not in (b"", b"\n")
 
     def exits(self) -> list[Exit]:
         """All recorded exits, oldest first. Lines that do not parse are left out."""

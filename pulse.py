@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import structlog
 
+from chronicle import Chronicle
 from collectors.sample import Sample, Tick, make_labels
 from dashboard.services import Services
 
@@ -42,24 +44,43 @@ class Pulse:
 
     services: Services
     stages: StageCollector
+    chronicle: Chronicle
     clock: Callable[[], int] = now_ms
-    #: The incident that this process began with, until the model can answer again.
-    outage: int | None = None
+    _opening: deque[Callable[[int], None]] = field(default_factory=deque)
+    _ended: float | None = None
     _evaluated_ms: int = 0
     _failing: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        rooms = self.services
+        self._opening.extend((rooms.store.load, lambda now: rooms.alerts.load(), self._open_chronicle))
 
     def beat(self) -> None:
         """One tick."""
         now, rooms = self.clock(), self.services
         ticks: list[Tick] = []
         self._stage("collect", lambda: ticks.extend(rooms.collection.collect(now)))
-        self._stage("store", lambda: rooms.store.append(ticks))
-        self._stage("record", rooms.requests.flush)
-        if self._evaluation_due(now):
-            self._stage("evaluate", lambda: rooms.alerts.evaluate(now))
-        if self.outage is not None:
-            self._stage("incident", lambda: self._end_outage(now))
+        if not self._opening or self._stage("begin", lambda: self._begin(now)):
+            self._stage("store", lambda: rooms.store.append(ticks))
+            self._stage("record", rooms.requests.flush)
+            if self._evaluation_due(now):
+                self._stage("evaluate", lambda: rooms.alerts.evaluate(now))
+            self._stage("chronicle", lambda: self.chronicle.follow(now))
         self._stage("publish", lambda: rooms.hub.publish(now))
+        self._ended = time.monotonic()
+
+    def age_seconds(self) -> float:
+        """Seconds since the last tick ended; 0 until the first."""
+        return 0.0 if self._ended is None else time.monotonic() - self._ended
+
+    def _begin(self, now: int) -> None:
+        """Take up where the last process stopped, step by step; one that the database does not let is tried again."""
+        while self._opening:
+            self._opening[0](now)
+            self._opening.popleft()
+
+    def _open_chronicle(self, now: int) -> None:
+        self.chronicle.open(self.services.store.last_tick_ms(), now)
 
     def _evaluation_due(self, now: int) -> bool:
         interval_ms = self.services.settings.alerts.evaluation_interval_seconds * 1000
@@ -70,13 +91,8 @@ class Pulse:
         self._evaluated_ms = now
         return True
 
-    def _end_outage(self, now: int) -> None:
-        """The outage is over once the model answers again, or cannot be expected to."""
-        if self.outage is not None and self.services.model.status().state not in ("loading", "reloading"):
-            self.services.incidents.close(self.outage, now)
-            self.outage = None
-
-    def _stage(self, name: str, work: Callable[[], object]) -> None:
+    def _stage(self, name: str, work: Callable[[], object]) -> bool:
+        """Do one stage's work; whether it succeeded."""
         start = time.perf_counter()
         try:
             work()
@@ -89,3 +105,4 @@ class Pulse:
                 log.info("tick_stage_recovered", stage=name)
             self._failing.discard(name)
         self.stages.seconds[name] = time.perf_counter() - start
+        return name not in self._failing

@@ -7,6 +7,7 @@ import secrets
 import signal
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from alerts.notice import Notices
 from alerts.outbox import Outbox
 from alerts.rule import Group, load_rules, load_stock
 from alerts.sender import Sender
+from chronicle import Chronicle
 from collectors.build import build
 from collectors.collection import Collection
 from collectors.requests import Meters
@@ -31,8 +33,7 @@ from config import Settings
 from dashboard.hub import open_hub
 from dashboard.log import configure_logging
 from dashboard.services import EXTENSION, Services
-from dashboard.situation import Restart
-from ledger import ExitReason, LastWords, Ledger, explain_outage
+from ledger import ExitReason, LastWords, Ledger
 from model.collector import ModelCollector
 from model.host import ModelHost
 from promql import Engine as QueryEngine
@@ -51,6 +52,10 @@ APPLICATION = "wakeless.application"
 DAY_MS = 86_400_000
 #: Seconds between two passes over what is older than the settings keep, and until the first one after a start.
 RETENTION_SECONDS = 600.0
+FIRST_RETENTION_SECONDS = 60.0
+#: What one query may read and take: the process that answers it serves the model as well.
+QUERY_SAMPLES = 5_000_000
+QUERY_SECONDS = 30.0
 #: Seconds between two looks at the outbox; a notice waits for so long at most.
 NOTICE_SECONDS = 1.0
 
@@ -61,25 +66,23 @@ class Application:
     def __init__(self, settings: Settings, *, safe_mode: bool = False, supervised: bool = False) -> None:
         self.settings = settings
         self.supervised = supervised
-        self._last_restart: Restart | None = None
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         configure_logging(settings)
         self.schedule = Schedule()
-        self.services, self.sender, stages = self._compose(safe_mode)
-        self.pulse = Pulse(self.services, stages)
+        self._compose(safe_mode)
         self.flask = self._make_flask()
         self._draining = False
         self._closed = False
 
     # --- wiring --------------------------------------------------------------------------------------------------
 
-    def _compose(self, safe_mode: bool) -> tuple[Services, Sender, StageCollector]:
+    def _compose(self, safe_mode: bool) -> None:
         """Build every room, from the database up, and hand each what it needs."""
         settings, started_ms = self.settings, now_ms()
         path = settings.data_dir / "wakeless.db"
         database = open_database(path)
         store = SeriesStore(database, head_minutes=settings.storage.head_minutes)
-        query = QueryEngine(store)
+        query = QueryEngine(store, max_samples=QUERY_SAMPLES, timeout_seconds=QUERY_SECONDS)
         ledger = Ledger(settings.data_dir)
         restarts = _count_restarts(ledger)  # only the supervisor adds to it, and only when this process has ended
         incidents = IncidentLog(database)
@@ -95,7 +98,7 @@ class Application:
         )
         outbox = Outbox(database)
         channels = [AppriseChannel(url.get_secret_value()) for url in settings.alerts.channels]
-        sender = Sender(
+        self.sender = Sender(
             outbox,
             channels,
             retry_seconds=settings.alerts.notice_retry_seconds,
@@ -108,6 +111,7 @@ class Application:
             language="zh" if settings.language == "zh" else "en",
         )
         alerts = AlertEngine(database, query, self._rules(), outbox=notices, record=_recorder(store), origin=Origin())
+        chronicle = Chronicle(incidents, ledger, model.status, int(psutil.boot_time() * 1000))
         hub = open_hub(
             settings,
             query,
@@ -116,7 +120,7 @@ class Application:
             model=model.status,
             health=model.health,
             alerts=alerts.current,
-            last_restart=lambda: self._last_restart,
+            last_restart=lambda: chronicle.last_restart,
             clock=now_ms,
         )
         stages = StageCollector(settings.collectors.interval_seconds)
@@ -128,7 +132,7 @@ class Application:
             crash_loop=lambda: safe_mode,
             extra=[ModelCollector(model, settings.collectors.interval_seconds), stages],
         )
-        services = Services(
+        self.services = services = Services(
             settings=settings,
             database=database,
             store=store,
@@ -146,9 +150,10 @@ class Application:
             hub=hub,
             restart_process=self._restart,
             started_ms=started_ms,
+            pulse_age_seconds=lambda: self.pulse.age_seconds(),
             safe_mode=safe_mode,
         )
-        return services, sender, stages
+        self.pulse = Pulse(services, stages, chronicle)
 
     def _rules(self) -> list[Group]:
         """The user's rules, and the stock ones beside them."""
@@ -167,30 +172,15 @@ class Application:
     # --- life ----------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Take up where the last process stopped, then start the model thread and the jobs."""
-        rooms, settings, now = self.services, self.settings, now_ms()
-        rooms.store.load(now)
-        rooms.alerts.load()
-        self.pulse.outage = self._note_outage(rooms.store.last_tick_ms(), now)
+        """Start the model thread and the jobs; the first tick takes up where the last process stopped."""
+        rooms, settings = self.services, self.settings
         rooms.model.start()
         self.schedule.every(settings.collectors.interval_seconds, "tick", self.pulse.beat)
         self.schedule.every(settings.health.interval_seconds, "health", lambda: rooms.model.check(now_ms()))
         self.schedule.every(NOTICE_SECONDS, "notices", self._deliver_notices)
-        self.schedule.every(RETENTION_SECONDS, "retention", self._expire, first_delay_seconds=60)
+        self.schedule.every(RETENTION_SECONDS, "retention", self._expire, first_delay_seconds=FIRST_RETENTION_SECONDS)
         self.schedule.start()
         log.info("started", name=settings.name, safe_mode=rooms.safe_mode, pid=os.getpid())
-
-    def _note_outage(self, last_tick_ms: int | None, now: int) -> int | None:
-        """Turn the time without a server process into an incident. Returns its id while it still lasts."""
-        unfinished = [incident for incident in self.services.incidents.unfinished() if incident.kind == "process"]
-        if unfinished:  # the last process died before the outage that it began with was over
-            return unfinished[0].id
-        outage = explain_outage(last_tick_ms, self.services.ledger.exits(), int(psutil.boot_time() * 1000))
-        if outage is None:
-            return None
-        self._last_restart = Restart(outage.started_ms, now, outage.cause)
-        kind = "planned" if outage.planned else "process"
-        return self.services.incidents.open(kind, outage.cause, outage.summary, outage.started_ms, outage.detail)
 
     def _deliver_notices(self) -> None:
         """Try the notices that are due."""
@@ -209,7 +199,7 @@ class Application:
         if self._draining:
             return
         self._draining = self.services.stopping = True
-        self.services.hub.close("the server is restarting" if self.supervised else "the server is stopping")
+        self.services.hub.close("the server is stopping or restarting")
         # On a thread of its own: requests in flight are answered by the loop that called us.
         drain_seconds = self.settings.server.drain_seconds
         threading.Thread(target=self.services.model.stop, args=(drain_seconds,), name="drain", daemon=True).start()
@@ -235,7 +225,8 @@ class Application:
         if not self.supervised:
             raise RuntimeError("this process has no supervisor that would start it again")
         detail = {"actor": actor, "reason": reason}
-        LastWords(self.settings.data_dir).leave("restart", f"restart asked for by {actor}", detail)
+        with suppress(OSError):  # a full disk costs the reason, not the restart
+            LastWords(self.settings.data_dir).leave("restart", f"restart asked for by {actor}", detail)
         os.kill(os.getpid(), signal.SIGTERM)
 
     def _die(self, reason: str) -> None:
@@ -244,8 +235,10 @@ class Application:
         if not self.supervised:
             return
         kind: ExitReason = "hang" if reason.startswith("hang") else "crash"
-        LastWords(self.settings.data_dir).leave(kind, reason)
-        os._exit(EXIT_FATAL)
+        try:
+            LastWords(self.settings.data_dir).leave(kind, reason)
+        finally:  # whatever the disk says: this process must go
+            os._exit(EXIT_FATAL)
 
     # --- the first words to a person -----------------------------------------------------------------------------
 
@@ -253,14 +246,14 @@ class Application:
         """Tell the person at the terminal where to go. Makes ``admin`` on the very first start."""
         accounts, base = self.services.accounts, _url(address)
         lines = [f"Wakeless is at {base}"] if first_process else []
-        first_start = accounts.user_named("admin") is None
+        first_start = not accounts.users()
         if first_start:
             given = self.settings.admin_password
             password = given.get_secret_value() if given else secrets.token_urlsafe(12)
             accounts.create_user("admin", password, "admin")
             if given is None:
                 lines.append(f"Log in as admin with the password {password} (shown this once)")
-        # A link is a key for a few minutes: it goes to the person who starts the program, not into a service's journal.
+        # A link is a key. After the first start it goes only to a person at a terminal, not into a service's journal.
         if first_start or (first_process and sys.stderr.isatty()):
             lines.append(f"or open {base}/login/link/{accounts.create_link('admin', now_ms())} (works once)")
         if lines:

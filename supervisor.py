@@ -7,13 +7,18 @@ safe mode after a crash loop, and never two server processes (two models on one 
 
 from __future__ import annotations
 
+import faulthandler
+import fcntl
 import json
 import logging
 import math
 import os
+import resource
 import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +41,10 @@ EXIT_FATAL = 70
 HEARTBEAT_SECONDS = 120
 #: What a stop may take beyond draining: closing the database, the last tick, the exit itself.
 EXIT_SECONDS = 1
+#: What the kernel may take to end a killed process, so that its end still gets its line in the ledger.
+KILL_SECONDS = 3
+#: File descriptors kept for the database, logs, pipes and libraries; the rest may be connections.
+RESERVED_FILES = 300
 
 #: Signals that mean the program is broken, not that someone ended it.
 FAULTS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE}
@@ -55,6 +64,8 @@ class ServerProcess(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
             self.method_queue.defer(self.app.drain)
 
     def run(self) -> None:
+        faulthandler.enable()  # a segfault leaves its stacks on stderr
+        self.cfg.set("graceful_timeout", self.cfg.graceful_timeout - EXIT_SECONDS)
         self.app.ready(self)
         super().run()
         self.app.close()
@@ -88,9 +99,10 @@ class ServerApplication(BaseApplication):  # type: ignore[misc]  # gunicorn has 
             "bind": f"{host}:{server.port}",
             "workers": 1,
             "threads": server.threads,
-            "worker_connections": max(2000, server.threads * 2),
+            "worker_connections": max(server.threads + 64, min(4 * server.threads, _open_files() - RESERVED_FILES)),
             "worker_class": ServerProcess,
             "timeout": HEARTBEAT_SECONDS,
+            # The arbiter's patience; the worker's own, one second less, leaves it time to close its database.
             "graceful_timeout": math.ceil(server.drain_seconds) + EXIT_SECONDS,
             "keepalive": 15,
             "backlog": 1024,
@@ -119,7 +131,7 @@ class ServerApplication(BaseApplication):  # type: ignore[misc]  # gunicorn has 
 
 
 class Server:
-    """The server process as the supervisor sees it; ``app.py`` gives the real one."""
+    """The server process as the supervisor sees it; ``command.py`` gives the real one."""
 
     safe_mode = False
 
@@ -255,6 +267,10 @@ class Supervisor(Arbiter):  # type: ignore[misc]  # gunicorn has no types
         self.stopping = True
         # The server process ignores SIGINT, so a quick stop needs no special case: gunicorn sends it SIGQUIT.
         super().stop(graceful)
+        deadline = time.monotonic() + KILL_SECONDS
+        while self.WORKERS and time.monotonic() < deadline:  # gunicorn looks once after SIGKILL, which is too early
+            self.reap_workers()
+            time.sleep(0.02)
 
     def handle_ttin(self) -> None:
         """More workers would mean more models on the GPU: refused."""
@@ -310,6 +326,15 @@ def read_oom_kills(proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgr
     return sum(int(line.split()[1]) for line in counters if line.startswith("oom_kill "))
 
 
+def _open_files() -> int:
+    """How many files this process may have open, after asking for as many as it may ask for."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = min(hard, 65_536) if hard != resource.RLIM_INFINITY else 65_536
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return max(soft, wanted)
+
+
 def _lines(path: Path) -> list[str]:
     try:
         return path.read_text(encoding="ascii", errors="replace").splitlines()
@@ -347,11 +372,27 @@ def _iso(seconds: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{int(seconds % 1 * 1000):03d}Z"
 
 
+class DataFolderTaken(Exception):
+    """Another Wakeless runs on the same data folder."""
+
+
+@contextmanager
+def _lock(data_dir: Path) -> Iterator[None]:
+    """Hold the data folder: two servers would end each other's series and load two models."""
+    with (data_dir / "lock").open("w", encoding="ascii") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DataFolderTaken(f"another Wakeless is running on data_dir {data_dir}") from None
+        yield
+
+
 def run(settings: Settings, server: Server) -> None:
-    """Supervise until asked to stop. Ends the process: 0 after an orderly stop."""
+    """Supervise until asked to stop. Ends the process: 0 after an orderly stop. Raises :class:`DataFolderTaken`."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(_JsonFormatter())
     logging.basicConfig(level=settings.log.level.upper(), handlers=[handler], force=True)
-    supervisor = Supervisor(settings, server)
-    supervisor.ledger.trim()
-    supervisor.run()
+    with _lock(settings.data_dir):
+        supervisor = Supervisor(settings, server)
+        supervisor.ledger.trim()
+        supervisor.run()

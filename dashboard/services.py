@@ -1,4 +1,4 @@
-"""The runtime objects that views need, in one place. Made by ``app.py``; read only inside ``dashboard/``."""
+"""The runtime objects that views and the tick need, in one place. Made by ``server.py``."""
 
 from __future__ import annotations
 
@@ -50,6 +50,8 @@ class Services:
     #: Ask the supervisor for a new server process: ``restart_process(actor, reason)``. Returns at once.
     restart_process: Callable[[str, str], None]
     started_ms: int
+    #: Seconds since the last tick ended; 0 until the first.
+    pulse_age_seconds: Callable[[], float] = lambda: 0.0
     safe_mode: bool = False
     #: Set once when the process begins to stop, so that websockets close with a reason.
     stopping: bool = field(default=False)

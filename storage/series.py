@@ -69,6 +69,7 @@ class SeriesStore:
         is held in memory.
         """
         with self._append_lock, storage_errors(self._path):
+            self._head = Head(self._head_ms)  # a load that failed halfway may be tried again
             with self._engine.connect() as connection:
                 self._index.load(connection)
                 newest: int | None = connection.exec_driver_sql("SELECT max(id) FROM ticks").scalar()

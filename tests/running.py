@@ -44,10 +44,14 @@ def eventually(look: Callable[[], Found], *, within: float = 30.0, what: str = "
 
 
 class RunningServer:
-    """``python app.py serve`` on a free port with its own data folder. Use it as a context manager."""
+    """``python app.py serve`` on a free port with its own data folder, and at most ``open_files`` files open.
 
-    def __init__(self, data_dir: Path, **settings: object) -> None:
+    Use it as a context manager.
+    """
+
+    def __init__(self, data_dir: Path, *, open_files: int | None = None, **settings: object) -> None:
         self.data_dir = data_dir
+        self.limit = [] if open_files is None else ["prlimit", f"--nofile={open_files}:{open_files}"]
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         chosen = {
@@ -74,7 +78,7 @@ class RunningServer:
         """Start it and wait until it answers."""
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "app.py", "serve"],
+                [*self.limit, sys.executable, "app.py", "serve"],
                 cwd=ROOT,
                 env=self.environment,
                 stdout=output,

@@ -62,6 +62,21 @@ def test_it_refuses_to_be_reachable_from_elsewhere_without_a_password(tmp_path: 
     assert "WAKELESS_ADMIN_PASSWORD" in ended.stderr
 
 
+def test_a_password_that_is_too_short_is_said_without_repeating_it(tmp_path: Path) -> None:
+    ended = run("serve", data_dir=tmp_path, ADMIN_PASSWORD="secret7", SERVER__PORT=str(free_port()))
+    assert ended.returncode == 2
+    assert ended.stderr.count("\n") == 1
+    assert "admin_password" in ended.stderr
+    assert "secret7" not in ended.stderr
+
+
+def test_a_channel_that_cannot_work_is_found_before_it_is_needed(tmp_path: Path) -> None:
+    ended = run("check-config", data_dir=tmp_path, ALERTS__CHANNELS="json://127.0.0.1:9/hook htps://oops/typo")
+    assert ended.returncode == 2
+    assert "alerts.channels, entry 2" in ended.stderr
+    assert "oops" not in ended.stderr
+
+
 def test_a_port_that_is_taken_is_said_at_once(tmp_path: Path) -> None:
     with RunningServer(tmp_path / "data", MODEL__ENABLED="false") as server:
         ended = run("serve", data_dir=tmp_path / "other", SERVER__PORT=str(server.port))

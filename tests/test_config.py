@@ -78,7 +78,11 @@ def test_a_file_that_was_named_but_cannot_be_read_is_an_error(tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     "environment",
-    [{"WAKELESS_ADMIN_PASSWORD__X": "geheim"}, {"WAKELESS_ALERTS__CHANNELS__X": "json://geheim"}],
+    [
+        {"WAKELESS_ADMIN_PASSWORD": "geheim"},
+        {"WAKELESS_ADMIN_PASSWORD__X": "geheim"},
+        {"WAKELESS_ALERTS__CHANNELS__X": "json://geheim"},
+    ],
 )
 def test_a_mistake_in_a_secret_does_not_repeat_it(tmp_path: Path, environment: dict[str, str]) -> None:
     with pytest.raises(SettingsError) as caught:
@@ -87,8 +91,15 @@ def test_a_mistake_in_a_secret_does_not_repeat_it(tmp_path: Path, environment: d
 
 
 def test_secrets_do_not_show_when_settings_are_printed(tmp_path: Path) -> None:
-    settings = load_settings(write(tmp_path, ""), {"WAKELESS_ADMIN_PASSWORD": "geheim"})
-    assert "geheim" not in repr(settings)
+    settings = load_settings(write(tmp_path, ""), {"WAKELESS_ADMIN_PASSWORD": "geheimnis"})
+    assert "geheimnis" not in repr(settings)
+
+
+def test_an_empty_password_is_none_and_channels_in_the_environment_are_separated_by_spaces(tmp_path: Path) -> None:
+    environment = {"WAKELESS_ADMIN_PASSWORD": "", "WAKELESS_ALERTS__CHANNELS": "json://a/b,c  json://d"}
+    settings = load_settings(write(tmp_path, ""), environment)
+    assert settings.admin_password is None
+    assert [url.get_secret_value() for url in settings.alerts.channels] == ["json://a/b,c", "json://d"]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,6 @@ def settings_in(folder: Path, **changes: Any) -> Settings:
 @pytest.fixture
 def application(tmp_path: Path) -> Iterator[Application]:
     made = Application(settings_in(tmp_path))
-    made.services.store.load(0)
-    made.services.alerts.load()
     yield made
     made.close()
 
@@ -75,47 +74,108 @@ def test_rules_are_evaluated_on_their_interval_and_at_once_after_the_clock_was_s
     assert evaluated == [100_000, 104_990, 50_000]
 
 
-def test_the_first_start_is_no_incident(tmp_path: Path) -> None:
-    made = Application(settings_in(tmp_path))
-    made.start()
-    assert made.services.incidents.recent(10) == []
-    made.close()
+def beat_at(made: Application, now_ms: int) -> None:
+    """One tick at a moment of the test's choice."""
+    made.pulse.clock = lambda: now_ms
+    made.pulse.beat()
+
+
+def crash(folder: Path, ended_ms: int = 2000) -> None:
+    """Let the ledger tell of a segfault."""
+    Ledger(folder).append(Exit("segfault", "the program crashed", 1, ended_ms, pid=7, signal="SIGSEGV"))
+
+
+def test_the_first_start_is_no_incident(application: Application) -> None:
+    beat_at(application, 5000)
+    assert application.services.incidents.recent(10) == []
 
 
 def test_a_start_after_a_crash_opens_an_incident_that_ends_when_the_model_can_answer(tmp_path: Path) -> None:
-    Ledger(tmp_path).append(
-        Exit("segfault", "the program crashed", started_ms=1, ended_ms=2000, pid=7, signal="SIGSEGV")
-    )
+    crash(tmp_path)
     made = Application(settings_in(tmp_path))
-    made.start()
-    made.schedule.stop()
-    made.pulse.clock = lambda: 9_000_000_000_000
-    made.pulse.beat()
+    beat_at(made, 9000)
     (incident,) = made.services.incidents.recent(10)
-    assert (incident.kind, incident.cause, incident.started_ms) == ("process", "segfault", 2000)
-    assert incident.ended_ms is not None
+    assert (incident.kind, incident.cause) == ("process", "segfault")
+    assert (incident.started_ms, incident.ended_ms) == (2000, 9000)
     made.close()
 
 
-def test_a_process_that_dies_during_an_outage_continues_it(tmp_path: Path) -> None:
-    Ledger(tmp_path).append(Exit("segfault", "the program crashed", started_ms=1, ended_ms=2000, pid=7))
+def test_a_process_that_dies_during_an_outage_continues_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    crash(tmp_path)
     first = Application(settings_in(tmp_path))
-    first.services.store.load(0)
-    first.services.alerts.load()
-    outage = first._note_outage(None, 3000)
-    first.services.database.dispose()
-    second = Application(settings_in(tmp_path))
-    assert second._note_outage(None, 4000) == outage
+    loading = replace(first.services.model.status(), state="loading")
+    monkeypatch.setattr(first.pulse.chronicle, "_model", lambda: loading)
+    beat_at(first, 3000)
+    (incident,) = first.services.incidents.unfinished()
     first.close()
+    crash(tmp_path, ended_ms=4000)
+    second = Application(settings_in(tmp_path))
+    beat_at(second, 5000)
+    (continued,) = second.services.incidents.recent(10)
+    assert (continued.id, continued.started_ms, continued.ended_ms) == (incident.id, 2000, 5000)
     second.close()
+
+
+def test_a_planned_restart_that_is_interrupted_does_not_stay_open(tmp_path: Path) -> None:
+    for moment in (2000, 4000, 6000):
+        Ledger(tmp_path).append(Exit("stop", "stopped on request", 1, moment, pid=7))
+        made = Application(settings_in(tmp_path))
+        loading = replace(made.services.model.status(), state="loading")
+        made.pulse.chronicle._model = lambda status=loading: status  # type: ignore[misc]
+        beat_at(made, moment + 1000)
+        made.close()
+    made = Application(settings_in(tmp_path))
+    beat_at(made, 9000)
+    assert made.services.incidents.unfinished() == []
+    assert [incident.kind for incident in made.services.incidents.recent(10)] == ["planned"]
+    made.close()
+
+
+def test_a_model_that_cannot_serve_is_an_incident_until_it_can(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status = application.services.model.status()
+    now = {"status": replace(status, state="failed", reason="load_failed: no weights", since_ms=1500)}
+    monkeypatch.setattr(application.pulse.chronicle, "_model", lambda: now["status"])
+    beat_at(application, 2000)
+    (incident,) = application.services.incidents.unfinished()
+    assert (incident.kind, incident.cause, incident.started_ms) == ("model", "load_failed", 1500)
+    assert "no weights" in incident.summary
+    now["status"] = replace(status, state="ready", reason=None)
+    beat_at(application, 8000)
+    assert application.services.incidents.recent(1)[0].ended_ms == 8000
+
+
+def test_a_database_that_cannot_be_written_at_the_start_is_tried_again_and_loses_nothing_else(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = application.services.store.load
+    full = [True]
+
+    def reluctant(now_ms: int) -> None:
+        if full:
+            raise StorageError("the disk is full", permanent=False)
+        load(now_ms)
+
+    application.pulse._opening[0] = reluctant
+    published: list[int] = []
+    monkeypatch.setattr(application.services.hub, "publish", published.append)
+    beat_at(application, 1000)
+    assert application.services.collection.latest()
+    full.clear()
+    beat_at(application, 2000)
+    assert published == [1000, 2000]
+    assert application.services.store.last_tick_ms() == 2000
 
 
 def test_safe_mode_leaves_the_model_out_and_says_why(tmp_path: Path) -> None:
     made = Application(settings_in(tmp_path, model={"enabled": True}), safe_mode=True)
-    made.start()
+    beat_at(made, 1000)
     status = made.services.model.status()
     assert status.state == "disabled"
     assert str(status.reason).startswith("safe_mode")
+    (incident,) = made.services.incidents.unfinished()
+    assert (incident.kind, incident.cause) == ("model", "safe_mode")
     made.close()
 
 

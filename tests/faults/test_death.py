@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import random
 import signal
+import socket
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from contextlib import closing
@@ -12,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from ledger import Ledger
 from storage.layout import LAYOUT_BITS
-from tests.running import RunningServer, eventually
+from tests.running import ROOT, RunningServer, eventually, free_port
 
 CARD = next((Path(__file__).parents[2] / "examples/cards").glob("*.jpg"))
 
@@ -150,6 +154,40 @@ def test_an_orderly_stop_and_start_is_no_outage(tmp_path: Path) -> None:
         headers = server.token()
     with server:
         assert unexpected_incidents(server, headers) == []
+
+
+def test_a_stop_that_a_slow_client_holds_up_is_still_no_outage(tmp_path: Path) -> None:
+    server = RunningServer(tmp_path / "data", MODEL__ENABLED="false", SERVER__DRAIN_SECONDS=1)
+    with server, socket.create_connection(("127.0.0.1", server.port)) as client:
+        client.sendall(b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\nabc")
+        assert server.answers("/health/live")
+        start = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - start < 10
+    assert [end.reason for end in Ledger(server.data_dir).exits()] == ["stop"]
+    with server:
+        assert unexpected_incidents(server, server.token()) == []
+
+
+def test_a_second_server_on_the_same_data_is_refused(tmp_path: Path) -> None:
+    with RunningServer(tmp_path / "data", MODEL__ENABLED="false") as server:
+        environment = {**server.environment, "WAKELESS_SERVER__PORT": str(free_port())}
+        second = subprocess.run(
+            [sys.executable, "app.py", "serve"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        )
+        assert second.returncode == 2
+        assert "another Wakeless is running" in second.stderr
+        assert server.answers("/health/live")
+
+
+def test_more_idle_connections_than_it_may_have_files_do_not_end_the_server(tmp_path: Path) -> None:
+    with RunningServer(tmp_path / "data", open_files=500, MODEL__ENABLED="false", SERVER__THREADS=64) as server:
+        first = server.worker.pid
+        idle = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(600)]
+        for connection in idle:
+            connection.close()
+        eventually(lambda: server.answers("/health/live"), what="an answer")
+        assert server.worker.pid == first
 
 
 def test_hup_restarts_the_server_process_without_two_at_a_time(tmp_path: Path) -> None:
