@@ -11,6 +11,7 @@ from flask import Blueprint, Response, request
 from alerts.state import AlertError
 from dashboard.access import require
 from dashboard.event import events_between
+from dashboard.health import verdicts
 from dashboard.identity import current
 from dashboard.parameter import HOUR_MS, GivenReason, Reason, body, now_ms, one_of, whole, window
 from dashboard.problem import Problem
@@ -33,7 +34,7 @@ _ALERT_ERRORS = {"not_found": (404, "not-found"), "conflict": (409, "conflict"),
 def model() -> Response:
     """The model's state and the last verdicts on its health."""
     host = services().model
-    return answer({"status": asdict(host.status()), "health": asdict(host.health())})
+    return answer({"status": asdict(host.status()), "health": asdict(verdicts())})
 
 
 @blueprint.post("/model/restart")

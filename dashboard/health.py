@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import time
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 from flask import Blueprint, Response
 
 from dashboard.access import public
+from dashboard.parameter import now_ms
 from dashboard.problem import retry_after
 from dashboard.request_id import current_request_id
 from dashboard.services import services
-
-if TYPE_CHECKING:
-    from model.status import Check
+from model.status import Check, Health
 
 blueprint = Blueprint("health", __name__)
+
+#: A tick counts as stalled after so many intervals without the end of one, and never before so many seconds.
+STALLED_TICKS = 10
+STALLED_SECONDS = 30.0
 
 
 @blueprint.get("/health/live")
@@ -45,8 +48,8 @@ def ready() -> Response:
 @public
 def summary() -> Response:
     """Everything in one answer, for an uptime monitor."""
-    health = services().model.health()
-    first = next((check for check in (health.live, health.startup, health.ready) if not check.ok), None)
+    health, tick = verdicts(), _tick()
+    first = next((check for check in (health.live, tick, health.startup, health.ready) if not check.ok), None)
     ok = all(finding is not False for finding in health.checks.values())
     document = {
         "checks": health.checks,
@@ -55,6 +58,22 @@ def summary() -> Response:
         "suggestion": None if ok or first is None else first.suggestion,
     }
     return _respond(ok, document)
+
+
+def verdicts() -> Health:
+    """The model's verdicts, and as ``api`` whether this process still does its work."""
+    health = services().model.health()
+    return replace(health, checks=health.checks | {"api": _tick().ok})
+
+
+def _tick() -> Check:
+    """Whether ticks still end. A process whose ticks stand still answers, but shows old numbers and alerts nobody."""
+    age = services().pulse_age_seconds()
+    ok = age < max(STALLED_SECONDS, STALLED_TICKS * services().settings.collectors.interval_seconds)
+    if ok:
+        return Check("api", True, None, None, now_ms(), 0.0)
+    suggestion = "Charts and alerts stand still: restart the process, and look at the log for what the tick does."
+    return Check("api", False, f"tick_stalled: no tick for {age:.0f} s", suggestion, now_ms(), 0.0)
 
 
 def _answer(check: Check) -> Response:
@@ -68,11 +87,11 @@ def _answer(check: Check) -> Response:
 
 
 def _respond(ok: bool, document: dict[str, Any]) -> Response:
-    now_ms = time.time_ns() // 1_000_000
+    moment_ms = now_ms()
     body = {
         "status": "ok" if ok else "unavailable",
-        "timestamp": _iso(now_ms),
-        "uptime": max(0.0, (now_ms - services().started_ms) / 1000),
+        "timestamp": _iso(moment_ms),
+        "uptime": max(0.0, (moment_ms - services().started_ms) / 1000),
         **document,
         "trace_id": current_request_id(),
     }

@@ -40,6 +40,7 @@ def judge(facts: Facts, model: ModelSettings, health: HealthSettings) -> Health:
         live=_live(facts, health.stall_seconds),
         startup=_startup(facts),
         ready=_ready(facts, health),
+        # Whether the process does its other work is not known here: /health puts its own verdict in this place.
         checks={"api": True, "model": _model(facts, model, health), "gpu": _gpu(facts, model, health)},
         gpu_memory=memory.as_gb() if memory else None,
     )

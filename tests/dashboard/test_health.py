@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from model.status import Check, Health
-from tests.dashboard.house import House
+from tests.dashboard.house import House, MakeHouse
 
 GOOD = Check("x", True, None, None, 1_700_000_000_000, 0.01)
 BAD = Check("ready", False, "insufficient_gpu_memory: 0.8GB free", "Stop what else uses it.", 1_700_000_000_000, 0.2)
@@ -64,6 +64,34 @@ def test_an_absent_gpu_is_no_failure(house: House, monkeypatch: pytest.MonkeyPat
 def test_a_failure_says_when_to_come_back(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     answers(house, monkeypatch, replace(HEALTHY, ready=BAD))
     assert house.visitor().get("/health/ready").headers["Retry-After"] == "10"
+
+
+@pytest.mark.parametrize(("age_seconds", "ok"), [(0.0, True), (29.9, True), (30.1, False), (3600.0, False)])
+def test_a_tick_that_stands_still_fails_the_summary_alone(
+    house: House, monkeypatch: pytest.MonkeyPatch, age_seconds: float, ok: bool
+) -> None:
+    house.services.pulse_age_seconds = lambda: age_seconds
+    found = answers(house, monkeypatch, HEALTHY)
+    assert [found[name][0] for name in ("live", "startup", "ready", "")] == [200, 200, 200, 200 if ok else 503]
+    assert found[""][1]["checks"] == {"api": ok, "model": True, "gpu": True}
+    assert found[""][1]["reason"] == (None if ok else f"tick_stalled: no tick for {age_seconds:.0f} s")
+    assert ok or "restart the process" in found[""][1]["suggestion"].lower()
+    told = house.visitor().get("/api/model", headers=house.token("viewer")).get_json()
+    assert told["health"]["checks"]["api"] is ok, "all answers agree"
+
+
+def test_a_slow_tick_is_given_ten_of_its_intervals(make_house: MakeHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    house = make_house(collectors={"interval_seconds": 60})
+    house.services.pulse_age_seconds = lambda: 599.0
+    assert answers(house, monkeypatch, HEALTHY)[""][0] == 200
+    house.services.pulse_age_seconds = lambda: 601.0
+    assert answers(house, monkeypatch, HEALTHY)[""][0] == 503
+
+
+def test_a_stalled_tick_is_the_reason_where_no_model_is_hosted(house: House) -> None:
+    house.services.pulse_age_seconds = lambda: 42.0
+    answer = house.visitor().get("/health")
+    assert (answer.status_code, answer.get_json()["reason"]) == (503, "tick_stalled: no tick for 42 s")
 
 
 def test_the_trace_id_is_the_request_id(house: House) -> None:
