@@ -17,6 +17,9 @@ from model.queue import WorkQueue
 
 log = structlog.get_logger(__name__)
 
+#: A check that got no turn for so many intervals goes before the requests that wait.
+OVERDUE_INTERVALS = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Examination:
@@ -49,23 +52,32 @@ class Examiner:
         self._clock = clock
         self._interval = interval_seconds
         self._pending: threading.Event | None = None
+        self._urgent = False
+        self._examined: float | None = None
         self.last: Examination | None = None
 
     def ask(self, now_ms: int, wait_seconds: float) -> None:
         """Have a check made and wait a little for it. One that finds the thread busy runs later; that is no failure."""
-        if self._pending is not None and not self._pending.is_set():
+        proven, overdue = self._proven(), self._overdue()
+        waits = self._pending is not None and not self._pending.is_set()
+        if waits and (self._urgent or not overdue):
             return
-        done = self._pending = threading.Event()
-        proven = self._proven()
+        if self._pending is None or not waits:
+            self._pending = threading.Event()
+        done = self._pending
 
         def errand() -> None:
+            if done.is_set():  # it waited behind the requests until an urgent one went before it
+                return
             try:
                 self._examine(now_ms, golden=not proven)
             finally:
                 done.set()
 
-        # Without the golden inference it takes microseconds, so it may go between two batches of a busy model.
-        if self._queue.submit(errand, urgent=proven):
+        # Without the golden inference it takes microseconds, so it may go between two batches of a busy model. With it
+        # it waits for a quiet moment, but not for ever: a queue full of requests that all fail must not hide that.
+        self._urgent = proven or overdue
+        if self._queue.submit(errand, urgent=self._urgent):
             done.wait(wait_seconds)
         else:
             done.set()
@@ -73,6 +85,7 @@ class Examiner:
     def passed(self, now_ms: int, instance: Instance) -> None:
         """A load has just run all the golden inputs."""
         gpu_ok = True if instance.device.is_gpu else None
+        self._examined = self._clock()
         self.last = Examination(now_ms, instance.load_seconds, True, gpu_ok, instance.device.memory())
 
     def _proven(self) -> bool:
@@ -80,6 +93,10 @@ class Examiner:
         success = self._progress.last_success
         fresh = success is not None and self._clock() - success < self._interval
         return fresh and self.last is not None and self.last.model_ok
+
+    def _overdue(self) -> bool:
+        """Whether the last check is so old that the next one goes before the requests."""
+        return self._examined is not None and self._clock() - self._examined > OVERDUE_INTERVALS * self._interval
 
     def _examine(self, now_ms: int, *, golden: bool) -> None:
         """On the model thread. Raises :class:`Poisoned`."""
@@ -105,7 +122,8 @@ class Examiner:
                 model_ok, reason, suggestion = _run_golden(instance)
         finally:
             self._progress.end(success=False)
-        seconds = self._clock() - began
+        self._examined = self._clock()
+        seconds = self._examined - began
         self.last = Examination(now_ms, seconds, model_ok, gpu_ok, memory, reason, suggestion)
         if reason is not None:
             log.warning("deep_check_failed", reason=reason, seconds=round(seconds, 4))

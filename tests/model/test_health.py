@@ -159,6 +159,37 @@ def test_a_check_is_a_golden_inference_unless_a_request_was_just_answered(bench:
     assert b.book.outcomes == ["ok"], "checks are no requests"
 
 
+def test_a_check_that_never_gets_its_turn_goes_before_the_requests_after_three_intervals(
+    bench: Make, stage: Stage
+) -> None:
+    clock = Clock()
+    b = bench(host={"clock": clock}, health={"interval_seconds": 10.0}, batch_size=1, deadline_seconds=3600.0).ready()
+
+    def broken(batch: list[float]) -> None:
+        raise ZeroDivisionError("every input fails")
+
+    stage.on_predict = broken
+    held = b.occupy()
+    waiting = b.send_waiting(5, 6)
+    b.host.check(1_000, wait_seconds=0)
+    clock.now += 29
+    b.host.check(2_000, wait_seconds=0)
+    clock.now += 2
+    b.host.check(3_000, wait_seconds=0)
+    b.host.check(4_000, wait_seconds=0)
+    stage.gate.set()
+    for future in (held, *waiting):
+        with pytest.raises(InferenceFailed):
+            future.result(PATIENCE)
+    ready = b.host.health().ready
+    assert (ready.ok, ready.reason, ready.checked_ms) == (
+        False,
+        "golden_failed: ZeroDivisionError: every input fails",
+        3_000,
+    )
+    assert stage.batches == [[0.0], [1.0], [5.0], [6.0]], "one golden input, between two batches"
+
+
 def test_a_golden_input_that_begins_to_fail_takes_readiness_away_until_it_holds_again(
     bench: Make, stage: Stage
 ) -> None:
