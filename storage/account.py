@@ -6,15 +6,13 @@ import hashlib
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args
 
 from sqlalchemy import Connection, Engine, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
-from storage.error import storage_errors
 from storage.password import hash_password, needs_rehash, verify_password
 from storage.tables import LoginLinkRow, TokenRow, UserRow
 
@@ -87,7 +85,7 @@ class Accounts:
 
     def authenticate(self, name: str, password: str) -> UserIdentity | None:
         """The user if the password is right and the user is not disabled; takes as long for an unknown name."""
-        with self._reading() as connection:
+        with self._engine.connect() as connection:
             row = connection.execute(
                 select(UserRow.id, UserRow.name, UserRow.role, UserRow.epoch, UserRow.password_hash).where(
                     UserRow.name == name, UserRow.disabled.is_(False)
@@ -112,7 +110,7 @@ class Accounts:
             "epoch": 0,
         }
         unless_taken = insert(UserRow).on_conflict_do_nothing().returning(UserRow.id)
-        with self._writing() as connection:
+        with self._engine.begin() as connection:
             id: int | None = connection.execute(unless_taken, row).scalar_one_or_none()
         if id is None:
             raise AccountError(f"there is a user {name!r} already")
@@ -121,30 +119,30 @@ class Accounts:
     def set_password(self, name: str, password: str) -> None:
         """Give a user a new password; ends all of the user's sessions and unused login links."""
         password_hash = hash_password(_checked_password(password))
-        with self._writing() as connection:
+        with self._engine.begin() as connection:
             self._update(connection, name, password_hash=password_hash, epoch=UserRow.epoch + 1)
             connection.execute(delete(LoginLinkRow).where(LoginLinkRow.user == name))
 
     def set_role(self, name: str, role: str) -> None:
         """Give a user another role; ends the user's sessions. The last admin stays one."""
-        with self._writing() as connection:
+        with self._engine.begin() as connection:
             self._update(connection, name, role=_checked_role(role), epoch=UserRow.epoch + 1)
             self._keep_an_admin(connection)
 
     def set_disabled(self, name: str, disabled: bool) -> None:
         """Lock a user out, or let the user in again; ends the user's sessions. The last admin cannot be locked out."""
-        with self._writing() as connection:
+        with self._engine.begin() as connection:
             self._update(connection, name, disabled=disabled, epoch=UserRow.epoch + 1)
             self._keep_an_admin(connection)
 
     def end_sessions(self, name: str) -> None:
         """Log a user out everywhere."""
-        with self._writing() as connection:
+        with self._engine.begin() as connection:
             self._update(connection, name, epoch=UserRow.epoch + 1)
 
     def remove_user(self, name: str) -> None:
         """Delete a user and the user's login links. The last admin cannot be removed."""
-        with self._writing() as connection:
+        with self._engine.begin() as connection:
             if connection.execute(delete(UserRow).where(UserRow.name == name)).rowcount == 0:
                 raise AccountError(f"there is no user {name!r}")
             connection.execute(delete(LoginLinkRow).where(LoginLinkRow.user == name))
@@ -161,7 +159,7 @@ class Accounts:
     def users(self) -> list[User]:
         """All users by name, disabled ones among them."""
         query = select(UserRow.id, UserRow.name, UserRow.role, UserRow.created_ms, UserRow.disabled)
-        with self._reading() as connection:
+        with self._engine.connect() as connection:
             return [User(**row) for row in connection.execute(query.order_by(UserRow.name)).mappings()]
 
     # --- tokens
@@ -176,7 +174,7 @@ class Accounts:
             "created_ms": self._clock(),
         }
         unless_taken = insert(TokenRow).on_conflict_do_nothing().returning(TokenRow.id)
-        with self._writing() as connection:
+        with self._engine.begin() as connection:
             if connection.execute(unless_taken, row).scalar_one_or_none() is None:
                 raise AccountError(f"there is a token {name!r} already")
         return text
@@ -184,25 +182,25 @@ class Accounts:
     def token(self, text: str) -> TokenIdentity | None:
         """Whose token this is; None for one that is unknown or revoked."""
         query = select(TokenRow.id, TokenRow.name, TokenRow.role, TokenRow.used_ms)
-        with self._reading() as connection:
+        with self._engine.connect() as connection:
             row = connection.execute(query.where(TokenRow.token_hash == _digest(text))).one_or_none()
         if row is None:
             return None
         now_ms = self._clock()
         if row.used_ms is None or now_ms - row.used_ms >= _USED_EVERY_MS:
-            with self._writing() as connection:
+            with self._engine.begin() as connection:
                 connection.execute(update(TokenRow).where(TokenRow.id == row.id).values(used_ms=now_ms))
         return TokenIdentity(row.name, row.role)
 
     def tokens(self) -> list[Token]:
         """All tokens by name, without the tokens themselves."""
         query = select(TokenRow.name, TokenRow.role, TokenRow.created_ms, TokenRow.used_ms).order_by(TokenRow.name)
-        with self._reading() as connection:
+        with self._engine.connect() as connection:
             return [Token(**row) for row in connection.execute(query).mappings()]
 
     def revoke_token(self, name: str) -> None:
         """Make a token useless. Raises :class:`AccountError` when there is none of this name."""
-        with self._writing() as connection:
+        with self._engine.begin() as connection:
             if connection.execute(delete(TokenRow).where(TokenRow.name == name)).rowcount == 0:
                 raise AccountError(f"there is no token {name!r}")
 
@@ -214,7 +212,7 @@ class Accounts:
             raise AccountError(f"there is no user {user!r} who may log in")
         text = secrets.token_urlsafe(24)
         row = {"link_hash": _digest(text), "user": user, "expires_ms": now_ms + int(lifetime_seconds * 1000)}
-        with self._writing() as connection:
+        with self._engine.begin() as connection:
             connection.execute(insert(LoginLinkRow), row)
         return text
 
@@ -230,25 +228,15 @@ class Accounts:
             .values(used_ms=now_ms)
             .returning(LoginLinkRow.user)
         )
-        with self._writing() as connection:
+        with self._engine.begin() as connection:
             user: str | None = connection.execute(claim).scalar_one_or_none()  # of two at once, one gets the row
         return None if user is None else self.user_named(user)
 
     # --- how
 
-    @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        with storage_errors(self._engine.url.database or ""), self._engine.connect() as connection:
-            yield connection
-
-    @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        with storage_errors(self._engine.url.database or ""), self._engine.begin() as connection:
-            yield connection
-
     def _identity(self, which: Any) -> UserIdentity | None:
         query = select(UserRow.id, UserRow.name, UserRow.role, UserRow.epoch).where(which, UserRow.disabled.is_(False))
-        with self._reading() as connection:
+        with self._engine.connect() as connection:
             row = connection.execute(query).mappings().one_or_none()
         return None if row is None else UserIdentity(**row)
 
@@ -267,7 +255,7 @@ class Accounts:
     def _rehash(self, id: int, old_hash: str, password: str) -> None:
         """Store the password with today's parameters, unless it has been changed meanwhile."""
         new_hash = hash_password(password)
-        with self._writing() as connection:
+        with self._engine.begin() as connection:
             unchanged = (UserRow.id == id) & (UserRow.password_hash == old_hash)
             connection.execute(update(UserRow).where(unchanged).values(password_hash=new_hash))
 

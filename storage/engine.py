@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from storage.error import StorageError, storage_errors
+from storage.error import StorageError, explain, storage_errors
 from storage.tables import Base
 
 #: The newest migration. A test holds it against the files in ``storage/migrations``.
@@ -46,6 +48,9 @@ class Database(Engine):
     time-out, when another has written in between; ``BEGIN IMMEDIATE`` takes the lock first. The lock of this process
     comes before SQLite's own because that one is polled: a tick would sleep up to 100 ms for a transaction of 1 ms.
     An ORM session that writes is bound to a connection of ``begin()``: ``Session(connection)``.
+
+    Whatever SQLite refuses to a connection is raised as :class:`StorageError`, with SQLite's own error as its cause.
+    Only who asks the driver itself (a raw cursor) has to translate with ``storage_errors``.
     """
 
     path: Path
@@ -67,7 +72,15 @@ class Database(Engine):
         database._writer = threading.Lock()
         event.listen(database, "connect", _configure)
         event.listen(database, "begin", _begin)
+        event.listen(database, "handle_error", database._explain)
         return database
+
+    def connect(self) -> Connection:
+        """A connection of the pool. Raises :class:`StorageError` when none is free for 30 s."""
+        try:
+            return super().connect()
+        except PoolTimeout as error:
+            raise explain(error, self.path) from error
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
@@ -86,6 +99,11 @@ class Database(Engine):
             yield
         finally:
             self._writer.release()
+
+    def _explain(self, context: ExceptionContext) -> StorageError | None:
+        """What SQLAlchemy raises instead of an error of SQLite."""
+        error = context.original_exception
+        return explain(error, self.path) if isinstance(error, sqlite3.Error) else None
 
     def dispose(self, close: bool = True) -> None:
         """Close all connections, after letting SQLite refresh the statistics that its planner uses."""

@@ -8,7 +8,6 @@ from typing import Any
 
 from sqlalchemy import Engine, Select, insert, or_, select, update
 
-from storage.error import storage_errors
 from storage.tables import IncidentRow
 
 
@@ -30,7 +29,6 @@ class IncidentLog:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._path = engine.url.database or ""
 
     def open(
         self, kind: str, cause: str, summary: str, started_ms: int, detail: Mapping[str, Any] | None = None
@@ -50,7 +48,7 @@ class IncidentLog:
             .where(IncidentRow.id == id, IncidentRow.ended_ms.is_(None))
             .values(ended_ms=IncidentRow.started_ms)
         )
-        with storage_errors(self._path), self._engine.begin() as connection:
+        with self._engine.begin() as connection:
             return bool(connection.execute(query).rowcount or connection.execute(at_once).rowcount)
 
     def add(
@@ -71,7 +69,7 @@ class IncidentLog:
             "ended_ms": ended_ms,
             "detail": dict(detail or {}),
         }
-        with storage_errors(self._path), self._engine.begin() as connection:
+        with self._engine.begin() as connection:
             id: int = connection.execute(insert(IncidentRow).returning(IncidentRow.id), row).scalar_one()
         return id
 
@@ -91,7 +89,7 @@ class IncidentLog:
         return self._read(query.order_by(IncidentRow.started_ms, IncidentRow.id))
 
     def _read(self, query: Select[Any]) -> list[Incident]:
-        with storage_errors(self._path), self._engine.connect() as connection:
+        with self._engine.connect() as connection:
             return [Incident(**row) for row in connection.execute(query).mappings()]
 
 

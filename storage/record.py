@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from collections import deque
@@ -12,10 +13,8 @@ from typing import Any
 import orjson
 import structlog
 from sqlalchemy import ColumnElement, Engine, delete, insert, select
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from storage.error import StorageError, storage_errors
+from storage.error import StorageError
 from storage.tables import AlertRow, AuditRow, LoginLinkRow, OutboxRow, RequestRow
 
 logger = structlog.get_logger(__name__)
@@ -25,6 +24,8 @@ MOST_WAITING = 10_000
 #: Rows deleted in one transaction, and the time that the lock then stays free for others.
 _ROWS = 500
 _PAUSE_SECONDS = 0.005
+#: SQLite's errors that are about what was to be written, not about the database.
+_REFUSALS = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.InterfaceError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +76,25 @@ class RequestLog:
             self._waiting.append(entry)
 
     def flush(self) -> int:
-        """Write what waits, in one transaction; returns how many. On a ``StorageError`` they go on waiting."""
+        """Write what waits, in one transaction; returns how many.
+
+        On a ``StorageError`` they go on waiting, unless it is one of them that cannot be written: a better day would
+        not take that either, and it must not block the others. Then all of them are counted as dropped.
+        """
         with self._flushing:
             with self._lock:
                 entries, self._waiting = self._waiting, deque()
             if not entries:
                 return 0
             try:
-                with storage_errors(self._engine.url.database or ""), self._engine.begin() as connection:
+                with self._engine.begin() as connection:
                     connection.execute(insert(RequestRow), [_columns(entry) for entry in entries])
-            except StorageError as error:
-                # Put back what a better day will take; an entry that can never be written must not block the others.
-                if isinstance(error.__cause__, OperationalError | PoolTimeout):
+            except BaseException as error:
+                if isinstance(error, StorageError) and not isinstance(error.__cause__, _REFUSALS):
                     self._put_back(entries)
+                else:
+                    with self._lock:
+                        self.dropped += len(entries)
                 raise
             return len(entries)
 
@@ -98,7 +105,7 @@ class RequestLog:
             query = query.where(RequestRow.outcome == outcome)
         if request_id is not None:
             query = query.where(RequestRow.request_id == request_id)
-        with storage_errors(self._engine.url.database or ""), self._engine.connect() as connection:
+        with self._engine.connect() as connection:
             return [RequestEntry(**row) for row in connection.execute(query).mappings()]
 
     def _put_back(self, entries: deque[RequestEntry]) -> None:
@@ -121,7 +128,7 @@ class AuditLog:
     ) -> None:
         """Record what ``actor`` did to ``target``, e.g. ``alert.ack`` to an alert's name."""
         row = {"time_ms": now_ms, "actor": actor, "action": action, "target": target, "detail": dict(detail or {})}
-        with storage_errors(self._engine.url.database or ""), self._engine.begin() as connection:
+        with self._engine.begin() as connection:
             connection.execute(insert(AuditRow), row)
 
     def between(self, start_ms: int, end_ms: int) -> list[AuditEntry]:
@@ -131,7 +138,7 @@ class AuditLog:
             .where(AuditRow.time_ms.between(start_ms, end_ms))
             .order_by(AuditRow.time_ms, AuditRow.id)
         )
-        with storage_errors(self._engine.url.database or ""), self._engine.connect() as connection:
+        with self._engine.connect() as connection:
             return [AuditEntry(**row) for row in connection.execute(query).mappings()]
 
 
@@ -167,7 +174,7 @@ def expire_records(engine: Engine, before_ms: int) -> int:
     for table, is_old in old:
         some = select(table.id).where(is_old).limit(_ROWS)
         while True:
-            with storage_errors(engine.url.database or ""), engine.begin() as connection:
+            with engine.begin() as connection:
                 count = connection.execute(delete(table).where(table.id.in_(some))).rowcount
             deleted += count
             if count < _ROWS:

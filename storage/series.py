@@ -82,7 +82,7 @@ class SeriesStore:
 
     def attach(self) -> None:
         """Read the series of a file that another process writes. For readers only: everything comes from the file."""
-        with storage_errors(self._path), self._engine.connect() as connection:
+        with self._engine.connect() as connection:
             self._index.load(connection)
         self._head.start_at(MAX_TIME_MS)
 
@@ -93,7 +93,7 @@ class SeriesStore:
         """
         if not ticks:
             return
-        with self._append_lock, storage_errors(self._path):
+        with self._append_lock:
             with self._engine.begin() as connection:
                 batch = self._writer.prepare(connection, ticks)
             self._publish(batch)
@@ -125,7 +125,7 @@ class SeriesStore:
         snapshot = self._head.snapshot()
         alive = snapshot.series_between(max(start_ms, snapshot.floor_ms + 1), end_ms)
         if start_ms <= snapshot.floor_ms and not alive.issuperset(ids):
-            with storage_errors(self._path), self._engine.connect() as connection:
+            with self._engine.connect() as connection:
                 for layout in LayoutCatalogue.between(connection, start_ms, min(end_ms, snapshot.floor_ms)):
                     alive.update(layout.series)
         found = (self._index.labels_of(id) for id in ids if id in alive)
@@ -137,7 +137,7 @@ class SeriesStore:
 
     def span(self) -> tuple[int, int] | None:
         """The times of the oldest and the newest row, ends of series among them; None when there is none."""
-        with storage_errors(self._path), self._engine.connect() as connection:
+        with self._engine.connect() as connection:
             oldest, newest = connection.exec_driver_sql(
                 "SELECT (SELECT min(id) FROM ticks), (SELECT max(id) FROM ticks)"
             ).one()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import random
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from datetime import UTC
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import pytest
 from sqlalchemy import Connection
 from sqlalchemy import Engine as Database
 
+from alerts.book import AlertBook
 from alerts.channel import AppriseChannel, DeliveryError
 from alerts.engine import AlertEngine
 from alerts.notice import Notices
@@ -22,6 +25,8 @@ from alerts.outbox import Notice, NoticeKind, Outbox
 from alerts.sender import MAX_BACKOFF_SECONDS, Sender
 from alerts.state import AlertEvent
 from promql import Engine
+from storage.engine import open_database
+from storage.error import StorageError
 from tests.alerts.receiver import Receiver
 from tests.alerts.world import START_MS, MemorySource, rules
 
@@ -317,3 +322,22 @@ def test_apprise_is_not_loaded_before_a_channel_needs_it() -> None:
     code = "import sys, alerts.engine, alerts.sender, alerts.channel; sys.exit('apprise' in sys.modules)"
     command: Sequence[str] = [sys.executable, "-c", code]
     assert subprocess.run(command, cwd=Path(__file__).parents[2], check=False).returncode == 0
+
+
+# --- a database that cannot be used ------------------------------------------------------------------------------
+
+
+def test_a_locked_database_is_told_in_the_stores_own_words(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page then answers 503 and when to come back, not 500."""
+    monkeypatch.setattr("storage.engine.BUSY_SECONDS", 0.01)
+    path = Path(str(database.url.database))
+    impatient = open_database(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StorageError, match="locked by another program"):
+            Outbox(impatient).abandon(["post"], "gone")
+    impatient.dispose()
+    with database.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE alerts RENAME TO elsewhere")
+    with pytest.raises(StorageError, match="no such table"):
+        AlertBook(database).find(1)

@@ -230,3 +230,41 @@ def test_a_writer_that_gets_no_turn_is_told(path: Path, monkeypatch: pytest.Monk
         pass
     database.dispose()
     assert not caught.value.permanent
+
+
+def test_whatever_sqlite_refuses_is_explained_with_its_own_error_as_the_cause(path: Path) -> None:
+    database = open_database(path)
+    with database.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO series (id, name, labels) VALUES (1, 'a', '[]')")
+    with pytest.raises(StorageError, match="UNIQUE") as caught, database.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO series (id, name, labels) VALUES (1, 'b', '[]')")
+    assert isinstance(caught.value.__cause__, sqlite3.IntegrityError)
+    with pytest.raises(StorageError, match="no such table") as caught, database.connect() as connection:
+        connection.execute(text("SELECT * FROM elsewhere"))
+    assert not caught.value.permanent
+    database.dispose()
+
+
+def test_a_lock_of_another_program_is_told_to_a_writer_as_a_passing_trouble(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.engine.BUSY_SECONDS", 0.01)
+    database = open_database(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StorageError, match="locked by another program") as caught, database.begin():
+            pass
+    assert not caught.value.permanent
+    with database.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO series (id, name, labels) VALUES (1, 'a', '[]')")
+    database.dispose()
+
+
+def test_when_no_connection_is_free_a_reader_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("storage.engine.POOL_SIZE", 1)
+    monkeypatch.setattr("storage.engine.POOL_OVERFLOW", 0)
+    monkeypatch.setattr("storage.engine.POOL_WAIT_SECONDS", 0.01)
+    database = open_database(path)
+    with database.connect(), pytest.raises(StorageError, match="too many queries at once"), database.connect():
+        pass
+    database.dispose()

@@ -67,6 +67,18 @@ def test_requests_wait_while_the_database_cannot_take_them(engine: Engine, monke
     assert [found.request_id for found in log.recent(5)] == ["r2", "r1"]
 
 
+def test_requests_wait_while_another_thread_writes_for_too_long(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.engine.WRITER_WAIT_SECONDS", 0.01)
+    log = RequestLog(engine)
+    log.add(entry(1))
+    with engine.begin(), pytest.raises(StorageError, match="no turn to write"):
+        log.flush()
+    assert log.flush() == 1
+    assert log.dropped == 0
+
+
 def test_only_so_many_requests_wait_and_the_newest_are_kept(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("storage.record.MOST_WAITING", 3)
     log = RequestLog(engine)
@@ -84,6 +96,7 @@ def test_an_entry_that_can_never_be_written_does_not_block_the_next(engine: Engi
         log.flush()
     log.add(entry(2))
     assert log.flush() == 1
+    assert log.dropped == 1
 
 
 def test_whatever_a_plug_in_says_about_its_input_can_be_kept(engine: Engine) -> None:
