@@ -24,7 +24,7 @@ from model.reload import Reloader
 from model.request import Answer, RequestPath, wait_for_load
 from model.state import Standing, StateCell, wall_ms
 from model.status import Health, ModelStatus
-from model.watchdog import Watchdog
+from model.watchdog import Limit, Watchdog
 from model.worker import Worker
 
 log = structlog.get_logger(__name__)
@@ -82,7 +82,11 @@ class ModelHost:
         )
         self._reloader = Reloader(self._loader, self._worker, self._queue, self._cell, self._examiner, meter, clock)
         self._path = RequestPath(settings, self._queue, self._progress, meter, clock)
-        self._watchdog = Watchdog(self._progress, settings.watchdog_seconds, self._hang, stack_file)
+        limits = (
+            Limit("batch", settings.watchdog_seconds, self._progress.running_seconds, self._hang),
+            Limit("load", settings.load_seconds, self._loading_seconds, self._reloader.overrun),
+        )
+        self._watchdog = Watchdog(limits, stack_file)
         self._guests = threading.Condition()
         self._guest_count = 0
         self._drain_until = 0.0
@@ -130,7 +134,6 @@ class ModelHost:
         """Where the host stands at this moment."""
         standing = self._cell.now
         model, version, device, dtype = self._identity()
-        began = standing.load_began
         return ModelStatus(
             state=standing.state,
             reason=standing.reason,
@@ -140,7 +143,7 @@ class ModelHost:
             device=device,
             dtype=dtype,
             since_ms=standing.since_ms,
-            load_seconds=None if began is None else self._clock() - began,
+            load_seconds=self._loading_seconds(),
             last_load_seconds=standing.last_load_seconds,
             progress=standing.progress,
             queue_depth=len(self._queue),
@@ -163,14 +166,13 @@ class ModelHost:
         return judge(facts, self._settings, self._health)
 
     def check(self, now_ms: int, wait_seconds: float = 2.0) -> None:
-        """The scheduled deep check: one at a time, behind the requests. Waits at most ``wait_seconds`` for it."""
+        """The scheduled deep check: one at a time, behind the requests. Waits at most ``wait_seconds`` for it.
+
+        It looks for a hang first, which a thread of the host's own does as well, at least once a second.
+        """
         self._watchdog.look()
         if self.serving:
             self._examiner.ask(now_ms, wait_seconds)
-
-    def watch(self) -> None:
-        """Look for a hang now. A thread of the host's own does it too, at least once a second."""
-        self._watchdog.look()
 
     def stop(self, drain_seconds: float) -> None:
         """Refuse new requests, finish what is here within ``drain_seconds``, then end the model thread."""
@@ -189,6 +191,10 @@ class ModelHost:
         idle = drained and self._worker.instance is not None
         self._worker.join(max(0.1, self._drain_until - self._clock()) if idle else 0.1)
         self._cell.move("stopped", reason="stopped")
+
+    def _loading_seconds(self) -> float | None:
+        began = self._cell.now.load_began
+        return None if began is None else self._clock() - began
 
     def _hang(self, seconds: float) -> None:
         run = self._progress.run

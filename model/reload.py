@@ -14,7 +14,7 @@ from model.fault import Poisoned, brief
 from model.loader import Instance, Loader
 from model.meter import InferenceMeter
 from model.plugin import LoadFailure
-from model.queue import WorkQueue
+from model.queue import Errand, WorkQueue
 from model.state import StateCell, wall_ms
 from model.worker import Worker
 
@@ -22,6 +22,13 @@ log = structlog.get_logger(__name__)
 
 #: How much more GPU memory than the serving instance took must be available to load another one beside it.
 _ROOM = 1.25
+
+
+class _Attempt:
+    """A reload under way, known by its identity: whoever settles it first says how it ended."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
 
 
 class Reloader:
@@ -45,6 +52,8 @@ class Reloader:
         self._meter = meter
         self._clock = clock
         self._most = queue.batch_size
+        self._lock = threading.Lock()
+        self._attempt: _Attempt | None = None
 
     def first_load(self) -> None:
         """On the model thread, once. A failure leaves the host standing and explains itself. Raises ``Poisoned``."""
@@ -63,25 +72,49 @@ class Reloader:
             return False
         log.info("model_reload_begins", reason=reason)
         self._worker.revive()
-        threading.Thread(target=self._reload, args=(reason,), name="model-load", daemon=True).start()
+        attempt = self._attempt = _Attempt(reason)
+        threading.Thread(target=self._reload, args=(attempt,), name="model-load", daemon=True).start()
         return True
 
-    def _reload(self, reason: str) -> None:
+    def overrun(self, seconds: float) -> None:
+        """A load takes too long. Beside an instance that serves it is given up; else only a new process helps."""
+        words, attempt = f"hang: loading for {seconds:.0f}s", self._attempt
+        if self._worker.instance is None:
+            self._worker.doom(words, "Every thread's stack is in the log; look at what the load waits for.")
+        elif attempt is not None and self._settle(attempt):
+            suggestion = "Look at the stacks in the log for what the load waits for; a new process frees what it holds."
+            self._give_up(LoadFailure(words, suggestion), attempt.reason)
+
+    def _reload(self, attempt: _Attempt) -> None:
         """On the helper thread: load while the old instance serves, and let the model thread switch."""
         try:
-            if self._roomy():
-                errand = partial(self._switch, self._loader.load(self._cell.say), reason)
-            else:
-                errand = partial(self._reload_paused, reason)
-            self._queue.submit(errand, urgent=True)
+            errand = self._load_beside(attempt) if self._roomy() else partial(self._reload_paused, attempt)
+            if errand is not None:
+                self._queue.submit(errand, urgent=True)
         except LoadFailure as failure:
-            self._give_up(failure, reason)
+            self._fail(attempt, failure)
         except Poisoned as poisoned:
-            self._meter.reloaded(reason, "failed")
+            self._meter.reloaded(attempt.reason, "failed")
             self._worker.doom(poisoned.reason, "The GPU's context is lost; only a new process helps.")
         except BaseException as error:  # the edge of the thread; a plug-in may even exit
             log.exception("reload_died")
-            self._give_up(LoadFailure(f"load_failed: {brief(error)}", "The log has the traceback."), reason)
+            self._fail(attempt, LoadFailure(f"load_failed: {brief(error)}", "The log has the traceback."))
+
+    def _load_beside(self, attempt: _Attempt) -> Errand | None:
+        """The switch to a new instance, or ``None`` when nobody waits for it any more."""
+
+        def say(progress: str) -> None:
+            if self._attempt is attempt:
+                self._cell.say(progress)
+
+        instance = self._loader.load(say)
+        if self._settle(attempt):
+            return partial(self._switch, instance, attempt.reason)
+        log.warning("model_loaded_too_late", load_seconds=round(instance.load_seconds, 3))
+        device = instance.device
+        del instance  # the last reference, so that its weights can be freed
+        device.release()
+        return None
 
     def _switch(self, instance: Instance, reason: str) -> None:
         """On the model thread, between two batches: what waits in the queue goes to the new instance."""
@@ -91,8 +124,10 @@ class Reloader:
         del old  # the last reference on this thread, so that its weights can be freed
         instance.device.release()
 
-    def _reload_paused(self, reason: str) -> None:
+    def _reload_paused(self, attempt: _Attempt) -> None:
         """On the model thread: two instances do not fit, so the old one goes first. What waits in the queue stays."""
+        if not self._settle(attempt):  # its turn came so late that it was given up
+            return
         old = self._worker.instance
         self._worker.instance = None
         self._cell.say("freeing GPU memory")
@@ -103,10 +138,10 @@ class Reloader:
         try:
             instance = self._loader.load(self._cell.say)
         except LoadFailure as failure:
-            self._give_up(failure, reason)
+            self._give_up(failure, attempt.reason)
             return
         self._install(instance)
-        self._meter.reloaded(reason, "ok")
+        self._meter.reloaded(attempt.reason, "ok")
 
     def _install(self, instance: Instance) -> None:
         self._meter.announce(instance.name, instance.version)
@@ -122,6 +157,20 @@ class Reloader:
             device=instance.device.name,
             load_seconds=round(instance.load_seconds, 3),
         )
+
+    def _settle(self, attempt: _Attempt) -> bool:
+        """Take the outcome of a reload into one's hands; ``False`` when another thread has done so."""
+        with self._lock:
+            mine = self._attempt is attempt
+            if mine:
+                self._attempt = None
+            return mine
+
+    def _fail(self, attempt: _Attempt, failure: LoadFailure) -> None:
+        if self._settle(attempt):
+            self._give_up(failure, attempt.reason)
+        else:
+            log.warning("model_load_failed_too_late", reason=failure.reason)
 
     def _give_up(self, failure: LoadFailure, reason: str) -> None:
         log.error("model_reload_failed", reason=failure.reason, suggestion=failure.suggestion)

@@ -5,30 +5,36 @@ from __future__ import annotations
 import faulthandler
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import TextIO
 
 import structlog
 
-from model.progress import Progress
-
 log = structlog.get_logger(__name__)
 
 
+@dataclass
+class Limit:
+    """How long something may run: ``running`` says for how many seconds it has, ``None`` while it does not run."""
+
+    what: str
+    seconds: float
+    running: Callable[[], float | None]
+    #: Called with the seconds, once each time that the limit is passed.
+    on_hang: Callable[[float], None]
+    passed: bool = field(default=False, init=False)
+
+
 class Watchdog:
-    """Looks at the progress once in a while on a thread of its own; ``on_hang(seconds)`` is called at most once.
+    """Looks at the limits once in a while on a thread of its own.
 
     A thread is needed: the one that hangs cannot tell, and the one that asks for health must not be slowed.
     """
 
-    def __init__(
-        self, progress: Progress, limit_seconds: float, on_hang: Callable[[float], None], stack_file: TextIO | None
-    ) -> None:
-        self._progress = progress
-        self._limit = limit_seconds
-        self._on_hang = on_hang
+    def __init__(self, limits: Sequence[Limit], stack_file: TextIO | None) -> None:
+        self._limits = limits
         self._stack_file = stack_file
-        self._barked = False
         self._stop = threading.Event()
         self._lock = threading.Lock()
 
@@ -41,20 +47,24 @@ class Watchdog:
         self._stop.set()
 
     def look(self) -> None:
-        """Compare the running call with the limit."""
-        seconds = self._progress.running_seconds()
-        if seconds is None or seconds <= self._limit:
-            return
+        """Compare what runs with its limit."""
+        for limit in self._limits:
+            seconds = limit.running()
+            if self._just_passed(limit, seconds) and seconds is not None:
+                log.error(
+                    "model_hangs", what=limit.what, running_seconds=round(seconds, 1), limit_seconds=limit.seconds
+                )
+                self._dump_stacks()
+                limit.on_hang(seconds)
+
+    def _just_passed(self, limit: Limit, seconds: float | None) -> bool:
         with self._lock:
-            if self._barked:
-                return
-            self._barked = True
-        log.error("model_hangs", running_seconds=round(seconds, 1), limit_seconds=self._limit)
-        self._dump_stacks()
-        self._on_hang(seconds)
+            before, limit.passed = limit.passed, seconds is not None and seconds > limit.seconds
+            return limit.passed and not before
 
     def _watch(self) -> None:
-        while not self._stop.wait(min(1.0, self._limit / 4)):
+        pause = min(1.0, *(limit.seconds / 4 for limit in self._limits))
+        while not self._stop.wait(pause):
             try:
                 self.look()
             except Exception:

@@ -16,6 +16,15 @@ from tests.model import stage as stages
 from tests.model.stage import PATIENCE, Stage
 
 
+class Clock:
+    """Seconds that a test moves by hand."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 class Book:
     """A meter that remembers what it was told."""
 

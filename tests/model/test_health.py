@@ -16,7 +16,7 @@ from model.health import Facts, judge
 from model.progress import Progress
 from model.state import Standing
 from model.status import Check, State
-from tests.model.conftest import Bench
+from tests.model.conftest import Bench, Clock
 from tests.model.stage import PATIENCE, Stage
 
 Make = Callable[..., Bench]
@@ -32,13 +32,6 @@ WELL = Facts(
     examination=Examination(900, 0.01, True, True, ROOMY),
     age_seconds=None,
 )
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def standing(state: State, reason: str | None = None, **changes: object) -> Standing:
@@ -229,11 +222,11 @@ def test_a_hang_is_noticed_dumped_and_reported_once(bench: Make, stage: Stage, t
         b = bench(host=host, watchdog_seconds=50.0, health={"stall_seconds": 3600.0}).ready()
         b.occupy()
         (waiting,) = b.send_waiting(1)
-        b.host.watch()
+        b.host.check(1_000, wait_seconds=0)
         assert not b.fatal
         clock.now += 51
-        b.host.watch()
-        b.host.watch()
+        b.host.check(2_000, wait_seconds=0)
+        b.host.check(3_000, wait_seconds=0)
         assert b.fatal == ["hang: a batch of 1 running for 51s"]
         assert (b.host.health().live.ok, b.host.health().live.reason) == (False, b.fatal[0])
         with pytest.raises(NotReady):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import chain, repeat
+from pathlib import Path
 
 import pytest
 
 from model.device import Device, DeviceMemory
 from model.errors import NotReady
-from tests.model.conftest import Bench
+from tests.model.conftest import Bench, Clock
 from tests.model.stage import PATIENCE, Stage
 
 Make = Callable[..., Bench]
@@ -97,6 +98,48 @@ def test_a_failed_first_load_can_be_tried_again(bench: Make, stage: Stage) -> No
     assert b.host.health().startup.ok
 
 
+def test_a_first_load_that_hangs_needs_a_new_process(bench: Make, stage: Stage, tmp_path: Path) -> None:
+    clock = Clock()
+    stage.load_gate.clear()
+    with (tmp_path / "stacks").open("w+") as stacks:
+        b = bench(host={"clock": clock, "stack_file": stacks}, load_seconds=600.0).start()
+        assert stage.load_entered.acquire(timeout=PATIENCE)
+        clock.now += 599
+        b.host.check(1_000, wait_seconds=0)
+        assert (b.fatal, b.host.status().state, b.host.health().live.ok) == ([], "loading", True)
+        clock.now += 2
+        b.host.check(2_000, wait_seconds=0)
+        b.host.check(3_000, wait_seconds=0)
+        assert b.fatal == ["hang: loading for 601s"]
+        assert (b.host.status().state, b.host.status().reason) == ("failed", "hang: loading for 601s")
+        assert not b.host.health().live.ok
+        stacks.seek(0)
+        assert "in load" in stacks.read()
+
+
+def test_a_reload_that_hangs_is_given_up_while_the_old_instance_serves(bench: Make, stage: Stage) -> None:
+    clock = Clock()
+    b = bench(host={"clock": clock}, load_seconds=600.0).ready()
+    stage.load_gate.clear()
+    stage.version = "2"
+    assert b.host.reload("operator")
+    assert stage.load_entered.acquire(timeout=PATIENCE)
+    clock.now += 601
+    b.host.check(1_000, wait_seconds=0)
+    status = b.host.status()
+    assert (status.state, status.reason) == ("ready", "reload_failed: hang: loading for 601s")
+    assert status.suggestion
+    assert b.fatal == []
+    assert b.infer(1).version == "1"
+    stage.version = "3"
+    assert b.host.reload("operator"), "one that hangs must not stand in the way of the next"
+    assert stage.load_entered.acquire(timeout=PATIENCE)
+    stage.load_gate.set()
+    b.until(lambda: len(b.book.reloads) == 2)
+    assert b.book.reloads == [("operator", "failed"), ("operator", "ok")]
+    assert b.infer(1).version == "3", "what comes too late is dropped"
+
+
 @pytest.fixture
 def small_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """A device that has no room for a second instance (the first took 3 of its 4 GB)."""
@@ -125,6 +168,18 @@ def test_without_room_for_two_the_service_pauses_and_waiting_requests_are_kept(b
     stage.load_gate.set()
     assert [future.result(PATIENCE).version for future in waiting] == ["2", "2"]
     assert b.host.health().ready.ok
+
+
+@pytest.mark.usefixtures("small_gpu")
+def test_a_reload_that_hangs_in_a_pause_needs_a_new_process(bench: Make, stage: Stage) -> None:
+    clock = Clock()
+    b = bench(host={"clock": clock}, load_seconds=600.0).ready()
+    stage.load_gate.clear()
+    assert b.host.reload("operator")
+    assert stage.load_entered.acquire(timeout=PATIENCE)
+    clock.now += 601
+    b.host.check(1_000, wait_seconds=0)
+    assert b.fatal == ["hang: loading for 601s"]
 
 
 @pytest.mark.usefixtures("small_gpu")
