@@ -10,11 +10,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args
 
+import structlog
 from sqlalchemy import Connection, Engine, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
+from storage.error import StorageError
 from storage.password import hash_password, needs_rehash, verify_password
 from storage.tables import LoginLinkRow, TokenRow, UserRow
+
+logger = structlog.get_logger(__name__)
 
 Role = Literal["viewer", "operator", "admin"]
 
@@ -80,6 +84,7 @@ class Accounts:
     def __init__(self, engine: Engine, clock: Callable[[], int] = _wall_ms) -> None:
         self._engine = engine
         self._clock = clock
+        self._noted_ms: dict[int, int] = {}  # token's id → when its use was last noted, or was tried to be
 
     # --- users
 
@@ -158,24 +163,19 @@ class Accounts:
 
     def users(self) -> list[User]:
         """All users by name, disabled ones among them."""
-        query = select(UserRow.id, UserRow.name, UserRow.role, UserRow.created_ms, UserRow.disabled)
+        columns = (UserRow.id, UserRow.name, UserRow.role, UserRow.created_ms, UserRow.disabled)
         with self._engine.connect() as connection:
-            return [User(**row) for row in connection.execute(query.order_by(UserRow.name)).mappings()]
+            return [User(**row) for row in connection.execute(select(*columns).order_by(UserRow.name)).mappings()]
 
     # --- tokens
 
     def create_token(self, name: str, role: str) -> str:
         """Make a bearer token and return it: it is kept as a hash, so this is the only time it can be shown."""
         text = TOKEN_PREFIX + secrets.token_urlsafe(24)
-        row = {
-            "name": _checked_name(name),
-            "role": _checked_role(role),
-            "token_hash": _digest(text),
-            "created_ms": self._clock(),
-        }
+        row = {"name": _checked_name(name), "role": _checked_role(role), "created_ms": self._clock()}
         unless_taken = insert(TokenRow).on_conflict_do_nothing().returning(TokenRow.id)
         with self._engine.begin() as connection:
-            if connection.execute(unless_taken, row).scalar_one_or_none() is None:
+            if connection.execute(unless_taken, {**row, "token_hash": _digest(text)}).scalar_one_or_none() is None:
                 raise AccountError(f"there is a token {name!r} already")
         return text
 
@@ -186,10 +186,7 @@ class Accounts:
             row = connection.execute(query.where(TokenRow.token_hash == _digest(text))).one_or_none()
         if row is None:
             return None
-        now_ms = self._clock()
-        if row.used_ms is None or now_ms - row.used_ms >= _USED_EVERY_MS:
-            with self._engine.begin() as connection:
-                connection.execute(update(TokenRow).where(TokenRow.id == row.id).values(used_ms=now_ms))
+        self._note_use(row.id, row.used_ms)
         return TokenIdentity(row.name, row.role)
 
     def tokens(self) -> list[Token]:
@@ -240,6 +237,18 @@ class Accounts:
             row = connection.execute(query).mappings().one_or_none()
         return None if row is None else UserIdentity(**row)
 
+    def _note_use(self, id: int, used_ms: int | None) -> None:
+        """Note that a token was used. A database that cannot be written is no reason to refuse the request."""
+        now_ms = self._clock()
+        if 0 <= now_ms - self._noted_ms.get(id, used_ms or 0) < _USED_EVERY_MS:
+            return
+        self._noted_ms[id] = now_ms  # before the attempt: while it fails, one request a minute waits for it, not all
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(update(TokenRow).where(TokenRow.id == id).values(used_ms=now_ms))
+        except StorageError as error:
+            logger.warning("token_use_not_noted", error=str(error))
+
     @staticmethod
     def _update(connection: Connection, name: str, **values: Any) -> None:
         if connection.execute(update(UserRow).where(UserRow.name == name).values(**values)).rowcount == 0:
@@ -253,11 +262,14 @@ class Accounts:
             raise AccountError("the last admin must stay: make another user admin first")
 
     def _rehash(self, id: int, old_hash: str, password: str) -> None:
-        """Store the password with today's parameters, unless it has been changed meanwhile."""
+        """Store the password with today's parameters, unless it has been changed meanwhile; if not now, next time."""
         new_hash = hash_password(password)
-        with self._engine.begin() as connection:
-            unchanged = (UserRow.id == id) & (UserRow.password_hash == old_hash)
-            connection.execute(update(UserRow).where(unchanged).values(password_hash=new_hash))
+        unchanged = (UserRow.id == id) & (UserRow.password_hash == old_hash)
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(update(UserRow).where(unchanged).values(password_hash=new_hash))
+        except StorageError as error:
+            logger.warning("password_not_rehashed", error=str(error))
 
 
 def _digest(secret: str) -> str:

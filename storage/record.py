@@ -118,7 +118,7 @@ class RequestLog:
 
 
 class AuditLog:
-    """Entries are written at once: an act that cannot be recorded should fail where it is done."""
+    """Entries are written at once: with :meth:`add`, an act that cannot be recorded fails where it is done."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -130,6 +130,16 @@ class AuditLog:
         row = {"time_ms": now_ms, "actor": actor, "action": action, "target": target, "detail": dict(detail or {})}
         with self._engine.begin() as connection:
             connection.execute(insert(AuditRow), row)
+
+    def note(
+        self, now_ms: int, actor: str, action: str, target: str = "", detail: Mapping[str, Any] | None = None
+    ) -> None:
+        """Record what should not fail for want of a record, e.g. a login: then the log has it instead."""
+        try:
+            self.add(now_ms, actor, action, target, detail)
+        except StorageError as error:
+            act = {"actor": actor, "action": action, "target": target, "detail": dict(detail or {})}
+            logger.error("audit_not_written", **act, error=str(error))
 
     def between(self, start_ms: int, end_ms: int) -> list[AuditEntry]:
         """What was done in a window (inclusive), oldest first."""

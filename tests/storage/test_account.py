@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import Engine
+from structlog.testing import capture_logs
 
 from storage import password as password_module
 from storage.account import AccountError, Accounts, TokenIdentity, UserIdentity
@@ -223,6 +224,25 @@ def test_the_use_of_a_token_is_noted_once_a_minute(accounts: Accounts, clock: Cl
         noted.append(accounts.tokens()[0].used_ms)
     assert noted == [T0 + 1000, T0 + 1000, T0 + 1000, T0 + 61_000, T0 + 61_000]
     assert accounts.tokens()[0].created_ms == T0
+
+
+def test_a_token_and_a_password_still_work_while_the_database_cannot_be_written(
+    accounts: Accounts, clock: Clock, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.engine.WRITER_WAIT_SECONDS", 0.0)
+    accounts.create_user("anna", GOOD, "viewer")
+    text = accounts.create_token("ci", "operator")
+    monkeypatch.setattr(password_module, "_HASHER", PasswordHasher(time_cost=2, memory_cost=8, parallelism=1))
+    with engine.begin(), capture_logs() as logs:
+        for second in (0, 59, 60):
+            clock.now = T0 + second * 1000
+            assert accounts.token(text) == TokenIdentity("ci", "operator")
+        assert accounts.authenticate("anna", GOOD) is not None
+    events = [line["event"] for line in logs]
+    assert events == ["token_use_not_noted"] * 2 + ["password_not_rehashed"], "one attempt a minute"
+    clock.now = T0 + 120_000
+    accounts.token(text)
+    assert accounts.tokens()[0].used_ms == T0 + 120_000
 
 
 def test_a_link_works_once_and_before_it_expires(accounts: Accounts) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sqlalchemy import Engine, insert
+from structlog.testing import capture_logs
 
 from storage.error import StorageError
 from storage.record import AuditLog, RequestEntry, RequestLog, expire_records
@@ -139,6 +140,20 @@ def test_audit_entries_are_kept_in_order(engine: Engine) -> None:
         ("ben", "login", "", {}),
         ("anna", "alert.ack", "GPUHot", {"reason": "known"}),
     ]
+
+
+def test_what_should_not_fail_for_want_of_a_record_is_in_the_log_instead(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.engine.WRITER_WAIT_SECONDS", 0.0)
+    log = AuditLog(engine)
+    with engine.begin(), capture_logs() as logs:
+        log.note(T0, "anna", "login", "session", {"peer": "::1"})
+        with pytest.raises(StorageError):
+            log.add(T0, "anna", "model.reload")
+    assert [(line["event"], line["actor"], line["action"]) for line in logs] == [("audit_not_written", "anna", "login")]
+    log.note(T0, "anna", "login")
+    assert [line.actor for line in log.between(T0, T0)] == ["anna"]
 
 
 def alert(state: str, at: int) -> dict[str, Any]:
