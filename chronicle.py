@@ -29,21 +29,15 @@ class Chronicle:
         self.last_restart: Restart | None = None
 
     def open(self, last_tick_ms: int | None, now_ms: int) -> None:
-        """At the start: turn the time since ``last_tick_ms`` into an incident, or go on with one that never ended."""
+        """At the start: turn the time since ``last_tick_ms`` into an incident, which lasts until the model answers.
+
+        Every end of a process is an incident of its own: one that was still open when the process died ends there.
+        """
         outage = explain_outage(last_tick_ms, self._ledger.exits(), self._machine_booted_ms)
         if outage is None:
             return
-        unfinished = [incident for incident in self._incidents.unfinished() if incident.kind != "model"]
         for incident in self._incidents.unfinished():
-            if incident.kind == "model":
-                self._incidents.close(incident.id, outage.started_ms)  # the process went down with it
-        for incident in unfinished[:-1]:
-            self._incidents.close(incident.id, now_ms)
-        if unfinished:  # the last process died before the outage that it began with was over
-            newest = unfinished[-1]
-            self._outage = newest.id
-            self.last_restart = Restart(newest.started_ms, now_ms, newest.cause)
-            return
+            self._incidents.close(incident.id, outage.started_ms)
         kind = "planned" if outage.planned else "process"
         self._outage = self._incidents.open(kind, outage.cause, outage.summary, outage.started_ms, outage.detail)
         self.last_restart = Restart(outage.started_ms, now_ms, outage.cause)

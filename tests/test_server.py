@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from config import Settings
-from ledger import Exit, Ledger
+from ledger import Exit, ExitReason, Ledger
 from server import APPLICATION, Application, _secret_key
 from storage.error import StorageError
 
@@ -100,34 +100,22 @@ def test_a_start_after_a_crash_opens_an_incident_that_ends_when_the_model_can_an
     made.close()
 
 
-def test_a_process_that_dies_during_an_outage_continues_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    crash(tmp_path)
-    first = Application(settings_in(tmp_path))
-    loading = replace(first.services.model.status(), state="loading")
-    monkeypatch.setattr(first.pulse.chronicle, "_model", lambda: loading)
-    beat_at(first, 3000)
-    (incident,) = first.services.incidents.unfinished()
-    first.close()
-    crash(tmp_path, ended_ms=4000)
-    second = Application(settings_in(tmp_path))
-    beat_at(second, 5000)
-    (continued,) = second.services.incidents.recent(10)
-    assert (continued.id, continued.started_ms, continued.ended_ms) == (incident.id, 2000, 5000)
-    second.close()
-
-
-def test_a_planned_restart_that_is_interrupted_does_not_stay_open(tmp_path: Path) -> None:
-    for moment in (2000, 4000, 6000):
-        Ledger(tmp_path).append(Exit("stop", "stopped on request", 1, moment, pid=7))
+@pytest.mark.parametrize(("reason", "kind"), [("segfault", "process"), ("stop", "planned")])
+def test_each_end_of_a_process_is_an_incident_also_when_the_model_was_still_loading(
+    tmp_path: Path, reason: ExitReason, kind: str
+) -> None:
+    for ended_ms in (2000, 4000):
+        Ledger(tmp_path).append(Exit(reason, "it ended", 1, ended_ms, pid=7))
         made = Application(settings_in(tmp_path))
         loading = replace(made.services.model.status(), state="loading")
         made.pulse.chronicle._model = lambda status=loading: status  # type: ignore[misc]
-        beat_at(made, moment + 1000)
+        beat_at(made, ended_ms + 1000)
         made.close()
     made = Application(settings_in(tmp_path))
+    Ledger(tmp_path).append(Exit(reason, "it ended", 1, 6000, pid=7))
     beat_at(made, 9000)
-    assert made.services.incidents.unfinished() == []
-    assert [incident.kind for incident in made.services.incidents.recent(10)] == ["planned"]
+    found = [(each.kind, each.started_ms, each.ended_ms) for each in made.services.incidents.recent(10)]
+    assert found == [(kind, 6000, 9000), (kind, 4000, 6000), (kind, 2000, 4000)]
     made.close()
 
 
