@@ -6,8 +6,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from sqlalchemy import Connection, Engine, Row, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Row, delete, func, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.orm import aliased
 
 from storage.tables import OutboxRow
 
@@ -15,12 +16,16 @@ NoticeKind: TypeAlias = Literal["info", "success", "warning", "failure"]
 NoticeState: TypeAlias = Literal["waiting", "sent", "failed"]
 
 _COLUMNS = OutboxRow.__table__.c
+_EARLIER = aliased(OutboxRow)
 #: Characters of an error that are kept.
 _MAX_ERROR = 500
 
 
 class Notice(NamedTuple):
-    """A notice to one channel. ``key`` is the same for the same notice, so that it is enqueued once only."""
+    """A notice to one channel. ``key`` is the same for the same notice, so that it is enqueued once only.
+
+    Up to its first ``-``, the key says what the notice is about: notices about the same thing stay in their order.
+    """
 
     key: str
     channel: str
@@ -65,12 +70,22 @@ class Outbox:
             query = select(_COLUMNS.channel).where(_COLUMNS.state == "waiting").distinct()
             return sorted(connection.execute(query).scalars())
 
-    def head(self, channel: str) -> Entry | None:
-        """The oldest notice that waits for a channel: none is delivered before it."""
+    def next_due(self, channel: str, now_ms: int, longest_wait_ms: int) -> Entry | None:
+        """The notice that has been due for longest, without those that follow one about the same thing that waits.
+
+        A wait beyond ``longest_wait_ms`` means that the clock was set back, so such a notice is due as well.
+        """
+        is_due = or_(_COLUMNS.next_ms <= now_ms, _COLUMNS.next_ms > now_ms + longest_wait_ms)
+        earlier = select(_EARLIER.id).where(
+            _EARLIER.state == "waiting",
+            _EARLIER.channel == channel,
+            _EARLIER.id < _COLUMNS.id,
+            _subject(_EARLIER.key) == _subject(_COLUMNS.key),
+        )
         query = (
             select(OutboxRow.__table__)
-            .where(_COLUMNS.channel == channel, _COLUMNS.state == "waiting")
-            .order_by(_COLUMNS.id)
+            .where(_COLUMNS.channel == channel, _COLUMNS.state == "waiting", is_due, ~earlier.exists())
+            .order_by(_COLUMNS.next_ms, _COLUMNS.id)
             .limit(1)
         )
         with self._database.connect() as connection:
@@ -117,6 +132,11 @@ class Outbox:
     def _change(self, entry_id: int, **values: Any) -> None:
         with self._database.begin() as connection:
             connection.execute(update(OutboxRow).where(_COLUMNS.id == entry_id).values(**values))
+
+
+def _subject(key: Any) -> ColumnElement[str]:
+    """What a notice is about, as its key begins."""
+    return func.substr(key, 1, func.instr(key, "-"))
 
 
 def _entry(row: Row[Any]) -> Entry:

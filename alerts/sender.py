@@ -1,4 +1,4 @@
-"""The sender: takes notices from the outbox to their channels, in order, again and again until they are taken."""
+"""The sender: takes notices from the outbox to their channels, again and again until they are taken."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ _MAX_HANGING = 3
 class Sender:
     """Delivers what is due, each channel on a thread of its own, so that a slow one holds up no other.
 
-    ``retry_seconds`` is the wait before the first retry, it doubles; ``give_up_seconds`` after its creation a notice
+    A notice that a service refuses waits while the others pass; only those about the same alert stay behind it.
+
+    ``retry_seconds`` is the wait before a notice's first retry, it doubles, and the channel rests for so long after
+    every failure, lest a service that is down be asked for each notice; ``give_up_seconds`` after its creation a notice
     is given up; ``timeout_seconds`` bounds one attempt; ``patience_seconds`` bounds how long :meth:`deliver` waits.
     A notice is delivered at least once: a crash between a delivery and its record repeats it.
     """
@@ -42,7 +45,7 @@ class Sender:
         jitter: random.Random | None = None,
     ) -> None:
         self._outbox = outbox
-        self._retry_seconds = retry_seconds
+        self._retry_ms = round(retry_seconds * 1000)
         self._give_up_ms = round(give_up_seconds * 1000)
         self._timeout_seconds = timeout_seconds
         self._patience_seconds = patience_seconds
@@ -70,7 +73,9 @@ class Sender:
     def _start(self, lane: _Lane, now_ms: int) -> bool:
         if lane.thread is not None and lane.thread.is_alive():
             return False  # still at work since an earlier round
-        lane.delivered = 0
+        if lane.failed_ms is not None and 0 <= now_ms - lane.failed_ms < self._retry_ms:
+            return False
+        lane.delivered, lane.failed_ms = 0, None
         lane.thread = threading.Thread(
             target=self._drain, args=(lane, now_ms), name=f"notice-{lane.channel.name}", daemon=True
         )
@@ -78,20 +83,20 @@ class Sender:
         return True
 
     def _drain(self, lane: _Lane, now_ms: int) -> None:
-        """Deliver a channel's notices, oldest first, until one fails or is not due yet."""
+        """Deliver a channel's notices that are due, until one fails."""
+        longest_ms = 2 * max(round(MAX_BACKOFF_SECONDS * 1000), self._retry_ms)  # no jitter makes a wait so long
         try:
             for _ in range(_ROUND):
-                entry = self._outbox.head(lane.channel.name)
-                if entry is None or not self._is_due(entry, now_ms) or not self._deliver_one(lane, entry, now_ms):
+                entry = self._outbox.next_due(lane.channel.name, now_ms, longest_ms)
+                if entry is None:
+                    return
+                if not self._deliver_one(lane, entry, now_ms):
+                    lane.failed_ms = now_ms
                     return
                 lane.delivered += 1
         except Exception:
             # The edge of a thread: the notice is still in the outbox, and the next round tries again.
             log.exception("notice_lane_crashed", channel=lane.channel.name)
-
-    def _is_due(self, entry: Entry, now_ms: int) -> bool:
-        # A wait much longer than any backoff means that the clock was set back.
-        return entry.next_ms <= now_ms or entry.next_ms - now_ms > 2000 * max(MAX_BACKOFF_SECONDS, self._retry_seconds)
 
     def _deliver_one(self, lane: _Lane, entry: Entry, now_ms: int) -> bool:
         error = lane.attempt(entry, self._timeout_seconds)
@@ -110,9 +115,8 @@ class Sender:
         return False
 
     def _backoff_ms(self, attempts: int) -> int:
-        longest = max(MAX_BACKOFF_SECONDS, self._retry_seconds)
-        seconds = min(self._retry_seconds * 2.0 ** min(attempts, 30), longest)
-        return round(seconds * self._jitter.uniform(0.8, 1.2) * 1000)
+        longest = max(MAX_BACKOFF_SECONDS * 1000, self._retry_ms)
+        return round(min(self._retry_ms * 2.0 ** min(attempts, 30), longest) * self._jitter.uniform(0.8, 1.2))
 
 
 class _Lane:
@@ -122,6 +126,7 @@ class _Lane:
         self.channel = channel
         self.thread: threading.Thread | None = None
         self.delivered = 0
+        self.failed_ms: int | None = None  # when its last round ended with a failure
         self._hanging: list[threading.Thread] = []
 
     def attempt(self, entry: Entry, timeout_seconds: float) -> str | None:
