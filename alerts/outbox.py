@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, delete, func, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
@@ -50,6 +50,13 @@ class Entry:
     sent_ms: int | None
     attempts: int
     error: str | None
+
+
+class Figures(NamedTuple):
+    """How many notices are in each state, and when the oldest of those that wait was made; None when none waits."""
+
+    counts: Mapping[NoticeState, int]
+    oldest_waiting_ms: int | None
 
 
 class Outbox:
@@ -116,12 +123,15 @@ class Outbox:
         with self._database.connect() as connection:
             return [_entry(row) for row in connection.execute(query)]
 
-    def counts(self) -> dict[NoticeState, int]:
-        """How many notices are in each state."""
-        query = select(_COLUMNS.state, func.count()).group_by(_COLUMNS.state)
+    def figures(self) -> Figures:
+        """How delivery stands; one query over an index and what waits."""
+        oldest = select(func.min(_COLUMNS.created_ms)).where(_COLUMNS.state == "waiting").scalar_subquery()
+        query = select(_COLUMNS.state, func.count(), oldest).group_by(_COLUMNS.state)
         with self._database.connect() as connection:
-            found = {str(state): int(count) for state, count in connection.execute(query)}
-        return {"waiting": found.get("waiting", 0), "sent": found.get("sent", 0), "failed": found.get("failed", 0)}
+            rows = connection.execute(query).all()
+        found = {str(state): int(count) for state, count, _ in rows}
+        counts: dict[NoticeState, int] = {state: found.get(state, 0) for state in get_args(NoticeState)}
+        return Figures(counts, rows[0][2] if rows else None)
 
     def expire(self, before_ms: int) -> int:
         """Delete what was sent or given up and is older than ``before_ms``; returns how many rows that were."""

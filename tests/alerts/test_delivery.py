@@ -115,7 +115,7 @@ def test_an_alert_reaches_a_webhook_that_refuses_twice_exactly_once_and_in_order
         assert [body["type"] for body in receiver.got] == ["warning", "success"]
         assert "Service: photo-service" in receiver.got[0]["message"]
         assert len(receiver.refused) == 2
-    assert outbox.counts() == {"waiting": 0, "sent": 2, "failed": 0}
+    assert outbox.figures() == ({"waiting": 0, "sent": 2, "failed": 0}, None)
 
 
 def test_an_alert_and_its_notice_are_written_together_or_not_at_all(database: Database, outbox: Outbox) -> None:

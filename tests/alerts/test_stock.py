@@ -104,6 +104,8 @@ def healthy() -> dict[Labels, Curve]:
         key("process_start_time_seconds"): flat(START_MS / 1000 - 1),
         key("crash_loop_tripped"): flat(0.0),
         key("collector_up", collector="nvml"): step(5, 1.0, None),
+        key("wakeless_notices", state="failed"): flat(4.0),
+        key("wakeless_notice_wait_seconds"): lambda seconds: seconds % 300,
         key("inference_queue_depth"): flat(1.0),
         key("inference_progress_age_seconds"): flat(0.0),
         **requests(ok=slope(2.0, loaded), bad_input=slope(0.1, loaded)),
@@ -195,6 +197,7 @@ TROUBLES: dict[str, tuple[dict[Labels, Curve], float, float]] = {
     "ProcessRestarted": (restarted(None), 1210, 1220),
     "CrashLoop": ({key("crash_loop_tripped"): step(300, 1.0)}, 300, 305),
     "CollectorDown": ({key("collector_up", collector="nvml"): lambda s: float(s < 300)}, 360, 365),
+    "NoticesFailing": ({key("wakeless_notice_wait_seconds"): slope(1.0, 300)}, 901, 910),
     "HighFailureRate": (requests(ok=slope(2.0), timeout=slope(0.04, 600)), 1040, 1080),
     "VeryHighFailureRate": (requests(ok=slope(2.0), error=slope(0.4, 600)), 900, 1100),
     "ConsecutiveFailures": (requests(ok=lambda s: min(s, 300.0), error=slope(1 / 15, 300)), 345, 375),
@@ -238,6 +241,13 @@ def test_each_rule_fires_for_what_it_is_for(database: Database, name: str) -> No
     assert name in told, "it never fired"
     fired_at, _ = told[name]
     assert earliest <= fired_at <= latest
+
+
+def test_a_notice_that_was_given_up_is_told_for_an_hour_and_then_no_more(database: Database) -> None:
+    curves = {**healthy(), key("wakeless_notices", state="failed"): step(300, 5.0, 4.0)}
+    fired, resolved = play(database, curves, 300 + 62 * MINUTE, "NoticesFailing", stride=12)["NoticesFailing"]
+    assert fired == 300
+    assert resolved == pytest.approx(300 + 60 * MINUTE, abs=90)
 
 
 @pytest.mark.parametrize("before", [None, 0.0, 4.0])

@@ -27,7 +27,7 @@ def test_the_command_prints_the_tables_and_renews_a_page(tmp_path: Path, capsys:
     text = page.read_text(encoding="utf-8")
     assert text.startswith("before\n")
     assert text.endswith("\nafter\n")
-    assert "old" not in text
+    assert "\nold\n" not in text
     assert "`gpu_power_watts`" in text
 
 
