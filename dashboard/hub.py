@@ -29,13 +29,16 @@ logger = get_logger(__name__)
 
 FrameKind = Literal["tick", "state"]
 
-#: RFC 6455: 1001 "going away", 1012 "service restart" (registered with IANA).
+#: RFC 6455: 1001 "going away"; 1012 "service restart" and 1013 "try again later" are registered with IANA.
 GOING_AWAY = 1001
 SERVICE_RESTART = 1012
+TRY_AGAIN_LATER = 1013
+#: Request threads that open pages leave free, for requests and for health; of a small pool, half.
+SPARE_THREADS = 64
 
 
 class Closing(NamedTuple):
-    """Why the hub ends all connections."""
+    """Why the hub ends a connection."""
 
     code: int
     reason: str
@@ -103,10 +106,13 @@ class _StateFrame:
 class Hub:
     """All viewers of one server process. ``clock`` gives UTC ms for changes between two ticks."""
 
-    def __init__(self, board: Board, situation: Situation, *, clock: Callable[[], int]) -> None:
+    def __init__(
+        self, board: Board, situation: Situation, *, clock: Callable[[], int], most_viewers: int | None = None
+    ) -> None:
         self._board = board
         self._situation = situation
         self._clock = clock
+        self._most = most_viewers
         self._viewers: set[Viewer] = set()
         self._lock = threading.Lock()
         self._closing: Closing | None = None
@@ -127,13 +133,20 @@ class Hub:
         return len(self._viewers)
 
     def join(self, page: str, step_ms: int) -> Viewer:
-        """A new viewer of a page whose charts have this step. Its first frame, the state, is already there."""
+        """A new viewer of a page whose charts have this step. Its first frame, the state, is already there.
+
+        One that comes while the hub closes, or when it is full, finds its ``closing`` set.
+        """
         viewer = Viewer(Topic(page, self._board.window_ms(step_ms)))
         with self._lock:
-            self._viewers.add(viewer)
             closing = self._closing
+            if closing is None and self._most is not None and len(self._viewers) >= self._most:
+                closing = Closing(TRY_AGAIN_LATER, f"{self._most} pages are open already, as many as may be")
+            if closing is None:
+                self._viewers.add(viewer)
         if closing:
             viewer.close(closing)
+            return viewer
         viewer.offer("state", _StateFrame(self._state_frame))
         return viewer
 
@@ -197,6 +210,11 @@ class Hub:
         return orjson.dumps({"type": "state", "time_ms": now_ms, "state": self._situation.now(now_ms, self._figures)})
 
 
+def most_viewers(threads: int) -> int:
+    """How many pages may be open with so many request threads, each of which one page holds."""
+    return threads - min(SPARE_THREADS, threads // 2)
+
+
 def open_hub(
     settings: Settings,
     query: Engine,
@@ -221,4 +239,4 @@ def open_hub(
         alerts=alerts,
         last_restart=last_restart,
     )
-    return Hub(board, situation, clock=clock)
+    return Hub(board, situation, clock=clock, most_viewers=most_viewers(settings.server.threads))

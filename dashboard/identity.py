@@ -60,6 +60,16 @@ def current() -> Identity:
     return found
 
 
+def identify_again() -> Identity:
+    """As :func:`current`, but read anew: a websocket outlives a changed password and a revoked token.
+
+    Raises :class:`Problem` for a token that is no longer known.
+    """
+    for known in ("identity", "_login_user"):  # ours, and what Flask-Login keeps for the request
+        g.pop(known, None)
+    return current()
+
+
 def log_in(user: UserIdentity) -> None:
     """Begin a session for ``user``, with a fresh cookie: nothing of an earlier one is kept."""
     session.clear()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -21,8 +22,10 @@ from structlog import get_logger
 
 from dashboard.access import require, same_origin
 from dashboard.hub import Hub, Viewer
+from dashboard.identity import identify_again
 from dashboard.problem import Problem
 from dashboard.services import services
+from storage.error import StorageError
 
 logger = get_logger(__name__)
 blueprint = Blueprint("live", __name__)
@@ -33,6 +36,10 @@ SEND_SECONDS = 10
 MAX_MESSAGE_BYTES = 1024
 MAX_WAITING = 16
 MAX_STEP_MS = 86_400_000
+#: Seconds between two looks at whether a viewer may still watch.
+IDENTITY_SECONDS = 30.0
+#: RFC 6455, 7.4.1: a message, or its sender, is not welcome.
+POLICY_VIOLATION = 1008
 
 
 class _DaemonThread(threading.Thread):
@@ -100,19 +107,36 @@ def _serve(connection: Any) -> None:
 
 
 def _stream(hub: Hub, viewer: Viewer, connection: Any, pages: set[str]) -> None:
+    asked = time.monotonic()
     while connection.connected:
         frames = viewer.take(timeout_seconds=5)
         if viewer.closing:
             connection.close(viewer.closing.code, viewer.closing.reason)
             return
+        if time.monotonic() - asked >= IDENTITY_SECONDS:
+            if not _may_still_watch():
+                connection.close(POLICY_VIOLATION, "this login has ended")
+                return
+            asked = time.monotonic()
         for text in frames:
             connection.sock.sendall(frame(text))
         for count, text in enumerate(iter(lambda: connection.receive(timeout=0), None)):
             watch = parse_watch(text, pages)
             if watch is None or count > MAX_WAITING:
-                connection.close(1008, "send {page, step} and nothing else")
+                connection.close(POLICY_VIOLATION, "send {page, step} and nothing else")
                 return
             hub.watch(viewer, *watch)
+
+
+def _may_still_watch() -> bool:
+    """Whether the login that this connection began with still holds."""
+    try:
+        return identify_again().may("viewer")
+    except Problem:  # the token has been revoked
+        return False
+    except StorageError as error:  # not known now; the next look will tell
+        logger.warning("viewer_not_identified", error=str(error))
+        return True
 
 
 def _bound_sends(sock: socket.socket) -> None:

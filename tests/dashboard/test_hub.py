@@ -10,7 +10,7 @@ import pytest
 
 from alerts.state import Alert
 from dashboard.board import Board
-from dashboard.hub import GOING_AWAY, Hub
+from dashboard.hub import GOING_AWAY, TRY_AGAIN_LATER, Hub, most_viewers
 from dashboard.panels import Panel
 from dashboard.situation import Figures, Situation, pill
 from model.status import Check, Health, ModelStatus
@@ -97,6 +97,23 @@ def test_a_long_range_gets_rates_over_its_own_step(hub: Hub, board: Counting) ->
     hub.join("overview", 3_600_000)
     hub.publish(T0)
     assert board.asked == [("overview", 3_600_000)]
+
+
+def test_more_viewers_than_may_be_are_told_to_come_back(board: Counting) -> None:
+    hub = Hub(board, situation(), clock=lambda: T0, most_viewers=2)
+    first, second, third = (hub.join("overview", 1000) for _ in range(3))
+    assert (first.closing, second.closing) == (None, None)
+    assert third.closing is not None
+    assert third.closing.code == TRY_AGAIN_LATER
+    assert hub.viewers == 2
+    hub.leave(third)
+    hub.leave(first)
+    assert hub.join("overview", 1000).closing is None
+
+
+@pytest.mark.parametrize(("threads", "most"), [(8, 4), (100, 50), (128, 64), (512, 448)])
+def test_open_pages_leave_threads_for_requests(threads: int, most: int) -> None:
+    assert most_viewers(threads) == most
 
 
 def test_a_slow_viewer_skips_frames_and_finds_the_newest(hub: Hub) -> None:

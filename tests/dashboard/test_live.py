@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
 from typing import Any
 
 import orjson
@@ -16,13 +18,15 @@ from wsproto.connection import Connection, ConnectionType
 from wsproto.events import TextMessage
 
 from dashboard.live import MAX_MESSAGE_BYTES, frame, parse_watch
-from tests.dashboard.house import House
+from storage.error import StorageError
+from tests.dashboard.house import PASSWORD, House, MakeHouse
 
 PAGES = {"overview", "alerts", "model"}
 
 
-@pytest.fixture
-def address(house: House) -> Iterator[str]:
+@contextmanager
+def serving(house: House) -> Iterator[str]:
+    """A house with an open door; gives its address."""
     server = make_server("127.0.0.1", 0, house.app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -31,6 +35,12 @@ def address(house: House) -> Iterator[str]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture
+def address(house: House) -> Iterator[str]:
+    with serving(house) as address:
+        yield address
 
 
 def _connect(house: House, address: str, **headers: str) -> Any:
@@ -96,6 +106,66 @@ def test_who_sends_anything_else_is_cut_off(house: House, address: str, message:
     connection.send(message)
     house.services.hub.publish(1_800_000_000_000)
     assert _end(connection).reason in (1008, 1009)
+
+
+def _session(house: House) -> dict[str, str]:
+    """The cookie of a browser in which a person has logged in."""
+    client = house.person("viewer")
+    cookie = client.get_cookie(house.app.config["SESSION_COOKIE_NAME"])
+    assert cookie is not None
+    return {"Cookie": f"{cookie.key}={cookie.value}", "User-Agent": "Werkzeug/" + version("werkzeug")}
+
+
+@pytest.mark.parametrize("change", ["password", "disabled", "token"])
+def test_who_may_watch_no_longer_is_cut_off(
+    house: House, address: str, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    monkeypatch.setattr("dashboard.live.IDENTITY_SECONDS", 0.0)
+    accounts = house.services.accounts
+    accounts.create_user("boss", PASSWORD, "admin")  # the last admin could not be disabled
+    headers = house.token("viewer") if change == "token" else _session(house)
+    connection = Client.connect(f"ws://{address}/live", headers=headers)
+    assert _said(connection)["type"] == "state"
+    house.services.hub.publish(1_800_000_000_000)
+    assert _said(connection)["type"] == "tick", "who may still watch goes on watching"
+    if change == "password":
+        accounts.set_password("person-viewer", "another battery staple")
+    elif change == "disabled":
+        accounts.set_disabled("person-viewer", disabled=True)
+    else:
+        accounts.revoke_token("program-viewer")
+    house.services.hub.publish(1_800_000_001_000)
+    ended = _end(connection)
+    assert (ended.reason, ended.message) == (1008, "this login has ended")
+
+
+def test_a_database_that_does_not_answer_cuts_nobody_off(
+    house: House, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(*_: object) -> None:
+        raise StorageError("the database is locked by another program", permanent=False)
+
+    connection = _connect(house, address)
+    _said(connection)
+    monkeypatch.setattr("dashboard.live.IDENTITY_SECONDS", 0.0)
+    monkeypatch.setattr(house.services.accounts, "token", busy)
+    for moment in (1_800_000_000_000, 1_800_000_001_000):
+        house.services.hub.publish(moment)
+        assert _said(connection)["time_ms"] == moment
+    connection.close()
+
+
+def test_one_page_too_many_is_told_to_try_again_later(make_house: MakeHouse) -> None:
+    house = make_house(server={"threads": 8})
+    viewers = [house.services.hub.join("overview", 1000) for _ in range(4)]
+    with serving(house) as address:
+        ended = _end(_connect(house, address))
+        assert ended.reason == 1013
+        assert "4 pages" in str(ended.message)
+        house.services.hub.leave(viewers[0])
+        connection = _connect(house, address)
+        assert _said(connection)["type"] == "state"
+        connection.close()
 
 
 def test_a_viewer_who_leaves_is_forgotten(house: House, address: str) -> None:
