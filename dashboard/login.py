@@ -117,7 +117,8 @@ def _page(
 
 
 def _audit(actor: str, action: str, detail: dict[str, object]) -> None:
-    services().audit.add(_now_ms(), actor, action, "session", detail)
+    """Record it, or log it where it cannot be recorded: a full disk must not keep out who could make room."""
+    services().audit.note(_now_ms(), actor, action, "session", detail)
 
 
 def _known(name: str) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 
 import pytest
+from structlog.testing import capture_logs
 
+from storage.error import StorageError
 from tests.dashboard.house import PASSWORD, House, csrf_token, log_in
 
 
@@ -124,6 +126,26 @@ def test_a_login_that_succeeds_forgives_the_failures_before_it(ada: House) -> No
         for _ in range(4):
             assert log_in(client, "ada", "wrong").status_code == 401
         assert log_in(ada.visitor(), "ada", PASSWORD).status_code == 303
+
+
+def test_a_full_disk_keeps_nobody_out_and_the_log_has_what_the_audit_lacks(
+    ada: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise StorageError("the database cannot grow: the disk is full", permanent=False)
+
+    monkeypatch.setattr(ada.services.audit, "add", full)
+    client = ada.visitor()
+    assert log_in(client, "ada", "wrong").status_code == 401
+    with capture_logs() as lines:
+        assert log_in(client, "ada", PASSWORD).status_code == 303
+    assert ("audit_not_written", "ada", "login") in [
+        (line["event"], line.get("actor"), line.get("action")) for line in lines
+    ]
+    assert client.get("/api/model").status_code == 200
+    token = csrf_token(client.get("/login/link/x").text)
+    assert client.post("/logout", data={"csrf_token": token}).location == "/login"
+    assert client.get("/api/model").status_code == 401
 
 
 # --- one-time links ---------------------------------------------------------------------------------------------
