@@ -93,8 +93,9 @@ class RunningRule:
         except (QueryError, EvaluationError) as failure:
             error = str(failure)
         except Exception as failure:  # one broken rule must not stop the others
-            log.exception("rule_crashed", group=self.group.name, rule=self.rule.name)
             error = f"internal error: {failure}"
+            if error != self.error:
+                log.exception("rule_crashed", group=self.group.name, rule=self.rule.name)
         if error is not None and error != self.error:
             log.warning("rule_failed", group=self.group.name, rule=self.rule.name, error=error)
         self.health, self.error = ("ok" if error is None else "err"), error
@@ -165,7 +166,8 @@ class RunningGroup:
             timing = Timing(0, 0)
             if isinstance(rule, Rule):
                 timing = Timing(round(rule.for_seconds * 1000), round(rule.keep_firing_seconds * 1000))
-            rules.append(RunningRule(group, rule, f"rule/{group.name}/{index}", timing))
+            # With the file: groups of two files may share a name, and two sources must not.
+            rules.append(RunningRule(group, rule, f"rule/{group.file}/{group.name}/{index}", timing))
         return cls(group, rules)
 
     def run(self, means: Means, now_ms: int, boot_ms: int) -> list[Step]:

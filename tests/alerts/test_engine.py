@@ -10,9 +10,14 @@ import pytest
 from sqlalchemy import Engine as Database
 from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import select
+from structlog.testing import capture_logs
 
-from alerts.engine import MAX_REASON
+from alerts.engine import MAX_REASON, AlertEngine
+from alerts.rule import parse_rules
 from alerts.state import AlertError
+from collectors.sample import METRIC_NAME, Matcher, Sample, Tick
+from promql import Engine
+from storage.series import SeriesStore
 from storage.tables import AlertRow
 from tests.alerts.world import START_MS, World
 
@@ -162,6 +167,20 @@ def test_a_crash_inside_one_rule_leaves_the_others_alone(make_world: MakeWorld) 
     assert "the disk is gone" in str(world.engine.rules()[0].rules[0].error)
 
 
+def test_an_error_that_stays_is_logged_once(make_world: MakeWorld) -> None:
+    world = make_world(AT_ONCE)
+    world.source.broken = True
+    with capture_logs() as logs:
+        world.run(60)
+        world.source.broken = False
+        world.now_ms += 5_000
+        world.run()
+        world.source.broken = True
+        world.now_ms += 5_000
+        world.run()
+    assert [line["event"] for line in logs] == ["rule_crashed", "rule_failed"] * 2
+
+
 def test_two_results_with_the_same_alert_labels_are_an_error_of_the_rule(make_world: MakeWorld) -> None:
     world = make_world("groups: [{name: g, rules: [{alert: Bad, expr: bad > 0, labels: {gpu: all}}]}]")
     for gpu in ("0", "1"):
@@ -224,11 +243,28 @@ def test_a_recording_rule_hands_its_samples_on(make_world: MakeWorld) -> None:
     world = make_world("groups: [{name: g, rules: [{record: 'gpu:hot', expr: temperature * 2, labels: {unit: f}}]}]")
     world.source.set("temperature", 40.0, gpu="0")
     world.run()
-    assert world.recorded == [(START_MS, "rule/g/0", [("gpu:hot", (("gpu", "0"), ("unit", "f")), 80.0)])]
+    assert world.recorded == [(START_MS, "rule/test.yml/g/0", [("gpu:hot", (("gpu", "0"), ("unit", "f")), 80.0)])]
     world.source.set("temperature", None, gpu="0")
     world.now_ms += 5_000
     world.run(20)
     assert [samples for _, _, samples in world.recorded[1:]] == [[]], "an end is told once"
+
+
+def test_recording_rules_of_groups_that_share_a_name_in_two_files_are_all_kept(database: Database) -> None:
+    store = SeriesStore(database)
+    store.load(START_MS)
+    files = [
+        parse_rules(f"groups: [{{name: g, rules: [{{record: 'x:{name}', expr: vector(1)}}]}}]", f"{name}.yml")[0]
+        for name in ("a", "b")
+    ]
+
+    def record(time_ms: int, source: str, samples: list[Sample]) -> None:
+        store.append([Tick(source, time_ms, tuple(samples))])
+
+    engine = AlertEngine(database, Engine(store), [group for groups in files for group in groups], record=record)
+    engine.evaluate(START_MS)
+    anything = [Matcher(METRIC_NAME, "=~", "x:.")]
+    assert [dict(series.labels)[METRIC_NAME] for series in store.select(anything, 0, START_MS)] == ["x:a", "x:b"]
 
 
 # --- restarts ----------------------------------------------------------------------------------------------------
