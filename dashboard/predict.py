@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 blueprint = Blueprint("predict", __name__)
 
 BUDGET = "wakeless.uploads"
-#: Outcomes whose result did not come from the model just now.
-DEGRADED = ("fallback", "cached")
+#: Digits of the seconds in an answer: microseconds.
+DIGITS = 6
 #: When to come back if the refusal does not say.
 RETRY_SECONDS = 5.0
 _OVERLOAD = (429, 503, 504)
@@ -62,13 +62,11 @@ def _response(answer: Answer, request_id: str) -> Response:
         "version": answer.version,
         "result": orjson.Fragment(answer.json),
         "timings": {
-            "queue_seconds": answer.queue_seconds,
-            "compute_seconds": answer.compute_seconds,
-            "total_seconds": answer.total_seconds,
+            "queue_seconds": round(answer.queue_seconds, DIGITS),
+            "compute_seconds": round(answer.compute_seconds, DIGITS),
+            "total_seconds": round(answer.total_seconds, DIGITS),
         },
     }
-    if answer.outcome in DEGRADED:
-        document["degraded"] = True
     return Response(orjson.dumps(document), mimetype="application/json")
 
 

@@ -77,7 +77,6 @@ SCHEMAS: dict[str, Schema] = {
         timings=object_of(
             "total_seconds", queue_seconds=MAYBE_NUMBER, compute_seconds=MAYBE_NUMBER, total_seconds=NUMBER
         ),
-        degraded={"type": "boolean"},
     ),
     "Accepted": object_of("accepted", accepted={"type": "boolean"}, last_seconds=MAYBE_NUMBER),
     "Alert": object_of(

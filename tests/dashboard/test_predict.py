@@ -161,14 +161,13 @@ def test_the_request_id_reaches_the_model_and_the_answer(small: House, host: Hos
     assert host.bodies[0][2] == answer.get_json()["request_id"] == answer.headers["X-Request-ID"] == "a.b-c_1"
 
 
-@pytest.mark.parametrize("outcome", ["fallback", "cached"])
-def test_an_answer_that_is_not_the_models_own_says_so(small: House, host: Host, outcome: str) -> None:
-    host.outcome = Answer("x", b'"x"', None, "m", "1", outcome, 0.0, 0.0, 0.0, {})
-    assert small.visitor().post("/predict", data=b"x").get_json()["degraded"] is True
-
-
-def test_an_answer_of_the_model_is_not_called_degraded(small: House, host: Host) -> None:
-    assert "degraded" not in small.visitor().post("/predict", data=b"x").get_json()
+def test_timings_are_told_to_the_microsecond(small: House, host: Host) -> None:
+    host.outcome = Answer("x", b'"x"', None, "m", "1", "ok", 0.1 + 0.2, 1.23456789e-5, 1 / 3, {})
+    assert small.visitor().post("/predict", data=b"x").get_json()["timings"] == {
+        "queue_seconds": 0.3,
+        "compute_seconds": 0.000012,
+        "total_seconds": 0.333333,
+    }
 
 
 def test_a_result_that_json_cannot_carry_is_the_models_fault_and_counted_so(hosting: House) -> None:
