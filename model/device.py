@@ -1,4 +1,4 @@
-"""The device that the model runs on: the only file that touches torch, and only from the threads of the model."""
+"""The device that the model runs on: what the host itself asks of torch. Used by the threads that load and predict."""
 
 from __future__ import annotations
 

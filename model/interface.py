@@ -26,7 +26,13 @@ class BadInput(Exception):
 
 
 class Model(ABC):
-    """A model as Wakeless hosts it. ``load`` and ``predict`` run on the model thread, the rest on request threads."""
+    """A model as Wakeless hosts it.
+
+    ``predict`` for requests runs on the model thread, one batch at a time. ``load``, ``golden`` and the ``predict`` of
+    the warm-up run there too when the server starts; in a reload they run on a helper thread, on a fresh instance,
+    while the old one serves: two instances must not get in each other's way. Everything else runs on request threads,
+    several at a time.
+    """
 
     name = "model"
     version = "1"
@@ -62,5 +68,8 @@ class Model(ABC):
         return ()
 
     def fallback(self, input: Any) -> Any:
-        """The reply when degraded. Raises ``LookupError`` when there is none, which is the default."""
+        """The reply when degraded. Raises ``LookupError`` when there is none, which is the default.
+
+        Nothing calls it yet: replies for a model that fails come with the circuit breaker, in a later version.
+        """
         raise LookupError("this model has no fallback")
