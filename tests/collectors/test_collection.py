@@ -43,6 +43,29 @@ class Source:
         yield from self.samples
 
 
+class Slow(Source):
+    """A collector whose every run lasts until the test says so, and gives the number of the run."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.is_slow = True
+        self._go = threading.Semaphore(0)
+        self._gone = threading.Semaphore(0)
+
+    def collect(self) -> Iterable[Sample]:
+        self.runs += 1
+        run = float(self.runs)
+        if self.is_slow:
+            assert self._go.acquire(timeout=30)
+        yield Sample("run", (), run)
+        self._gone.release()
+
+    def finish(self) -> None:
+        """Let the run that is going on end, and wait until it has."""
+        self._go.release()
+        assert self._gone.acquire(timeout=30)
+
+
 @pytest.fixture
 def opened() -> Iterator[list[Collection]]:
     made: list[Collection] = []
@@ -54,6 +77,15 @@ def opened() -> Iterator[list[Collection]]:
 def collection_of(opened: list[Collection], *collectors: Collector, deadline: float = DEADLINE) -> Collection:
     opened.append(Collection(collectors, deadline))
     return opened[-1]
+
+
+def next_with(collection: Collection, name: str, from_ms: int) -> list[Tick]:
+    """The first ticks from then on, a millisecond apart, in which a source that is about to deliver does so."""
+    for now_ms in range(from_ms, from_ms + 1000):
+        ticks = collection.collect(now_ms)
+        if name in sources(ticks):
+            return ticks
+    raise AssertionError(f"{name} did not deliver")
 
 
 def sources(ticks: list[Tick]) -> dict[str, int]:
@@ -165,35 +197,65 @@ def test_one_that_hangs_costs_one_deadline_and_no_later_tick_waits_for_it(opened
         stuck.gate.set()
 
 
-def test_a_late_result_is_dropped_and_the_next_run_counts(opened: list[Collection]) -> None:
-    stuck = Source("stuck")
-    gate = stuck.gate = threading.Event()
-    collection = collection_of(opened, stuck)
+def test_a_source_that_is_merely_slow_delivers_with_the_next_tick(opened: list[Collection]) -> None:
+    slow = Slow("slow")
+    collection = collection_of(opened, Source("quick"), slow, deadline=0.1)
+    assert ups(collection.collect(0)) == {"quick": 1, "slow": 0}, "the tick that it missed"
+    for second in range(1, 4):
+        slow.finish()
+        ticks = next_with(collection, "slow", second * 1000)
+        assert ticks[1].samples == (Sample("run", (), float(second)),)
+        assert ticks[1].time_ms == ticks[0].time_ms >= second * 1000
+        assert ups(ticks) == {"quick": 1, "slow": 1}
+    slow.finish()
+
+
+def test_no_tick_waits_for_a_run_that_will_most_likely_be_late_again(opened: list[Collection]) -> None:
+    slow = Slow("slow")
+    collection = collection_of(opened, slow)
     collection.collect(0)
-    stuck.samples = [Sample("fresh", (), 2.0)]
-    stuck.gate = None
-    gate.set()
-    assert stuck.ended.wait(30)
-    second, give_up = 1, time.monotonic() + 30
-    ticks = collection.collect(1000)
-    while "stuck" not in sources(ticks) and time.monotonic() < give_up:  # until its thread has noted that it is free
-        second += 1
-        ticks = collection.collect(second * 1000)
-    assert ticks[0].samples == (Sample("fresh", (), 2.0),)
+    slow.finish()
+    start = time.monotonic()
+    next_with(collection, "slow", 1000)
+    assert time.monotonic() - start < DEADLINE
+    slow.finish()
+
+
+def test_a_source_that_is_quick_again_is_waited_for_again(opened: list[Collection]) -> None:
+    slow = Slow("slow")
+    collection = collection_of(opened, slow, deadline=0.05)
+    collection.collect(0)
+    slow.finish()
+    slow.is_slow = False
+    assert next_with(collection, "slow", 1000)[0].samples[0].value == 1
+    slow.finish()
+    assert collection.collect(2000)[0].samples[0].value == 3, "not the run of the last tick, but that of this one"
+
+
+def test_what_a_source_brings_after_it_hung_is_too_old_to_be_told(opened: list[Collection]) -> None:
+    stuck = Slow("stuck")
+    collection = collection_of(opened, stuck, deadline=0.05)
+    collection.collect(0)
+    assert collection.states()["stuck"].hung
+    stuck.finish()
+    stuck.is_slow = False
+    ticks = next_with(collection, "stuck", 3_600_000)
+    assert ticks[0].samples == (Sample("run", (), 2.0),)
     assert ups(ticks) == {"stuck": 1}
-    assert stuck.runs == 2
     assert not collection.states()["stuck"].hung
 
 
-def test_a_hanging_source_that_had_series_ends_them(opened: list[Collection]) -> None:
-    source = Source("a")
-    collection = collection_of(opened, source)
+def test_a_source_that_misses_a_tick_keeps_its_series_and_one_that_hangs_ends_them(opened: list[Collection]) -> None:
+    source, every_ten = Source("a"), Source("b", 10)
+    collection = collection_of(opened, source, every_ten)
     collection.collect(0)
-    gate = source.gate = threading.Event()
+    gate = source.gate = every_ten.gate = threading.Event()
     try:
-        assert collection.collect(1000)[0] == Tick("a", 1000, ())
+        ticks = {second: sources(collection.collect(second * 1000)) for second in range(1, 25)}
     finally:
         gate.set()
+    ended = {name: [second for second in ticks if ticks[second].get(name) == 0] for name in ("a", "b")}
+    assert ended == {"a": [7], "b": [21]}, "more than 5 s, or its interval, after the run began"
 
 
 def test_a_slow_source_runs_when_its_interval_is_over_though_ticks_are_not_exact(opened: list[Collection]) -> None:
