@@ -134,6 +134,7 @@ class NvmlSession:
         self._next_look = self._clock() + RETRY_SECONDS
         if error.value in (pynvml.NVML_ERROR_UNINITIALIZED, pynvml.NVML_ERROR_DRIVER_NOT_LOADED):
             self._initialized = False
+            self._devices = ()  # their handles are worth nothing once NVML is started anew
 
     def _look(self) -> None:
         """Start NVML if need be and list the GPUs anew."""

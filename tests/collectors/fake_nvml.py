@@ -64,6 +64,10 @@ class FakeNvml:
             return SimpleNamespace(**{**vars(event), "device": self._handle(event.device)})
         raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
 
+    def forget_handles(self) -> None:
+        """As when the driver is loaded anew: what was given out before stands for nothing."""
+        self._handles.clear()
+
     def _handle(self, name: str) -> Handle:
         """The one object that stands for a card or an event set, as the library has it."""
         return self._handles.setdefault(name, Handle(name))

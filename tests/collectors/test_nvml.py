@@ -239,6 +239,23 @@ def test_a_lost_gpu_is_an_error_until_it_is_back(nvml: FakeNvml, session: NvmlSe
     assert read(fast) == {"gpu_temperature_celsius": 35}
 
 
+def test_a_driver_that_was_loaded_anew_is_asked_with_new_handles(
+    nvml: FakeNvml, session: NvmlSession, clock: Clock
+) -> None:
+    (before,) = session.devices()
+    nvml.answers["nvmlDeviceGetTemperature"] = Error(pynvml.NVML_ERROR_UNINITIALIZED)
+    with pytest.raises(NvmlBroken):
+        session.query(nvml.nvmlDeviceGetTemperature, before.handle, 0)
+    with pytest.raises(NvmlBroken):
+        session.devices()
+    nvml.forget_handles()
+    clock.now += RETRY_SECONDS
+    (after,) = session.devices()
+    assert nvml.calls["nvmlInit"] == 2
+    assert after.handle is not before.handle
+    assert after[:-2] == before[:-2]
+
+
 def test_a_gpu_that_comes_later_is_found(nvml: FakeNvml, session: NvmlSession, clock: Clock) -> None:
     nvml.answers["nvmlDeviceGetTemperature"] = 40
     collector = NvmlCollector(session, FAST)
