@@ -11,8 +11,6 @@ from torch.nn import functional
 from model.builtin.card import KINDS
 from model.builtin.letterbox import BAR
 
-#: The side of the heat maps, in cells.
-CELLS: Final = 32
 #: The outermost cells stand for points this far (a share of the square) outside it, so that edges can be reached.
 MARGIN: Final = 0.03
 
@@ -22,15 +20,15 @@ def to_input(pixels: Tensor) -> Tensor:
     return (pixels.permute(0, 3, 1, 2).to(torch.float32) - BAR[0]) / 64.0
 
 
-def positions(device: torch.device) -> Tensor:
-    """The coordinate (a share of the square) that each of the ``CELLS`` cells of a heat map stands for."""
-    return torch.linspace(-MARGIN, 1 + MARGIN, CELLS, device=device)
+def positions(heat: Tensor) -> Tensor:
+    """The coordinates (shares of the square) that the cells along a side of these heat maps stand for."""
+    return torch.linspace(-MARGIN, 1 + MARGIN, heat.shape[-1], device=heat.device)
 
 
 def expected_corners(heat: Tensor) -> Tensor:
-    """(n, 4, CELLS, CELLS) logits to (n, 4, 2) x, y: the mean place under each map's probability."""
+    """(n, 4, cells, cells) logits to (n, 4, 2) x, y: the mean place under each map's probability."""
     chance = heat.flatten(2).softmax(dim=-1).view_as(heat)
-    places = positions(heat.device)
+    places = positions(heat)
     return torch.stack([(chance.sum(dim=2) * places).sum(-1), (chance.sum(dim=3) * places).sum(-1)], dim=-1)
 
 
@@ -59,7 +57,10 @@ class Residual(nn.Module):
 
 
 class CardNetwork(nn.Module):
-    """(n, 3, 128, 128) to logits over the kinds (n, 5) and four corner heat maps (n, 4, 32, 32)."""
+    """(n, 3, 128, 128) to logits over the kinds (n, 5) and four corner heat maps (n, 4, 32, 32).
+
+    Other sides, multiples of 16, work too, with maps of a quarter of the side.
+    """
 
     def __init__(self) -> None:
         super().__init__()

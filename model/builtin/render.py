@@ -36,7 +36,7 @@ def truth_of(scene: Scene) -> dict[str, Any]:
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--seed", default=107, show_default=True)
+@click.option("--seed", default=119, show_default=True)
 def main(folder: Path, seed: int) -> None:
     """Write one sample of each kind, and the truth about them, into FOLDER."""
     folder.mkdir(parents=True, exist_ok=True)

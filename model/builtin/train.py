@@ -22,19 +22,18 @@ from model.builtin.augment import cut_out, light, move
 from model.builtin.card import KINDS, NONE
 from model.builtin.dataset import DrawnSet, draw_set
 from model.builtin.drawing.dice import TRAINING
-from model.builtin.network import CELLS, MARGIN, CardNetwork, expected_corners, positions, to_input
+from model.builtin.network import CardNetwork, expected_corners, positions, to_input
 
 WEIGHTS: Final = Path(__file__).with_name("card_detector.safetensors")
 BATCH: Final = 64
-#: Spread of a corner's target on its heat map, as a share of the square: one cell.
-SPREAD: Final = (1 + 2 * MARGIN) / (CELLS - 1)
 
 
 def corner_loss(heat: Tensor, corners: Tensor) -> Tensor:
     """Distance of the expected corners, and cross-entropy to a bell around the true ones, which keeps maps sharp."""
     distance = (expected_corners(heat) - corners).abs().mean()
-    places = positions(heat.device)
-    bells = torch.exp(-((places - corners[..., None]) ** 2) / (2 * SPREAD**2))
+    places = positions(heat)
+    spread = places[1] - places[0]
+    bells = torch.exp(-((places - corners[..., None]) ** 2) / (2 * spread**2))
     target = bells[:, :, 1, :, None] * bells[:, :, 0, None, :]
     target = target.flatten(2) / target.flatten(2).sum(-1, keepdim=True).clamp(min=1e-6)
     crossing = -(target * heat.flatten(2).log_softmax(-1)).sum(-1).mean()
@@ -89,27 +88,38 @@ def save(network: CardNetwork, path: Path, facts: dict[str, object]) -> None:
 
 
 @click.command()
-@click.option("--images", default=24_000, show_default=True, help="How many photographs to draw.")
-@click.option("--passes", default=24, show_default=True, help="How many passes over them.")
+@click.option("--images", default=16_000, show_default=True, help="How many photographs to draw.")
+@click.option("--passes", default=10, show_default=True, help="How many passes over them.")
 @click.option("--seed", default=1, show_default=True)
 @click.option("--rate", default=3e-3, show_default=True, help="The highest learning rate.")
-@click.option("--threads", default=2, show_default=True, help="Threads to train on and processes to draw on.")
+@click.option("--threads", default=1, show_default=True, help="Threads to train on; more than one wants idle cores.")
+@click.option("--workers", default=2, show_default=True, help="Processes to draw on.")
 @click.option("--float32", is_flag=True, help="Compute in float32, for CPUs without bfloat16.")
 @click.option("--out", default=WEIGHTS, show_default=True, type=click.Path(path_type=Path, dir_okay=False))
 @click.option(
     "--keep", type=click.Path(path_type=Path, dir_okay=False), help="Keep the drawn set here (.npz) or reuse it."
 )
 def main(
-    images: int, passes: int, seed: int, rate: float, threads: int, float32: bool, out: Path, keep: Path | None
+    images: int,
+    passes: int,
+    seed: int,
+    rate: float,
+    threads: int,
+    workers: int,
+    float32: bool,
+    out: Path,
+    keep: Path | None,
 ) -> None:
     """Draw a training set, train on it and write the weights."""
     torch.set_num_threads(threads)
+    # Sharp heat maps have gradients too small for normal floats, on which a CPU computes many times more slowly.
+    torch.set_flush_denormal(True)
     started = time.monotonic()
     if keep is not None and keep.exists():
         with np.load(keep) as stored:
             drawn = DrawnSet(stored["pixels"], stored["labels"], stored["corners"])
     else:
-        drawn = draw_set(TRAINING, seed, images, threads)
+        drawn = draw_set(TRAINING, seed, images, workers)
         if keep is not None:
             np.savez(keep, pixels=drawn.pixels, labels=drawn.labels, corners=drawn.corners)
     click.echo(f"{len(drawn.labels)} photographs in {time.monotonic() - started:.0f} s")

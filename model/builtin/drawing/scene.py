@@ -19,8 +19,8 @@ from model.builtin.drawing.layout import Card, draw_card
 #: The long side of a composed photograph, in pixels.
 LONG: Final = 384
 PROPORTIONS: Final = (4 / 3, 4 / 3, 3 / 4, 1.0, 16 / 9, 3 / 2)
-#: Cards are turned up to this many degrees from a quarter turn (any of the four), and tilted up to this many.
-TURN: Final = 46.0
+#: Cards are turned up to this many degrees from upright, and tilted up to this many away from the camera.
+TURN: Final = 42.0
 TILT: Final = 34.0
 
 Points = NDArray[np.float64]
@@ -61,8 +61,6 @@ def _pose(dice: Dice, width: int, height: int, canvas: tuple[int, int], fill: fl
     turn, pitch, yaw = (np.radians(dice.span(-limit, limit)) for limit in (TURN, TILT, TILT))
     if dice.chance(0.35):
         turn, pitch, yaw = turn * 0.2, pitch * 0.3, yaw * 0.3
-    if dice.chance(0.3):
-        turn += np.radians(dice.pick((90, 180, 270)))
     flat = rectangle(-width / 2, -height / 2, width / 2, height / 2) / max(width, height)
     turned = flat @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
     x, y = turned[:, 0] * np.cos(yaw), turned[:, 1] * np.cos(pitch)
@@ -176,7 +174,7 @@ def compose(dice: Dice, kind: str) -> Scene:
     else:
         card = draw_card(dice, kind)
         left, top, right, bottom = card.frame
-        quad = _pose(dice, right - left, bottom - top, canvas, dice.span(0.5, 0.98))
+        quad = _pose(dice, right - left, bottom - top, canvas, dice.span(0.56, 0.98))
         _lay(image, card, quad, dice)
     if quad is not None and dice.chance(0.3):
         _occlude(image, dice, quad)
