@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -36,8 +36,8 @@ class NoticeWriter(Protocol):
 class AlertEngine:
     """Owns the state of every alert. All methods may be called from any thread.
 
-    ``outbox`` is told of events inside the transaction that records them, ``notify`` after it. ``record`` takes what
-    recording rules give; ``origin`` is what templates know about this server.
+    ``outbox`` is told of events inside the transaction that records them. ``record`` takes what recording rules give;
+    ``origin`` is what templates know about this server.
     """
 
     def __init__(
@@ -46,14 +46,12 @@ class AlertEngine:
         promql: QueryEngine,
         groups: Iterable[Group],
         *,
-        notify: Callable[[AlertEvent], None] = lambda event: None,
         outbox: NoticeWriter | None = None,
         record: Record | None = None,
         origin: Origin | None = None,
     ) -> None:
         self._database = database
         self._means = Means(promql, origin or Origin(), record)
-        self._notify = notify
         self._outbox = outbox
         self._book = AlertBook(database)
         self._groups = [RunningGroup.of(group) for group in groups]
@@ -213,7 +211,6 @@ class AlertEngine:
         for event in events:
             alert = event.alert
             log.info(f"alert_{event.kind}", alert=alert.rule, id=alert.id, labels=dict(alert.labels), value=alert.value)
-            self._notify(event)
 
 
 def _end(alert: Alert, now_ms: int) -> Track | None:

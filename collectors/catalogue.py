@@ -132,8 +132,6 @@ inference_queue_depth gauge: Requests waiting for the model.
 inference_in_flight gauge: Requests that the model is working on.
 inference_progress_age_seconds gauge seconds: Time since work in flight last made progress.
 inference_results_total{model,class} counter: Results by class.
-inference_cache_hits_total{model} counter: Requests answered from the cache.
-inference_cache_misses_total{model} counter: Requests that the cache could not answer.
 image_generation_total{status} counter: Alias: requests by status, where it is configured.
 image_generation_latency_seconds histogram seconds: Alias: time to answer a request, where it is configured.
 
@@ -142,8 +140,6 @@ model_ready gauge: 1 while the model takes traffic.
 model_info{model,version,device,dtype} gauge: Always 1; its labels tell what is loaded.
 model_load_duration_seconds gauge seconds: How long the last load took.
 model_reloads_total{reason,result} counter: Reloads of the model.
-model_rollbacks_total{reason} counter: Returns to an earlier version.
-circuit_breaker_state gauge: 0 closed, 1 half open, 2 open.
 health_check_up{check} gauge: 1 if the check passed last time.
 health_ready gauge: 1 if traffic may come.
 up{job} gauge: 1 while the service can do its work.

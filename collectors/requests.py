@@ -41,10 +41,7 @@ class Meters:
         self._compute = self._histogram("inference_compute_duration_seconds", request)
         self._batch = self._histogram("inference_batch_size", [], BATCH_BUCKETS)
         self._results = self._counter("inference_results_total", ["model", "class"])
-        self._hits = self._counter("inference_cache_hits_total", ["model"])
-        self._misses = self._counter("inference_cache_misses_total", ["model"])
         self._reloads = self._counter("model_reloads_total", ["reason", "result"])
-        self._rollbacks = self._counter("model_rollbacks_total", ["reason"])
         self._routes = _Limit(MAX_ROUTES)
         self._classes = _Limit(MAX_CLASSES)
         self._lock = Lock()
@@ -108,16 +105,6 @@ class Meters:
     def reloaded(self, reason: str, result: str) -> None:
         """Count a reload of the model."""
         self._reloads.labels(reason, result).inc()
-        self._changed()
-
-    def rolled_back(self, reason: str) -> None:
-        """Count a return to an earlier version."""
-        self._rollbacks.labels(reason).inc()
-        self._changed()
-
-    def cache(self, model: str, *, hit: bool) -> None:
-        """Count a look into the answer cache."""
-        (self._hits if hit else self._misses).labels(model).inc()
         self._changed()
 
     def _changed(self) -> None:

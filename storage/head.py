@@ -37,10 +37,6 @@ class _Block:
         self.count = 0
         self.first_ms = self.last_ms = time_ms
 
-    @property
-    def nbytes(self) -> int:
-        return self.times.nbytes + self.values.nbytes
-
     def push(self, time_ms: int, row: Values) -> None:
         self.times[self.count] = time_ms
         self.values[:, self.count] = row
@@ -117,11 +113,6 @@ class Head:
         self._floor_ms = -1
         self._newest_ms = -1
         self._lock = threading.Lock()
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes that the matrices take."""
-        return sum(block.nbytes for blocks in list(self._blocks.values()) for block in blocks)
 
     def start_at(self, floor_ms: int) -> None:
         """Say that everything up to ``floor_ms`` is in the file only."""

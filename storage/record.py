@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy import ColumnElement, Engine, delete, insert, select
 
 from storage.error import StorageError
-from storage.tables import AlertRow, AuditRow, LoginLinkRow, OutboxRow, RequestRow
+from storage.tables import AlertRow, AuditRow, LoginLinkRow, RequestRow
 
 logger = structlog.get_logger(__name__)
 
@@ -169,7 +169,7 @@ def _plain(facts: dict[str, Any]) -> Any:
 
 
 def expire_records(engine: Engine, before_ms: int) -> int:
-    """Delete requests, resolved alerts, finished notices, audit entries and dead login links older than ``before_ms``.
+    """Delete requests, resolved alerts, audit entries and dead login links older than ``before_ms``.
 
     Incidents stay: they are few, and the history of outages is what people come back for. Returns the rows deleted.
     """
@@ -177,7 +177,6 @@ def expire_records(engine: Engine, before_ms: int) -> int:
         (RequestRow, RequestRow.time_ms < before_ms),
         (AuditRow, AuditRow.time_ms < before_ms),
         (AlertRow, (AlertRow.state == "resolved") & (AlertRow.seen_ms < before_ms) & (AlertRow.active_ms < before_ms)),
-        (OutboxRow, (OutboxRow.state != "waiting") & (OutboxRow.created_ms < before_ms)),
         (LoginLinkRow, LoginLinkRow.expires_ms < before_ms),
     ]
     deleted = 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,20 +23,6 @@ from storage.writer import Batch, TickWriter
 logger = structlog.get_logger(__name__)
 
 MINUTE_MS = 60_000
-
-
-@dataclass(frozen=True, slots=True)
-class StoreStats:
-    """What the store holds and costs. ``ticks``, ``dropped`` and ``duplicates`` count since this process started."""
-
-    series: int
-    ticks: int  #: rows written
-    dropped: int  #: ticks refused because their source had written a newer one
-    duplicates: int  #: samples overwritten by a later one of the same series in the same tick
-    bytes: int  #: the database file with its write-ahead log
-    head_bytes: int
-    oldest_ms: int | None
-    newest_ms: int | None
 
 
 class SeriesStore:
@@ -157,20 +142,10 @@ class SeriesStore:
             logger.info("history_expired", ticks=deleted, before_ms=before_ms, pages_given_back=pages)
         return deleted
 
-    def stats(self) -> StoreStats:
-        """Figures for the page; one small query."""
-        span = self.span()
-        files = (self._path, self._path.with_name(f"{self._path.name}-wal"))
-        return StoreStats(
-            series=len(self._index),
-            ticks=self._writer.written,
-            dropped=self._writer.dropped,
-            duplicates=self._writer.duplicates,
-            bytes=sum(file.stat().st_size for file in files if file.exists()),
-            head_bytes=self._head.nbytes,
-            oldest_ms=span[0] if span else None,
-            newest_ms=span[1] if span else None,
-        )
+    @property
+    def dropped(self) -> int:
+        """Ticks that were dropped since this process started: not newer than their source's last, or unwritable."""
+        return self._writer.dropped
 
     def _publish(self, batch: Batch) -> None:
         """Let readers see what has been committed; the index first, so that no sample is without labels."""

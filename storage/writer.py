@@ -65,9 +65,7 @@ class TickWriter:
         self._late_sources: set[str] = set()
         self._broken_sources: set[str] = set()
         self._doubled_sources: set[str] = set()
-        self.written = 0  #: rows
         self.dropped = 0  #: ticks that came too late, or could not be written
-        self.duplicates = 0  #: samples overwritten by a later one of the same tick
 
     def prepare(self, connection: Connection, ticks: Sequence[Tick]) -> Batch:
         """Write the rows of these ticks. Nothing of the writer's own state changes before :meth:`commit`.
@@ -114,7 +112,6 @@ class TickWriter:
         for layout in batch.layouts:
             self._layouts.remember(layout)
         self._sources.update(batch.sources)
-        self.written += len(batch.rows)
         self._report_late(batch.late)
         self._report_broken(batch.broken)
         self._late_sources.difference_update(batch.sources)
@@ -205,7 +202,6 @@ class TickWriter:
 
     def _report_doubled(self, doubled: Mapping[str, int]) -> None:
         for source, count in doubled.items():
-            self.duplicates += count
             if source not in self._doubled_sources:
                 self._doubled_sources.add(source)
                 logger.warning("samples_duplicated", source=source, count=count)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from sqlalchemy import Connection
 from sqlalchemy import Engine as Database
 
 from alerts.engine import AlertEngine
@@ -66,11 +67,15 @@ class World:
             self.database,
             Engine(self.source, lookback_ms=4_000),
             self.groups,
-            notify=self.events.append,
+            outbox=self,
             record=lambda now_ms, source, samples: self.recorded.append((now_ms, source, samples)),
         )
         engine.load()
         return engine
+
+    def write(self, connection: Connection, event: AlertEvent) -> None:
+        """Hear of an event, as the outbox does."""
+        self.events.append(event)
 
     def restart(self, text: str | None = None) -> None:
         self.groups = self.groups if text is None else rules(text)

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from storage.error import StorageError
 from storage.record import AuditLog, RequestEntry, RequestLog, expire_records
-from storage.tables import AlertRow, LoginLinkRow, OutboxRow
+from storage.tables import AlertRow, LoginLinkRow
 
 T0 = 1_795_000_000_000
 
@@ -163,13 +163,6 @@ def alert(state: str, at: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def notice(key: str, state: str, at: int) -> dict[str, Any]:
-    return {
-        "key": key, "channel": "c", "title": "t", "body": "b", "kind": "info", "state": state, "created_ms": at,
-        "next_ms": at, "attempts": 0,
-    }  # fmt: skip
-
-
 def test_old_records_go_and_what_is_open_stays(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("storage.record._ROWS", 2)
     log, audit = RequestLog(engine), AuditLog(engine)
@@ -179,12 +172,10 @@ def test_old_records_go_and_what_is_open_stays(engine: Engine, monkeypatch: pyte
     log.flush()
     with engine.begin() as connection:
         connection.execute(insert(AlertRow), [alert("resolved", T0), alert("firing", T0), alert("resolved", T0 + 9)])
-        connection.execute(insert(OutboxRow), [notice("a", "sent", T0), notice("b", "waiting", T0)])
         connection.execute(insert(LoginLinkRow), {"link_hash": "x", "user": "anna", "expires_ms": T0})
-    assert expire_records(engine, T0 + 5) == 5 + 5 + 1 + 1 + 1
+    assert expire_records(engine, T0 + 5) == 5 + 5 + 1 + 1
     assert len(log.recent(20)) == len(audit.between(0, T0 * 2)) == 5
     with engine.connect() as connection:
         states = connection.exec_driver_sql("SELECT state FROM alerts ORDER BY id").scalars().all()
         assert states == ["firing", "resolved"]
-        assert connection.exec_driver_sql("SELECT key FROM outbox").scalars().all() == ["b"]
     assert expire_records(engine, T0 + 5) == 0
