@@ -9,11 +9,13 @@ import orjson
 from flask import Blueprint, Response, request
 
 from alerts.state import AlertError
+from collectors.requests import OUTCOMES
 from dashboard.access import require
 from dashboard.event import events_between
 from dashboard.health import verdicts
 from dashboard.identity import current
-from dashboard.parameter import HOUR_MS, GivenReason, Reason, body, now_ms, one_of, whole, window
+from dashboard.moment import now_ms
+from dashboard.parameter import HOUR_MS, GivenReason, Reason, body, one_of, whole, window
 from dashboard.problem import Problem
 from dashboard.services import services
 
@@ -24,7 +26,6 @@ blueprint = Blueprint("api", __name__, url_prefix="/api")
 
 DAY_MS = 24 * HOUR_MS
 ALERT_STATES = ("pending", "firing", "acknowledged", "resolved")
-OUTCOMES = ("ok", "bad_input", "rejected", "timeout", "canceled", "oom", "error", "fallback", "cached")
 #: Which HTTP error an acknowledgement that cannot be becomes.
 _ALERT_ERRORS = {"not_found": (404, "not-found"), "conflict": (409, "conflict"), "invalid": (422, "invalid-parameter")}
 

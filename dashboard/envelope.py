@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -12,6 +11,7 @@ import orjson
 from flask import Response
 
 from collectors.sample import Labels
+from dashboard.moment import iso
 from promql import Matrix, QueryError, RawMatrix, Result, Scalar, String
 
 ErrorType = Literal["bad_data", "execution", "timeout", "canceled", "internal", "unavailable", "not_found"]
@@ -117,4 +117,4 @@ def rfc3339(time_ms: int | None) -> str:
     """A moment in UTC; Go's zero time if there was none."""
     if time_ms is None:
         return "0001-01-01T00:00:00Z"
-    return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return iso(time_ms)

@@ -9,11 +9,11 @@ from itertools import chain
 import structlog
 from flask import Blueprint, Response, request
 
-from collectors.sample import METRIC_NAME, Matcher
+from collectors.sample import Matcher
 from dashboard.access import require
 from dashboard.parameter import Window, invalid, one_of, parse_duration, window
 from dashboard.problem import Problem
-from dashboard.selector import selector_matchers
+from dashboard.selector import EVERY_SERIES, selector_matchers
 from dashboard.services import services
 from promql import QueryError
 from storage.error import StorageError
@@ -22,8 +22,6 @@ from storage.export import csv_long, csv_wide
 log = structlog.get_logger(__name__)
 blueprint = Blueprint("export", __name__)
 
-#: What is exported when no selector is given.
-EVERYTHING = (Matcher(METRIC_NAME, "!=", ""),)
 MAX_SELECTORS = 100
 
 
@@ -31,7 +29,7 @@ MAX_SELECTORS = 100
 @require("viewer")
 def export() -> Response:
     """``match[]`` (all series without one), ``start``, ``end`` (the last hour without), ``step``, ``format``."""
-    selectors = [_selector(text) for text in request.args.getlist("match[]")[:MAX_SELECTORS]] or [EVERYTHING]
+    selectors = [_selector(text) for text in request.args.getlist("match[]")[:MAX_SELECTORS]] or [EVERY_SERIES]
     period, step_ms = window(), _step()
     write = csv_long if one_of("format", ("wide", "long")) == "long" else csv_wide
     pieces = write(services().store, selectors, period.start_ms, period.end_ms, step_ms)

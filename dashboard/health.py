@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 from flask import Blueprint, Response
 
 from dashboard.access import public
-from dashboard.parameter import now_ms
+from dashboard.moment import iso, now_ms
 from dashboard.problem import retry_after
 from dashboard.request_id import current_request_id
 from dashboard.services import services
@@ -81,7 +80,7 @@ def _answer(check: Check) -> Response:
         "check": check.name,
         "reason": check.reason,
         "suggestion": check.suggestion,
-        "checked": _iso(check.checked_ms),
+        "checked": iso(check.checked_ms),
     }
     return _respond(check.ok, document)
 
@@ -90,7 +89,7 @@ def _respond(ok: bool, document: dict[str, Any]) -> Response:
     moment_ms = now_ms()
     body = {
         "status": "ok" if ok else "unavailable",
-        "timestamp": _iso(moment_ms),
+        "timestamp": iso(moment_ms),
         "uptime": max(0.0, (moment_ms - services().started_ms) / 1000),
         **document,
         "trace_id": current_request_id(),
@@ -99,7 +98,3 @@ def _respond(ok: bool, document: dict[str, Any]) -> Response:
     if not ok:
         response.headers.update(retry_after(services().settings.health.interval_seconds))
     return response
-
-
-def _iso(time_ms: int) -> str:
-    return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

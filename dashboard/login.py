@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, cast
 
 from flask import Blueprint, Response, current_app, make_response, redirect, render_template, request
@@ -10,6 +9,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from dashboard import identity
 from dashboard.access import public, require, safe_next
+from dashboard.moment import now_ms
 from dashboard.problem import Problem, retry_after
 from dashboard.services import services
 from dashboard.throttle import LoginThrottle
@@ -63,7 +63,7 @@ def link_form(token: str) -> BaseResponse:
 def use_link(token: str) -> BaseResponse:
     """Log in with a one-time link."""
     _admit(_throttle().attempt(request.remote_addr, None))
-    user = services().accounts.use_link(token, _now_ms())
+    user = services().accounts.use_link(token, now_ms())
     if user is None:
         _audit("anonymous", "login.link_failed", {"peer": request.remote_addr})
         return _page(status=410, error="This link has been used or has expired.", suggestion=NEW_LINK)
@@ -118,7 +118,7 @@ def _page(
 
 def _audit(actor: str, action: str, detail: dict[str, object]) -> None:
     """Record it, or log it where it cannot be recorded: a full disk must not keep out who could make room."""
-    services().audit.note(_now_ms(), actor, action, "session", detail)
+    services().audit.note(now_ms(), actor, action, "session", detail)
 
 
 def _known(name: str) -> str:
@@ -128,7 +128,3 @@ def _known(name: str) -> str:
 
 def _throttle() -> LoginThrottle:
     return cast(LoginThrottle, current_app.extensions[THROTTLE])
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

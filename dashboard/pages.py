@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,11 @@ from flask import Blueprint, Flask, Response, redirect, render_template, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from dashboard import access, asset, i18n, live
-from dashboard.board import Window
+from dashboard.board import Window as Times
 from dashboard.identity import current
+from dashboard.moment import now_ms
 from dashboard.panels import Panel
+from dashboard.parameter import HOUR_MS, one_of, whole, window
 from dashboard.problem import Problem
 from dashboard.services import services
 from dashboard.unit import say
@@ -22,7 +23,7 @@ from dashboard.unit import say
 blueprint = Blueprint("pages", __name__)
 
 #: What a visitor sees first: the last hour, in steps of ten seconds.
-FIRST_RANGE_SECONDS = 3600
+FIRST_RANGE_MS = HOUR_MS
 FIRST_STEP_MS = 10_000
 SAMPLES = Path(__file__).resolve().parent.parent / "model" / "builtin" / "samples"
 _YEAR = 365 * 24 * 3600
@@ -47,10 +48,6 @@ def _alert_text(alert: Mapping[str, Any], part: str) -> str:
 
 def _duration(seconds: float) -> str:
     return i18n.say_duration(seconds, i18n.current_language())
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 @blueprint.get("/")
@@ -119,18 +116,10 @@ def language(code: str) -> BaseResponse:
 def history() -> Response:
     """The history of a page's panels: ``page``, ``start``, ``end`` , ``step`` (ms), ``panel[]``."""
     board = services().hub.board
-    page = request.args.get("page", "overview")
-    if page not in board.pages():
-        raise Problem(
-            422, "invalid-parameter", f"page is {page!r}, but must be one of: {', '.join(sorted(board.pages()))}"
-        )
-    now_ms = _now_ms()
-    end_ms = _time("end", now_ms)
-    start_ms = _time("start", end_ms - FIRST_RANGE_SECONDS * 1000)
-    if start_ms >= end_ms:
-        raise Problem(422, "invalid-parameter", "start must be before end")
-    window = Window.fitting(start_ms, end_ms, _whole("step", FIRST_STEP_MS))
-    answer = board.history(page, window, request.args.getlist("panel[]"))
+    page = one_of("page", tuple(sorted(board.pages()))) or "overview"
+    period = window(FIRST_RANGE_MS)
+    times = Times.fitting(period.start_ms, period.end_ms, whole("step", FIRST_STEP_MS, 1, live.MAX_STEP_MS))
+    answer = board.history(page, times, request.args.getlist("panel[]"))
     response = Response(orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY), content_type="application/json")
     response.headers["Cache-Control"] = "no-store"
     return response
@@ -138,14 +127,14 @@ def history() -> Response:
 
 def _page(name: str, **values: Any) -> str:
     """Render a page with the state and the values of this moment."""
-    here, hub, now_ms = services(), services().hub, _now_ms()
-    state, current_values = hub.first(name, now_ms, FIRST_STEP_MS)
+    here, hub, time_ms = services(), services().hub, now_ms()
+    state, current_values = hub.first(name, time_ms, FIRST_STEP_MS)
     panels = hub.panels(name)
     identity = current()
     first = {
         "page": name,
         "language": i18n.current_language(),
-        "time_ms": now_ms,
+        "time_ms": time_ms,
         "state": state,
         "values": current_values,
         "panels": [panel.model_dump(exclude={"lines"}) for panel in panels],
@@ -162,26 +151,3 @@ def _page(name: str, **values: Any) -> str:
         socket_url=url_for("live._serve"),
         **values,
     )
-
-
-def _time(name: str, default_ms: int) -> int:
-    """A time in seconds or milliseconds since 1970, as ms."""
-    text = request.args.get(name)
-    if text is None:
-        return default_ms
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not 0 <= value < 1e14:
-        raise Problem(422, "invalid-parameter", f"{name} is {text!r}, but must be seconds or milliseconds since 1970")
-    return round(value if value > 1e11 else value * 1000)
-
-
-def _whole(name: str, default: int) -> int:
-    text = request.args.get(name, str(default))
-    if not text.isdecimal() or not 0 < int(text) <= live.MAX_STEP_MS:
-        raise Problem(
-            422, "invalid-parameter", f"{name} is {text!r}, but must be whole ms from 1 to {live.MAX_STEP_MS}"
-        )
-    return int(text)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-import time
 from datetime import UTC, datetime
 from typing import NamedTuple, NoReturn, TypeVar
 
 from flask import request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from dashboard.moment import now_ms
 from dashboard.problem import Problem
 
 HOUR_MS = 3_600_000
@@ -43,11 +43,6 @@ class GivenReason(BaseModel):
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
     reason: str = Field(min_length=1, max_length=500)
-
-
-def now_ms() -> int:
-    """The wall clock in UTC milliseconds."""
-    return time.time_ns() // 1_000_000
 
 
 def parse_time(text: str) -> int:

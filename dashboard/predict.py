@@ -10,6 +10,7 @@ from flask import Blueprint, Response, current_app, request
 
 from dashboard.access import require
 from dashboard.body import UploadBudget, read_upload
+from dashboard.moment import now_ms
 from dashboard.problem import Problem, retry_after
 from dashboard.request_id import current_request_id
 from dashboard.services import services
@@ -84,7 +85,7 @@ def _record(status: int, outcome: str, started: float, error: str | None, answer
     services().requests.add(
         RequestEntry(
             request_id=current_request_id() or "",
-            time_ms=time.time_ns() // 1_000_000,
+            time_ms=now_ms(),
             status=status,
             outcome=outcome,
             result_class=answer.result_class if answer else None,

@@ -10,13 +10,14 @@ from typing import Any, TypeVar
 from flask import Blueprint, Response, request
 
 from collectors.catalogue import METRICS
-from collectors.sample import METRIC_NAME, Labels, Matcher
+from collectors.sample import Labels, Matcher
 from config import VERSION
 from dashboard import ruling
 from dashboard.access import require
 from dashboard.envelope import ApiError, failure, of_query_error, of_result, success
-from dashboard.parameter import now_ms, parse_duration, parse_time
-from dashboard.selector import selector_matchers
+from dashboard.moment import now_ms
+from dashboard.parameter import parse_duration, parse_time
+from dashboard.selector import EVERY_SERIES, selector_matchers
 from dashboard.services import services
 from promql import QueryError
 
@@ -161,7 +162,7 @@ def _found() -> list[Labels]:
     start_ms, end_ms = _time("start", BEGINNING_MS), _time("end", END_MS)
     if end_ms < start_ms:
         raise ApiError("bad_data", 'invalid parameter "end": end timestamp must not be before start time')
-    selectors = [_selector(text) for text in _values("match[]")] or [(Matcher(METRIC_NAME, "!=", ""),)]
+    selectors = [_selector(text) for text in _values("match[]")] or [EVERY_SERIES]
     found = {labels for matchers in selectors for labels in services().store.labels(matchers, start_ms, end_ms)}
     return list(found)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import secrets
-import time
 
 from flask import has_request_context, request
+
+from dashboard import moment
 
 HEADER = "X-Request-ID"
 #: Key of the id in the WSGI environment.
@@ -17,8 +18,7 @@ _HARMLESS = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 def make_request_id(now_ms: int | None = None) -> str:
     """A new id: 22 hex digits that sort by time (12 of milliseconds, 10 at random)."""
-    now_ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
-    return f"{now_ms:012x}{secrets.token_hex(5)}"
+    return f"{moment.now_ms() if now_ms is None else now_ms:012x}{secrets.token_hex(5)}"
 
 
 def accept_request_id(offered: str | None) -> str:

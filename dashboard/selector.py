@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collectors.sample import Matcher
+from collectors.sample import METRIC_NAME, Matcher
 from promql import QueryError, parse
 from promql.node import Selector
+
+#: Matches all series: what is meant where no selector is given.
+EVERY_SERIES = (Matcher(METRIC_NAME, "!=", ""),)
 
 
 def selector_matchers(text: str) -> tuple[Matcher, ...]:
