@@ -16,7 +16,7 @@ from collectors.catalogue import family_of
 from collectors.sample import Sample, Series, Tick, make_labels
 from dashboard.board import MAX_POINTS, Board, Window, rounded
 from dashboard.panels import Panel, PanelError, load_panels
-from promql import Engine
+from promql import Engine, QueryError
 from tests.dashboard.house import House
 
 T0 = 1_800_000_000_000
@@ -110,6 +110,27 @@ def test_a_query_that_fails_leaves_the_other_panels_alone(house: House) -> None:
     panels = board.history("overview", Window.fitting(T0 - 60_000, T0, 1000))["panels"]
     assert panels["broken"]["error"]
     assert panels["fine"]["series"][0]["values"][-1] == 2.0
+
+
+def test_a_query_that_takes_too_long_leaves_the_other_panels_alone(house: House) -> None:
+    class Slow:
+        """The store, in which one series takes too long to read."""
+
+        def select(self, matchers: Any, start_ms: int, end_ms: int) -> list[Series]:
+            if any(matcher.value == "slow" for matcher in matchers):
+                raise QueryError("the query took too long", "timeout")
+            return house.services.store.select(matchers, start_ms, end_ms)
+
+    _store(house, T0, Sample("good", make_labels(), 1.0))
+    panels = [
+        Panel.model_validate({"id": name, "page": "overview", "title": "T", "lines": [{"expr": name}]})
+        for name in ("good", "slow")
+    ]
+    board = Board(Engine(Slow()), panels)
+    assert board.now("overview", T0, 30_000) == {"good": {"value": 1.0}, "slow": {}}
+    found = board.history("overview", Window(T0, T0, 1000))["panels"]
+    assert len(found["good"]["series"]) == 1
+    assert found["slow"] == {"series": [], "error": "the query took too long"}
 
 
 def test_the_same_query_is_asked_once_per_tick() -> None:

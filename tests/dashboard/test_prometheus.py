@@ -14,6 +14,7 @@ import pytest
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from collectors.sample import Sample, Tick, make_labels
+from promql import Engine
 from tests.dashboard.house import House, MakeHouse, open_house
 
 T0 = 1_700_000_000
@@ -44,6 +45,16 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     with open_house(tmp_path_factory.mktemp("filled"), auth={"anonymous": "viewer"}) as house:
         fill(house)
         yield house
+
+
+def test_a_query_that_takes_too_long_is_a_503_that_says_so(make_house: MakeHouse) -> None:
+    house = make_house(auth={"anonymous": "viewer"})
+    fill(house)
+    house.services.query = Engine(house.services.store, timeout_seconds=-1.0)
+    for call in (f"query?query=a&time={T0}", f"query_range?query=a&start={T0}&end={T0 + 5}&step=1"):
+        answer = house.visitor().get(f"/api/v1/{call}")
+        assert answer.status_code == 503
+        assert answer.get_json() == {"status": "error", "errorType": "timeout", "error": "the query took too long"}
 
 
 @pytest.fixture
