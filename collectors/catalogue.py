@@ -110,6 +110,7 @@ process_threads gauge: Threads of the server process.
 process_start_time_seconds gauge seconds: When the server process started, in Unix time.
 wakeless_viewers gauge: Open pages that receive live values.
 wakeless_database_bytes gauge bytes: Size of the database on disk.
+wakeless_ticks_dropped_total counter: Ticks that were not recorded: the clock was set back, or they cannot be written.
 wakeless_notices{state} gauge: Notices in the database; state is waiting, sent or failed (given up).
 wakeless_notice_wait_seconds gauge seconds: How long the oldest notice that waits has waited; 0 if none waits.
 wakeless_tick_duration_seconds{source} gauge seconds: How long each part of the last tick took.

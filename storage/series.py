@@ -29,7 +29,8 @@ class SeriesStore:
     """One writer appends ticks; any thread selects.
 
     Rules of time: a tick that is not newer than its source's last one is dropped, counted and logged once for each
-    run of them (a clock that stepped back, or a collector that came twice), so that times ascend strictly.
+    run of them (a clock that stepped back, or a collector that came twice), so that times ascend strictly. While
+    a clock is far behind what was recorded, ``wakeless_ticks_dropped_total`` is written all the same.
     A tick that cannot be written (a label that is not UTF-8) is dropped in the same way, without harm to the others.
     Rules of absence: a series that its source no longer writes gets a stale marker at the moment of the first tick
     without it; an empty tick ends all series of its source; after a restart :meth:`load` ends all that were open.

@@ -10,12 +10,17 @@ import structlog
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from collectors.sample import STALE_BITS, Labels, Tick, Values
+from collectors.sample import STALE_BITS, Labels, Sample, Tick, Values
 from storage.head import Row
 from storage.index import Key, SeriesIndex, insert_series
 from storage.layout import MAX_TIME_MS, PACKED, Layout, LayoutCatalogue, gather_order, tick_key
 
 logger = structlog.get_logger(__name__)
+
+#: Counts the ticks that were dropped.
+DROPPED = "wakeless_ticks_dropped_total"
+#: Ticks that are so much older than what their source wrote before mean that the clock was set back.
+SET_BACK_MS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +53,13 @@ class Batch:
 
     rows: list[Row] = field(default_factory=list)
     late: list[Tick] = field(default_factory=list)
+    set_back: bool = False
     broken: list[tuple[Tick, Exception]] = field(default_factory=list)
     doubled: dict[str, int] = field(default_factory=dict)  # source → samples that came twice
     sources: dict[str, _Source] = field(default_factory=dict)
     fresh: dict[Key, int] = field(default_factory=dict)
     layouts: list[Layout] = field(default_factory=list)
+    witness: str | None = None
 
 
 class TickWriter:
@@ -65,6 +72,7 @@ class TickWriter:
         self._late_sources: set[str] = set()
         self._broken_sources: set[str] = set()
         self._doubled_sources: set[str] = set()
+        self._witness: str | None = None
         self.dropped = 0  #: ticks that came too late, or could not be written
 
     def prepare(self, connection: Connection, ticks: Sequence[Tick]) -> Batch:
@@ -77,11 +85,13 @@ class TickWriter:
             source = batch.sources.get(tick.source) or self._sources.get(tick.source, _NEW_SOURCE)
             if not source.last_ms < tick.time_ms <= MAX_TIME_MS:
                 batch.late.append(tick)
+                batch.set_back |= tick.time_ms < source.last_ms - SET_BACK_MS
                 continue
             try:
                 batch.sources[tick.source] = self._step(connection, batch, tick, source)
             except (TypeError, ValueError) as error:  # a value that is no number, a label that is no UTF-8
                 batch.broken.append((tick, error))
+        self._bear_witness(connection, batch, ticks)
         _insert(connection, batch.rows)
         return batch
 
@@ -112,11 +122,29 @@ class TickWriter:
         for layout in batch.layouts:
             self._layouts.remember(layout)
         self._sources.update(batch.sources)
+        self._witness = batch.witness
         self._report_late(batch.late)
         self._report_broken(batch.broken)
         self._late_sources.difference_update(batch.sources)
         self._broken_sources.difference_update(batch.sources)
         self._report_doubled(batch.doubled)
+
+    def _bear_witness(self, connection: Connection, batch: Batch, ticks: Sequence[Tick]) -> None:
+        """While the clock is behind what was recorded, write how many ticks are dropped, under a source of its own.
+
+        After a clock was set back by an hour every source is late for an hour, the one that reports it among them:
+        without this, the rules could not see why they see nothing. The source is a new one after each such step.
+        """
+        batch.witness = self._witness
+        now_ms = max((tick.time_ms for tick in ticks), default=0)
+        source = self._sources.get(batch.witness or "", _NEW_SOURCE)
+        if batch.set_back and now_ms >= 0 and (batch.witness is None or now_ms < source.last_ms):
+            batch.witness, source = f"dropped@{now_ms}", _NEW_SOURCE
+        if batch.witness is None or not source.last_ms < now_ms <= MAX_TIME_MS:
+            return
+        count = float(self.dropped + len(batch.late) + len(batch.broken))
+        tick = Tick(batch.witness, now_ms, (Sample(DROPPED, (), count),) if batch.set_back else ())
+        batch.sources[batch.witness] = self._step(connection, batch, tick, source)
 
     def _step(self, connection: Connection, batch: Batch, tick: Tick, source: _Source) -> _Source:
         shape = source.shape

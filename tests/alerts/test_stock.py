@@ -15,8 +15,9 @@ from sqlalchemy import Engine as Database
 
 from alerts.engine import AlertEngine
 from alerts.rule import STOCK_FILE, Rule, load_rules, load_stock
-from collectors.sample import METRIC_NAME, Labels, Matcher, Series, Times
+from collectors.sample import METRIC_NAME, Labels, Matcher, Sample, Series, Tick, Times
 from promql import Engine
+from storage.series import SeriesStore
 from tests.alerts.promtool import needs_promtool
 from tests.alerts.world import START_MS
 
@@ -104,6 +105,7 @@ def healthy() -> dict[Labels, Curve]:
         key("process_start_time_seconds"): flat(START_MS / 1000 - 1),
         key("crash_loop_tripped"): flat(0.0),
         key("collector_up", collector="nvml"): step(5, 1.0, None),
+        key("wakeless_ticks_dropped_total"): step(200, 8.0),  # the clock was set back by a second
         key("wakeless_notices", state="failed"): flat(4.0),
         key("wakeless_notice_wait_seconds"): lambda seconds: seconds % 300,
         key("inference_queue_depth"): flat(1.0),
@@ -197,6 +199,7 @@ TROUBLES: dict[str, tuple[dict[Labels, Curve], float, float]] = {
     "ProcessRestarted": (restarted(None), 1210, 1220),
     "CrashLoop": ({key("crash_loop_tripped"): step(300, 1.0)}, 300, 305),
     "CollectorDown": ({key("collector_up", collector="nvml"): lambda s: float(s < 300)}, 360, 365),
+    "TicksDropped": ({key("wakeless_ticks_dropped_total"): slope(8.0, 300)}, 420, 430),
     "NoticesFailing": ({key("wakeless_notice_wait_seconds"): slope(1.0, 300)}, 901, 910),
     "HighFailureRate": (requests(ok=slope(2.0), timeout=slope(0.04, 600)), 1040, 1080),
     "VeryHighFailureRate": (requests(ok=slope(2.0), error=slope(0.4, 600)), 900, 1100),
@@ -241,6 +244,30 @@ def test_each_rule_fires_for_what_it_is_for(database: Database, name: str) -> No
     assert name in told, "it never fired"
     fired_at, _ = told[name]
     assert earliest <= fired_at <= latest
+
+
+@pytest.mark.parametrize("since_hours", [1, 3])  # whether the hour that comes twice is empty, or was recorded in full
+def test_a_clock_that_was_an_hour_ahead_and_is_set_right_is_told_until_records_go_on(
+    database: Database, since_hours: int
+) -> None:
+    hour = 3_600_000
+    store = SeriesStore(database, head_minutes=300)
+    store.load(START_MS)
+    engine = AlertEngine(database, Engine(store), [group for group in load_stock() if group.name == "wakeless-service"])
+    told: list[tuple[str, str, int]] = []
+
+    def run(from_ms: int, minutes: int) -> None:
+        for now_ms in range(from_ms, from_ms + minutes * 60_000, STEP_MS):
+            dropped = Sample("wakeless_ticks_dropped_total", (), float(store.dropped))
+            store.append([Tick("process", now_ms, (dropped,)), Tick("nvml", now_ms, (Sample("up", (), 1.0),))])
+            told.extend((event.kind, event.alert.rule, now_ms) for event in engine.evaluate(now_ms))
+
+    run(START_MS - since_hours * hour, since_hours * 60)
+    run(START_MS - hour + 1234, 70)
+    (_, _, fired_ms), (_, _, resolved_ms) = told
+    assert [(kind, rule) for kind, rule, _ in told] == [("fired", "TicksDropped"), ("resolved", "TicksDropped")]
+    assert fired_ms == pytest.approx(START_MS - hour + 2 * 60_000, abs=10_000)
+    assert resolved_ms == pytest.approx(START_MS + 60_000, abs=20_000)
 
 
 def test_a_notice_that_was_given_up_is_told_for_an_hour_and_then_no_more(database: Database) -> None:

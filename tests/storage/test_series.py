@@ -178,6 +178,29 @@ def test_a_tick_that_is_not_newer_is_dropped_counted_and_logged_once(store: Seri
     assert len(logs) == 1
 
 
+def test_while_the_clock_is_behind_the_records_the_count_of_dropped_ticks_is_written(engine: Engine) -> None:
+    store = reopened(engine, 0)
+    hour = 3_600_000
+    store.append([tick(T0 + hour, up=1), tick(T0 + hour, "host", cpu=1)])
+    for second in range(3):  # the clock has been set right
+        store.append([tick(T0 + second * 1000, up=2), tick(T0 + second * 1000, "host", cpu=2)])
+        store.append([tick(T0 + second * 1000, "host", cpu=2)])  # as a rule's own tick of the same moment
+    name = "wakeless_ticks_dropped_total"
+    assert read(store, name) == [(0, 2), (1000, 5), (2000, 8)]
+    assert read(store, "up", 0, T0 + hour - 1) == []
+    again = reopened(engine, T0 + 60_000)  # the series ends with the process, whose newest tick lies in the future
+    again.append([tick(T0 + 60_000, up=2)])
+    again.append([tick(T0 + 30_000, up=2)])  # and back once more
+    again.append([tick(T0 + hour + 10_000, up=3)])
+    (series,) = again.select(named(name), T0, T0 + hour + 60_000)
+    ended = stale_mask(series.values)
+    assert [(t - T0, v) for t, v in zip(series.times[~ended], series.values[~ended], strict=True)] == [
+        (0, 2), (1000, 5), (2000, 8), (30_000, 2), (60_000, 1),
+    ]  # fmt: skip
+    assert (series.times[ended] - T0).tolist() == [hour + 1, hour + 10_000]
+    assert read(again, "up", T0 + hour) == [(hour, 1), (hour + 1, "end"), (hour + 10_000, 3)]
+
+
 def test_of_samples_that_come_twice_the_last_counts(store: SeriesStore) -> None:
     twice = (Sample("b", (), 1.0), Sample("a", (), 2.0), Sample("b", (), 3.0))
     with capture_logs() as logs:
