@@ -8,7 +8,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
@@ -21,6 +21,9 @@ from supervisor import DataFolderTaken, Server, run
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
+
+#: The latest moment that a tick can have, in UTC milliseconds: some time in the year 2248.
+LAST_MS = 2**43 - 1
 
 #: Exit status for a mistake in the settings, a file, or the call.
 USAGE = 2
@@ -283,6 +286,7 @@ def user_link(settings: Settings, name: str) -> None:
     with _accounts(settings) as accounts:
         text = accounts.create_link(name, time.time_ns() // 1_000_000)
         host = settings.server.host if is_loopback(settings.server.host) else "127.0.0.1"
+        host = f"[{host}]" if ":" in host else host
         click.echo(f"http://{host}:{settings.server.port}/login/link/{text}")
 
 
@@ -301,15 +305,16 @@ def _accounts(settings: Settings) -> Iterator[Any]:
 @click.option("--match", "match", multiple=True, help="A series selector; may be repeated. Default: every series.")
 @click.option("--start", help="ISO 8601 or Unix seconds. Default: one hour before the end.")
 @click.option("--end", help="ISO 8601 or Unix seconds. Default: now.")
-@click.option("--step", type=click.FloatRange(min=0.001), help="Seconds between rows. Default: every raw sample.")
+@click.option(
+    "--step", type=click.FloatRange(min=0.001, max=1e9), help="Seconds between rows. Default: every raw sample."
+)
 @click.option("--format", "layout", type=click.Choice(["wide", "long"]), default="wide", show_default=True)
 @with_settings
 def export(
     settings: Settings, match: tuple[str, ...], start: str | None, end: str | None, step: float | None, layout: str
 ) -> None:
     """Write metric history as CSV to stdout; works while the server runs."""
-    from collectors.sample import METRIC_NAME, Matcher
-    from dashboard.selector import selector_matchers
+    from dashboard.selector import EVERY_SERIES, selector_matchers
     from promql import QueryError
     from storage.error import StorageError
     from storage.export import csv_long, csv_wide
@@ -318,7 +323,7 @@ def export(
     end_ms = _moment(end) if end else time.time_ns() // 1_000_000
     start_ms = _moment(start) if start else end_ms - 3_600_000
     try:
-        selectors = [selector_matchers(text) for text in match] or [(Matcher(METRIC_NAME, "!=", ""),)]
+        selectors = [selector_matchers(text) for text in match] or [EVERY_SERIES]
     except QueryError as error:
         fail(str(error))
     write = csv_long if layout == "long" else csv_wide
@@ -336,13 +341,11 @@ def export(
 
 def _moment(text: str) -> int:
     """UTC milliseconds from ISO 8601 (without a zone: local time) or Unix seconds."""
-    try:
-        return int(float(text) * 1000)
-    except ValueError:
-        pass
+    with suppress(ValueError, OverflowError):
+        return min(max(int(float(text) * 1000), 0), LAST_MS)
     try:
         return int(datetime.fromisoformat(text).astimezone(UTC).timestamp() * 1000)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise click.BadParameter(f"{text!r} is neither ISO 8601 nor Unix seconds") from None
 
 

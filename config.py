@@ -42,8 +42,10 @@ def _empty(value: object) -> object:
     return {} if value is None else value
 
 
-def _unset(value: object) -> object:
+def _password(value: object) -> object:
     """An empty variable in the environment means that there is none."""
+    if isinstance(value, str) and value and not 8 <= len(value) <= 1024:
+        raise ValueError("8 to 1024 characters long")
     return None if value == "" else value
 
 
@@ -158,8 +160,8 @@ class Settings(_Section):
     name: str = Field("wakeless", min_length=1, max_length=80, description="The service's name: notices, up{job}.")
     data_dir: Path = Field(Path("data"), description="Where the database, the logs and the secrets live.")
     language: Literal["auto", "en", "zh"] = Field("auto", description="Language of the page; auto asks the browser.")
-    admin_password: Annotated[SecretStr | None, BeforeValidator(_unset)] = Field(
-        None, min_length=8, max_length=1024, description="Sets the password of admin on the first start."
+    admin_password: Annotated[SecretStr | None, BeforeValidator(_password)] = Field(
+        None, description="Sets the password of admin on the first start."
     )
     panels: Paths = Field([], description="Panel files shown after the stock ones, relative to the settings file.")
     server: Annotated[ServerSettings, BeforeValidator(_empty)] = ServerSettings()

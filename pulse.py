@@ -47,7 +47,7 @@ class Pulse:
     chronicle: Chronicle
     clock: Callable[[], int] = now_ms
     _opening: deque[Callable[[int], None]] = field(default_factory=deque)
-    _ended: float | None = None
+    _ended: float = field(default_factory=time.monotonic)
     _evaluated_ms: int = 0
     _failing: set[str] = field(default_factory=set)
 
@@ -70,8 +70,8 @@ class Pulse:
         self._ended = time.monotonic()
 
     def age_seconds(self) -> float:
-        """Seconds since the last tick ended; 0 until the first."""
-        return 0.0 if self._ended is None else time.monotonic() - self._ended
+        """Seconds since the last tick ended, or since the start while there was none."""
+        return time.monotonic() - self._ended
 
     def _begin(self, now: int) -> None:
         """Take up where the last process stopped, step by step; one that the database does not let is tried again."""

@@ -17,6 +17,7 @@ from flask import Flask
 
 import dashboard
 from alerts.channel import AppriseChannel
+from alerts.collector import NoticeCollector
 from alerts.engine import AlertEngine
 from alerts.evaluation import Origin
 from alerts.notice import Notices
@@ -30,7 +31,7 @@ from collectors.requests import Meters
 from collectors.sample import Sample, Tick
 from collectors.schedule import Schedule
 from config import Settings
-from dashboard.hub import open_hub
+from dashboard.hub import GOING_AWAY, SERVICE_RESTART, open_hub
 from dashboard.log import configure_logging
 from dashboard.services import EXTENSION, Services
 from ledger import ExitReason, LastWords, Ledger
@@ -127,10 +128,18 @@ class Application:
         collectors = build(
             settings.collectors,
             meters=meters,
-            gauges={"wakeless_viewers": lambda: hub.viewers, "wakeless_database_bytes": lambda: _database_bytes(path)},
+            gauges={
+                "wakeless_viewers": lambda: hub.viewers,
+                "wakeless_database_bytes": lambda: _database_bytes(path),
+                "wakeless_ticks_dropped_total": lambda: store.dropped,
+            },
             restarts=lambda: restarts,
             crash_loop=lambda: safe_mode,
-            extra=[ModelCollector(model, settings.collectors.interval_seconds), stages],
+            extra=[
+                ModelCollector(model, settings.collectors.interval_seconds),
+                NoticeCollector(outbox, settings.collectors.slow_interval_seconds),
+                stages,
+            ],
         )
         self.services = services = Services(
             settings=settings,
@@ -199,7 +208,8 @@ class Application:
         if self._draining:
             return
         self._draining = self.services.stopping = True
-        self.services.hub.close("the server is stopping or restarting")
+        # Whether a new process follows only the supervisor knows; a page comes back either way.
+        self.services.hub.close("the server is stopping or restarting", SERVICE_RESTART)
         # On a thread of its own: requests in flight are answered by the loop that called us.
         drain_seconds = self.settings.server.drain_seconds
         threading.Thread(target=self.services.model.stop, args=(drain_seconds,), name="drain", daemon=True).start()
@@ -210,7 +220,7 @@ class Application:
             return
         self._closed = True
         rooms = self.services
-        rooms.hub.close("the server is stopping")
+        rooms.hub.close("the server is stopping", GOING_AWAY)
         self.schedule.stop()
         rooms.model.stop(0.0 if self._draining else self.settings.server.drain_seconds)
         rooms.collection.close()
@@ -224,6 +234,9 @@ class Application:
         """End this process in order; the supervisor starts the next one. Returns at once."""
         if not self.supervised:
             raise RuntimeError("this process has no supervisor that would start it again")
+        if self.services.stopping:
+            raise RuntimeError("this process is stopping already")
+        self.services.stopping = True
         detail = {"actor": actor, "reason": reason}
         with suppress(OSError):  # a full disk costs the reason, not the restart
             LastWords(self.settings.data_dir).leave("restart", f"restart asked for by {actor}", detail)

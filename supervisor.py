@@ -12,15 +12,19 @@ import fcntl
 import json
 import logging
 import math
+import mmap
 import os
 import resource
 import signal
+import socket
+import struct
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
@@ -46,6 +50,11 @@ KILL_SECONDS = 3
 #: File descriptors kept for the database, logs, pipes and libraries; the rest may be connections.
 RESERVED_FILES = 300
 
+#: How far a server process has come, in a byte that it shares with the supervisor.
+STARTING, ANSWERING, ENDED_IN_ORDER = 0, 1, 2
+#: A client that sends nothing for so long while its request is being read gives its thread back.
+RECEIVE_SECONDS = 10
+
 #: Signals that mean the program is broken, not that someone ended it.
 FAULTS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE}
 
@@ -66,9 +75,13 @@ class ServerProcess(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
     def run(self) -> None:
         faulthandler.enable()  # a segfault leaves its stacks on stderr
         self.cfg.set("graceful_timeout", self.cfg.graceful_timeout - EXIT_SECONDS)
+        for listener in self.sockets:  # every connection inherits it
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", RECEIVE_SECONDS, 0))
         self.app.ready(self)
+        self.app.stage[0] = ANSWERING
         super().run()
         self.app.close()
+        self.app.stage[0] = ENDED_IN_ORDER
         logging.shutdown()
         # Leave at once: joining idle pool threads and tearing torch down could outlast the time a stop may take.
         os._exit(0)
@@ -83,6 +96,13 @@ class _GunicornLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
         self.error_log.setLevel(logging.WARNING)  # the supervisor says itself what it does
         self.access_log.disabled = True  # one line per request is the server's, with a request id
 
+    def exception(self, msg: str, *args: Any, **kwargs: Any) -> None:
+        """A client that stalled is no fault of ours and worth no traceback."""
+        if isinstance(sys.exc_info()[1], BlockingIOError):
+            self.debug("a client sent nothing for %s s", RECEIVE_SECONDS)
+        else:
+            super().exception(msg, *args, **kwargs)
+
 
 class ServerApplication(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     """What gunicorn asks for: its settings and, in the worker, the WSGI callable."""
@@ -90,6 +110,7 @@ class ServerApplication(BaseApplication):  # type: ignore[misc]  # gunicorn has 
     def __init__(self, settings: Settings, server: Server) -> None:
         self.settings = settings
         self.server = server
+        self.stage = mmap.mmap(-1, 1)  # anonymous and shared: the fork keeps it common
         super().__init__()
 
     def load_config(self) -> None:
@@ -163,6 +184,7 @@ class Supervisor(Arbiter):  # type: ignore[misc]  # gunicorn has no types
         self.oom_kills = 0
         self.stopping = False
         self.restarting = False
+        self.unwritten: deque[Exit] = deque()
         super().__init__(ServerApplication(settings, server))
 
     # --- one server process at a time ---------------------------------------------------------------------------
@@ -175,6 +197,7 @@ class Supervisor(Arbiter):  # type: ignore[misc]  # gunicorn has no types
     def spawn_worker(self) -> Any:
         self.last_words.take()
         self.spawned_ms = _now_ms()
+        self.app.stage[0] = STARTING
         self.oom_kills = read_oom_kills()
         self.server.safe_mode = self.in_crash_loop()
         if self.server.safe_mode:
@@ -202,7 +225,8 @@ class Supervisor(Arbiter):  # type: ignore[misc]  # gunicorn has no types
         reason, summary = classify(
             status,
             words=words,
-            asked=self.stopping or self.restarting,
+            asked="restart" if self.restarting else "stop" if self.stopping else None,
+            in_order=self.app.stage[0] == ENDED_IN_ORDER,
             hung=hung,
             oom_killed=read_oom_kills() > self.oom_kills,
         )
@@ -225,11 +249,14 @@ class Supervisor(Arbiter):  # type: ignore[misc]  # gunicorn has no types
         self.restarting = False
         delay = self.backoff(now)
         self.spawn_at = now + delay
+        self.unwritten.append(end)
         try:
-            self.ledger.append(end)
-        except OSError as error:  # a full disk must not keep the server down
+            while self.unwritten:
+                self.ledger.append(self.unwritten[0])
+                self.unwritten.popleft()
+        except OSError as error:  # a full disk must not keep the server down; the line is tried again with the next
             log.error("the restart ledger cannot be written: %s", error)
-        if end.code == EXIT_USAGE and self.worker_age == 1:
+        if end.code == EXIT_USAGE and self.worker_age == 1 and self.app.stage[0] == STARTING:
             sys.exit(EXIT_USAGE)  # a person is there to read the line and mend it
         if end.unexpected:
             log.error("server process %s ended: %s; next start in %.0f s", pid, end.summary, delay)
@@ -283,11 +310,18 @@ class Supervisor(Arbiter):  # type: ignore[misc]  # gunicorn has no types
 
 
 def classify(
-    status: int, *, words: dict[str, Any] | None, asked: bool, hung: bool, oom_killed: bool
+    status: int,
+    *,
+    words: dict[str, Any] | None = None,
+    asked: Literal["restart", "stop"] | None = None,
+    in_order: bool = False,
+    hung: bool = False,
+    oom_killed: bool = False,
 ) -> tuple[ExitReason, str]:
     """Name the reason for an end and put it in a sentence, from the first of these that knows:
 
-    what the process said itself (``words``), the heartbeat, the kernel, and what ``waitpid`` reported.
+    what the process said itself (``words``), the heartbeat, the kernel, what was asked of it, whether it came to its
+    own orderly end, and what ``waitpid`` reported.
     """
     code = os.waitstatus_to_exitcode(status)
     name = _signal_name(-code) if code < 0 else ""
@@ -300,7 +334,9 @@ def classify(
     if -code in FAULTS:
         return "segfault", f"the program crashed with {name}"
     if asked:
-        return "stop", "stopped on request" if code == 0 else "did not stop in time and was ended"
+        return asked, f"{asked} on request" if in_order else f"{asked} on request; it did not end in time by itself"
+    if in_order:
+        return "stop", "ended in order by a signal to the server process"
     if code == -signal.SIGKILL:
         return "killed", "killed with SIGKILL"
     if code < 0:

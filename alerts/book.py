@@ -26,6 +26,8 @@ class AlertBook:
 
     def find(self, alert_id: int) -> Alert | None:
         """One alert by its id."""
+        if alert_id >= 1 << 63:  # more than SQLite can hold
+            return None
         with self._database.connect() as connection:
             row = connection.execute(select(AlertRow.__table__).where(_COLUMNS.id == alert_id)).one_or_none()
         return None if row is None else _alert(row)

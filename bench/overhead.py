@@ -129,8 +129,9 @@ def peers(folder: Path) -> dict[str, list[list[str]]]:
         f"scrape_configs: [{{job_name: node, static_configs: [{{targets: ['127.0.0.1:{exporter}']}}]}}]\n"
     )
     (folder / "netdata.conf").write_text(
-        f"[global]\nrun as user = {getpass.getuser()}\n[db]\nmode = dbengine\nupdate every = 1\n[directories]\ncache = {folder}\nlib = {folder}\n"
-        f"log = {folder}\n[web]\nbind to = 127.0.0.1:{free_port()}\n[ml]\nenabled = no\n"
+        f"[global]\nrun as user = {getpass.getuser()}\n[db]\nmode = dbengine\nupdate every = 1\n"
+        f"[directories]\ncache = {folder}\nlib = {folder}\nlog = {folder}\n"
+        f"[web]\nbind to = 127.0.0.1:{free_port()}\n[ml]\nenabled = no\n"
     )
     return {
         "Prometheus + node_exporter, 1 s": [

@@ -9,6 +9,7 @@ from threading import Lock
 from typing import IO, Any
 
 from flask import Request
+from gunicorn.http.errors import ParseException
 from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from werkzeug.formparser import MultiPartParser
@@ -106,6 +107,10 @@ def read_upload(request: Request, share: Share, max_bytes: int) -> tuple[bytes, 
         body, content_type = _from_form(request, stream) if multipart else _from_stream(request, stream)
     except RequestEntityTooLarge as error:
         raise _too_large(max_bytes) from error
+    except BlockingIOError as error:  # the limit on silence that the supervisor sets on every connection
+        raise Problem(408, "request-timeout", "The body stopped arriving.", headers={"Connection": "close"}) from error
+    except ParseException as error:
+        raise Problem(400, "bad-request", "The chunked body is malformed.", headers={"Connection": "close"}) from error
     except ClientDisconnected as error:
         raise _cut_short() from error
     if share.bytes < (request.content_length or 0):

@@ -12,6 +12,7 @@ from flask_login import LoginManager, UserMixin, current_user, login_user, logou
 
 from dashboard.problem import Problem
 from dashboard.services import services
+from storage.error import StorageError
 
 if TYPE_CHECKING:
     from storage.account import UserIdentity
@@ -94,7 +95,15 @@ def install(app: Flask) -> None:
     manager.session_protection = None
     manager.user_loader(_load_user)
     manager.init_app(app)
-    app.context_processor(lambda: {"identity": current()})
+    app.context_processor(lambda: {"identity": _for_page()})
+
+
+def _for_page() -> Identity:
+    """Who a page is rendered for. A page about an error must not fail for want of an identity."""
+    try:
+        return current()
+    except (Problem, StorageError):
+        return Identity("anonymous", None, "anonymous")
 
 
 def _identify() -> Identity:

@@ -63,6 +63,9 @@ def check_origin() -> None:
     """Refuse pages of other sites before the connection is upgraded: cookies go along whoever opens a websocket."""
     if not same_origin():
         raise Problem(403, "cross-site", "This page comes from another site than the server.")
+    connection = request.environ.get("gunicorn.socket")
+    if connection is not None:  # a page that watches says nothing for hours: the limit on silence is not for it
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 0, 0))
     # Frames are made once for all viewers; compressing them again for each would cost more than it saves.
     request.environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
 

@@ -62,7 +62,7 @@ def link_form(token: str) -> BaseResponse:
 @public
 def use_link(token: str) -> BaseResponse:
     """Log in with a one-time link."""
-    _admit(_throttle().attempt(request.remote_addr, None))
+    _admit(_throttle().attempt_link(request.remote_addr))
     user = services().accounts.use_link(token, now_ms())
     if user is None:
         _audit("anonymous", "login.link_failed", {"peer": request.remote_addr})

@@ -38,6 +38,7 @@ TITLES = {
     "refused": "The model did not take the request",
     "queue-full": "The queue is full",
     "uploads-full": "Too many uploads at once",
+    "request-timeout": "The request came too slowly",
     "not-ready": "The model is not ready",
     "draining": "The server is stopping",
     "deadline-exceeded": "The deadline has passed",

@@ -50,7 +50,7 @@ class Services:
     #: Ask the supervisor for a new server process: ``restart_process(actor, reason)``. Returns at once.
     restart_process: Callable[[str, str], None]
     started_ms: int
-    #: Seconds since the last tick ended; 0 until the first.
+    #: Seconds since the last tick ended, or since the start.
     pulse_age_seconds: Callable[[], float] = lambda: 0.0
     safe_mode: bool = False
     #: Set once when the process begins to stop, so that websockets close with a reason.

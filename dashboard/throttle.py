@@ -31,6 +31,12 @@ class LoginThrottle:
             return self._wait(self._account, "account", _key(account))
         return None
 
+    def attempt_link(self, peer: str | None) -> float | None:
+        """The same for a one-time link: counted apart, so that guessed passwords do not lock the owner out."""
+        if not self._window.hit(self._address, "link", _network(peer)):
+            return self._wait(self._address, "link", _network(peer))
+        return None
+
     def succeeded(self, account: str) -> None:
         """Forget the failures of an account whose owner has come in. Those of the address stay: it may have others."""
         self._window.clear(self._account, "account", _key(account))

@@ -166,12 +166,12 @@ class RequestPath:
 
     @contextmanager
     def _translated(self, step: str, request_id: str) -> Iterator[None]:
-        """What a plug-in raises beside :class:`BadInput` is its own failure, not the caller's."""
+        """What a plug-in raises beside :class:`BadInput` is its own failure, not the caller's nor the server's."""
         try:
             yield
         except (BadInput, Refusal):
             raise
-        except Exception as error:
+        except BaseException as error:  # also SystemExit, which gunicorn would take for its own
             if classify(error) == "memory":
                 raise OutOfMemory("This input needs more memory than there is.", reason="out_of_memory") from error
             log.exception(f"{step}_raised", request_id=request_id)

@@ -179,8 +179,9 @@ def _set_operation(op: str, lhs: Block, rhs: Block, matching: Matching) -> Block
 
 def _seen(signatures: list[Labels], index: dict[Labels, list[int]], present: Present) -> Present:
     """For each signature and step, whether the other side has any series that matches."""
+    union = {each: present[index[each]].any(axis=0) for each in dict.fromkeys(signatures) if each in index}
     seen = np.zeros((len(signatures), present.shape[1]), dtype=bool)
     for row, signature in enumerate(signatures):
-        for other in index.get(signature, ()):
-            seen[row] |= present[other]
+        if signature in union:
+            seen[row] = union[signature]
     return seen

@@ -131,7 +131,7 @@ def _windows(
         if step_ms is None:
             window = _read(source, selectors, first, until)
         else:
-            window = _read_grid(source, selectors, (first, until, step_ms), length)
+            window = _read_grid(source, selectors, (first, until, step_ms), length, span[0])
         if window:
             yield list(window.values())
         first += stride
@@ -149,12 +149,15 @@ def _read(source: SeriesSource, selectors: Selectors, first: int, last: int) -> 
 
 
 def _read_grid(
-    source: SeriesSource, selectors: Selectors, grid: tuple[int, int, int], length: int
+    source: SeriesSource, selectors: Selectors, grid: tuple[int, int, int], length: int, oldest_ms: int
 ) -> dict[Labels, Series]:
-    """The same on a grid (first, last, step), read in windows of ``length`` ms: a step may be longer than those."""
+    """The same on a grid (first, last, step), read in windows of ``length`` ms: a step may be longer than those.
+
+    Nothing is older than ``oldest_ms``: a step of a century is not read hour by hour.
+    """
     first, last, step_ms = grid
     found: dict[Labels, Series] = {}
-    for begin in range(first - step_ms + 1, last + 1, length):
+    for begin in range(max(first - step_ms + 1, oldest_ms), last + 1, length):
         for labels, series in _read(source, selectors, begin, min(begin + length - 1, last)).items():
             fresh = _on_grid(series, first, last, step_ms)
             known = found.get(labels)

@@ -197,3 +197,11 @@ def test_a_process_that_stops_already_is_not_restarted(house: House) -> None:
     house.services.stopping = True
     answer = house.visitor().post("/api/process/restart", headers=house.token("operator"))
     assert answer.status_code == 409
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+def test_an_alert_number_beyond_all_numbers_is_just_not_found(house: House, method: str) -> None:
+    answer = house.visitor().open(
+        "/api/alerts/99999999999999999999/ack", method=method, json={"reason": "x"}, headers=house.token("operator")
+    )
+    assert answer.status_code == 404

@@ -207,3 +207,19 @@ def test_logging_out_ends_the_session(ada: House) -> None:
     assert answer.location == "/login"
     assert client.get("/api/model").status_code == 401
     assert audit(ada)[-1] == ("ada", "logout")
+
+
+def test_a_link_opens_the_door_while_passwords_are_being_guessed_from_the_same_address(ada: House) -> None:
+    guesser = ada.visitor()
+    answers = [log_in(guesser, f"nobody{number}", "wrong password").status_code for number in range(40)]
+    assert 429 in answers
+    link = ada.services.accounts.create_link("ada", int(time.time() * 1000))
+    owner = ada.visitor()
+    page = owner.get(f"/login/link/{link}").text
+    assert owner.post(f"/login/link/{link}", data={"csrf_token": csrf_token(page)}).status_code == 303
+
+
+def test_an_unknown_token_at_an_unknown_address_is_no_error_of_the_server(house: House) -> None:
+    answer = house.visitor().get("/nowhere", headers={"Authorization": "Bearer wl_unknown"})
+    assert answer.status_code == 404
+    assert "Request" in answer.text

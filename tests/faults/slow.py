@@ -24,6 +24,22 @@ class SlowModel(Model):
         return list(batch)
 
 
+class ExitingModel(SlowModel):
+    """Ends the process when it is told to: ``{"exit": 2}``, in ``decode`` with ``{"raise": true}``."""
+
+    def decode(self, body: bytes, content_type: str) -> Any:
+        given = super().decode(body, content_type)
+        if given.get("raise"):
+            raise SystemExit(2)
+        return given
+
+    def predict(self, batch: Sequence[Any]) -> Sequence[Any]:
+        for item in batch:
+            if "exit" in item:
+                os._exit(item["exit"])
+        return list(batch)
+
+
 class CrashingModel(SlowModel):
     """Takes the process with it when loaded, as a broken CUDA extension does."""
 

@@ -180,6 +180,39 @@ def test_a_second_server_on_the_same_data_is_refused(tmp_path: Path) -> None:
         assert server.answers("/health/live")
 
 
+def test_clients_that_stall_lose_their_threads_and_the_server_answers_others(tmp_path: Path) -> None:
+    with RunningServer(tmp_path / "data", MODEL__ENABLED="false", SERVER__THREADS=16) as server:
+        head = b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        stalled = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(24)]
+        for place, client in enumerate(stalled):
+            client.sendall(head if place % 2 else head + b"Content-Length: 1000\r\n\r\nab")
+        eventually(lambda: server.answers("/health/live"), within=60, what="an answer beside stalled clients")
+        for client in stalled:
+            client.close()
+
+
+def test_a_chunk_that_is_none_is_the_clients_fault(tmp_path: Path) -> None:
+    with (
+        RunningServer(tmp_path / "data", MODEL__PATH="tests.faults.slow:SlowModel") as server,
+        socket.create_connection(("127.0.0.1", server.port)) as client,
+    ):
+        client.sendall(b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\nab\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_model_that_exits_is_a_crash_whatever_its_status_and_in_decode_only_a_failed_request(tmp_path: Path) -> None:
+    with RunningServer(tmp_path / "data", MODEL__PATH="tests.faults.slow:ExitingModel") as server:
+        server.wait_until_ready()
+        first = server.worker.pid
+        assert server.request("POST", "/predict", b'{"raise": true}')[0] == 500
+        assert server.worker.pid == first
+        with pytest.raises(OSError, match=r".*"):
+            server.request("POST", "/predict", b'{"exit": 2}')
+        server.wait_until_ready()
+        assert server.worker.pid != first
+        assert [end.reason for end in Ledger(server.data_dir).exits()] == ["crash"]
+
+
 def test_more_idle_connections_than_it_may_have_files_do_not_end_the_server(tmp_path: Path) -> None:
     with RunningServer(tmp_path / "data", open_files=500, MODEL__ENABLED="false", SERVER__THREADS=64) as server:
         first = server.worker.pid

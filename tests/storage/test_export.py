@@ -154,3 +154,16 @@ def test_any_label_survives_the_header(value: str) -> None:
 def test_selector_texts_are_promql() -> None:
     assert selector_text((("__name__", "up"),)) == "up"
     assert selector_text((("__name__", "x"), ("a", '1"\\\n'), ("b", "2"))) == r'x{a="1\"\\\n",b="2"}'
+
+
+def test_a_step_of_a_century_reads_only_what_there_is(two_gpus: SeriesStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    select, reads = two_gpus.select, []
+
+    def counted(*window: object) -> object:
+        reads.append(window)
+        return select(*window)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(two_gpus, "select", counted)
+    rows = text(csv_long(two_gpus, EVERYTHING, T0, T0 + 9000, 100 * 365 * 86_400_000)).splitlines()
+    assert len(rows) > 1 or rows == ["time,series,value"]
+    assert len(reads) < 10
