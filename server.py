@@ -15,6 +15,7 @@ import psutil
 import structlog
 from flask import Flask
 
+import allocator
 import dashboard
 from alerts.channel import AppriseChannel
 from alerts.collector import NoticeCollector
@@ -57,6 +58,8 @@ FIRST_RETENTION_SECONDS = 60.0
 #: What one query may read and take: the process that answers it serves the model as well.
 QUERY_SAMPLES = 5_000_000
 QUERY_SECONDS = 30.0
+#: Seconds between two times that freed memory is given back.
+TRIM_SECONDS = 60.0
 #: Seconds between two looks at the outbox; a notice waits for so long at most.
 NOTICE_SECONDS = 1.0
 
@@ -65,6 +68,7 @@ class Application:
     """One server process: the Flask app, its services, and the jobs beside the requests."""
 
     def __init__(self, settings: Settings, *, safe_mode: bool = False, supervised: bool = False) -> None:
+        allocator.tune()
         self.settings = settings
         self.supervised = supervised
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -187,6 +191,7 @@ class Application:
         self.schedule.every(settings.collectors.interval_seconds, "tick", self.pulse.beat)
         self.schedule.every(settings.health.interval_seconds, "health", lambda: rooms.model.check(now_ms()))
         self.schedule.every(NOTICE_SECONDS, "notices", self._deliver_notices)
+        self.schedule.every(TRIM_SECONDS, "trim", allocator.trim)
         self.schedule.every(RETENTION_SECONDS, "retention", self._expire, first_delay_seconds=FIRST_RETENTION_SECONDS)
         self.schedule.start()
         log.info("started", name=settings.name, safe_mode=rooms.safe_mode, pid=os.getpid())
