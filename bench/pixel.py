@@ -108,7 +108,7 @@ def _open(page: Page, url: str, shown: str) -> None:
     page.click("button.primary")
     page.wait_for_url(f"{url}/")
     page.click(f'#ranges [data-range="{shown}"]')
-    page.wait_for_function(f"document.querySelector('[data-chart=\"{CHART}\"] .plot').dataset.drawnMs")
+    page.wait_for_selector(f'[data-chart="{CHART}"] .plot[data-drawn-ms]')
 
 
 def _report(page: Page, options: argparse.Namespace) -> None:
