@@ -30,6 +30,8 @@ class Event(NamedTuple):
     level: Level
     title: str
     detail: str
+    #: An alert's, for its words in the reader's language.
+    annotations: dict[str, str] = {}  # noqa: RUF012 - never changed
 
 
 def events_between(rooms: Services, start_ms: int, end_ms: int) -> list[Event]:
@@ -42,7 +44,8 @@ def events_between(rooms: Services, start_ms: int, end_ms: int) -> list[Event]:
 
 def _of_alert(alert: Alert) -> Event:
     level: Level = "critical" if alert.level >= 3 else "warning" if alert.level == 2 else "info"
-    return Event(alert.firing_ms or alert.active_ms, alert.resolved_ms, "alert", level, alert.rule, alert.summary)
+    start_ms, words = alert.firing_ms or alert.active_ms, dict(alert.annotations)
+    return Event(start_ms, alert.resolved_ms, "alert", level, alert.rule, alert.summary, words)
 
 
 def _of_incident(incident: Incident) -> Event:

@@ -126,6 +126,7 @@ SCHEMAS: dict[str, Schema] = {
         level={"enum": ["info", "warning", "critical"]},
         title=STRING,
         detail=STRING,
+        annotations=ANY_OBJECT,
     ),
     "Request": object_of(
         "request_id",

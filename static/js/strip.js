@@ -12,19 +12,18 @@ export const PLANNED = new Set(["restart", "stop"]);
 const LOUD = { critical: 2, warning: 1, info: 0 };
 
 /** What happened in a few words: an alert's summary in the page's language, an incident's cause, what somebody did. */
-export function eventTitle(event, alerts = []) {
+export function eventTitle(event) {
   if (event.kind === "incident") return sayReason(event.title);
   if (event.kind === "action") return t(event.title);
-  const alert = alerts.find((one) => one.rule === event.title);
-  return (alert && alertText(alert, "summary")) || event.detail || event.title;
+  return alertText({ annotations: event.annotations, rule: event.title }, "summary");
 }
 
 /** Events of one title in a row become one, with how often. */
-function grouped(events, titleOf) {
+function grouped(events) {
   const rows = [];
   for (const event of events) {
     const last = rows.at(-1);
-    if (last && titleOf(last) === titleOf(event)) rows[rows.length - 1] = { ...event, times: last.times + 1 };
+    if (last && eventTitle(last) === eventTitle(event)) rows[rows.length - 1] = { ...event, times: last.times + 1 };
     else rows.push({ ...event, times: 1 });
   }
   return rows;
@@ -35,7 +34,6 @@ export function startStrip(store) {
   const list = find("#happened");
   const cross = el("div", { className: "cross", hidden: true });
 
-  const titleOf = (event) => eventTitle(event, store.state.alerts);
 
   async function load() {
     const { start, end } = store.window();
@@ -53,14 +51,14 @@ export function startStrip(store) {
     const drawn = [...visible].sort((one, other) => LOUD[one.level] - LOUD[other.level]);
     if (!lane.contains(cross)) lane.append(cross);
     reconcileLane(drawn, start, end);
-    const latest = grouped(visible, titleOf).slice(-SHOWN);
+    const latest = grouped(visible).slice(-SHOWN);
     reconcile(list, latest, {
       key: (event, index) => `${index}${event.kind}${event.time_ms}${event.title}`,
       make: () => el("li", {}, el("time"), el("span")),
       fill: (item, event) => {
         text(item.firstChild, sayMoment(event.time_ms));
         item.firstChild.title = sayFull(event.time_ms);
-        text(item.lastChild, titleOf(event) + (event.times > 1 ? ` ×${event.times}` : "") + (event.kind === "alert" && event.end_ms === null ? ` (${t("firing")})` : ""));
+        text(item.lastChild, eventTitle(event) + (event.times > 1 ? ` ×${event.times}` : "") + (event.kind === "alert" && event.end_ms === null ? ` (${t("firing")})` : ""));
         item.title = event.detail;
       },
     });
@@ -72,7 +70,7 @@ export function startStrip(store) {
     const buttons = events.map((event) => {
       const from = Math.max(0, (event.time_ms - start) / (end - start));
       const to = event.kind === "action" ? from : Math.min(1, ((event.end_ms ?? end) - start) / (end - start));
-      const title = [sayFull(event.time_ms), titleOf(event), event.detail].filter(Boolean).join(" · ");
+      const title = [sayFull(event.time_ms), eventTitle(event), event.detail].filter(Boolean).join(" · ");
       const button = el("button", { type: "button", title, "aria-label": title, data: { state: event.level } });
       button.style.left = `${(from * 100).toFixed(2)}%`;
       button.style.width = `max(4px, ${((to - from) * 100).toFixed(2)}%)`;
