@@ -60,6 +60,20 @@ class Matcher(NamedTuple):
     value: str
 
 
+class Hints(NamedTuple):
+    """What a query will look at: the windows ``(t - range_ms, t]`` for t = start_ms, start_ms + step_ms … end_ms.
+
+    With a step of 0 there is only the window that ends at ``end_ms``. ``function`` names the range function that the
+    samples are for, where there is one. A source may skip samples that no window holds.
+    """
+
+    start_ms: int
+    end_ms: int
+    step_ms: int
+    range_ms: int
+    function: str | None = None
+
+
 class Collector(Protocol):
     """One source of samples. A collector knows nothing of storage, alerts or pages."""
 
