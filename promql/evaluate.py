@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from collectors.sample import METRIC_NAME, Labels, Matcher, Times, Values
+from collectors.sample import METRIC_NAME, Hints, Labels, Matcher, Times, Values
 from promql import calendar, function
 from promql.aggregate import aggregate
 from promql.binary import binary
@@ -69,8 +69,7 @@ class Evaluation:
     def _aligned(self, node: Selector, times: Times) -> tuple[Block, Times]:
         """The selector's values at each step, and the times (ms) of the samples they come from."""
         refs = self._refs(times, node.at, node.offset_ms)
-        start, end = int(refs[0]) - self._lookback_ms + 1, int(refs[-1])
-        series = load(self._source, node.matchers, start, end, self._budget)
+        series = load(self._source, node.matchers, _hints(refs, self._lookback_ms, None), self._budget)
         block, sampled = align(series, refs, self._lookback_ms, self._budget)
         if len(refs) != len(times):
             shape = (len(block.labels), len(times))
@@ -88,12 +87,11 @@ class Evaluation:
 
     # Range vectors
 
-    def range_data(self, node: Node, times: Times) -> RangeData:
-        """The samples that a range expression looks at."""
+    def range_data(self, node: Node, times: Times, function: str | None = None) -> RangeData:
+        """The samples that a range expression looks at, for the range function of that name."""
         if isinstance(node, RangeSelector):
             refs = self._refs(times, node.selector.at, node.selector.offset_ms)
-            start, end = int(refs[0]) - node.range_ms + 1, int(refs[-1])
-            series = load(self._source, node.selector.matchers, start, end, self._budget)
+            series = load(self._source, node.selector.matchers, _hints(refs, node.range_ms, function), self._budget)
             return RangeData(series, refs, node.range_ms, exact=len(refs) == 1)
         if isinstance(node, Subquery):
             return self._subquery(node, times)
@@ -120,7 +118,7 @@ class Evaluation:
     def _range_function(self, node: Call, times: Times) -> Block:
         place = next(i for i, arg in enumerate(node.args) if isinstance(arg, RangeSelector | Subquery))
         scalars = [self._scalar(arg, times) for i, arg in enumerate(node.args) if i != place]
-        data = self.range_data(node.args[place], times)
+        data = self.range_data(node.args[place], times, node.name)
         if len(data.refs) != len(times) and scalars:
             # Pinned by @, yet the other arguments may differ from step to step.
             data = RangeData(data.series, np.repeat(data.refs, len(times)), data.range_ms, exact=False)
@@ -134,7 +132,7 @@ class Evaluation:
 
     def _absent_over_time(self, node: Call, times: Times) -> Block:
         argument = node.args[0]
-        data = self.range_data(argument, times)
+        data = self.range_data(argument, times, node.name)
         _, present = over_windows(data, window_function("present_over_time", [], times), self._budget)
         matchers = argument.selector.matchers if isinstance(argument, RangeSelector) else ()
         return function.absent(_absent_labels(matchers), _widen(present.any(axis=0), (len(times),)))
@@ -227,6 +225,11 @@ class Evaluation:
         if not isinstance(value, Row):
             raise QueryError("a scalar is expected")
         return value.values
+
+
+def _hints(refs: Times, range_ms: int, function: str | None) -> Hints:
+    step_ms = int(refs[1] - refs[0]) if len(refs) > 1 else 0
+    return Hints(int(refs[0]), int(refs[-1]), step_ms, range_ms, function)
 
 
 def _block(value: Value) -> Block:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from collectors.sample import Matcher, Series, Times, Values, stale_mask
+from collectors.sample import Hints, Matcher, Series, Times, Values, stale_mask
 from promql.error import QueryError
 from promql.source import SeriesSource
 from promql.value import Block, empty_block
@@ -33,10 +33,14 @@ class Budget:
             raise QueryError("the query took too long", "timeout")
 
 
-def load(source: SeriesSource, matchers: Sequence[Matcher], start_ms: int, end_ms: int, budget: Budget) -> list[Series]:
-    """The series with at least one sample in the inclusive window, accounted for in ``budget``."""
-    series = [one for one in source.select(matchers, start_ms, end_ms) if len(one.times)]
-    budget.spend(sum(len(one.times) for one in series))
+def load(source: SeriesSource, matchers: Sequence[Matcher], hints: Hints, budget: Budget) -> list[Series]:
+    """The series with at least one sample between the windows' outer edges, accounted for in ``budget``."""
+    series = []
+    for labels, times, values in source.stream(matchers, hints):
+        budget.spend(len(times))
+        first, end = np.searchsorted(times, (hints.start_ms - hints.range_ms, hints.end_ms), side="right")
+        if first < end:
+            series.append(Series(labels, times[first:end], values[first:end]))
     return series
 
 

@@ -1,19 +1,21 @@
-"""Where samples come from, as the query language sees it: anything that can select series over a window."""
+"""Where samples come from, as the query language sees it: anything that offers series one after another."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from collectors.sample import Matcher, Series
+from collectors.sample import Hints, Matcher, Series
 
 
 class SeriesSource(Protocol):
     """Offers series by matchers. The metric's name is matched like any other label, as ``__name__``."""
 
-    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Sequence[Series]:
-        """The samples of every matching series with ``start_ms <= time <= end_ms``, stale markers included.
+    def stream(self, matchers: Sequence[Matcher], hints: Hints) -> Iterable[Series]:
+        """Every matching series once, in any order, with at least its samples inside the windows of ``hints``.
 
-        A series without a sample in the window may be left out or come back empty.
+        Stale markers are among the samples. A series without a sample in any window may be left out or come back empty,
+        and there may be more samples than were asked for. Series are consumed one after another: a source should read
+        each when it is asked for the next, and give series with the same moments one common array of times.
         """
         ...

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import structlog
 from sqlalchemy import Connection, Engine
 
-from collectors.sample import Labels, Matcher, Series, Tick
+from collectors.sample import Hints, Labels, Matcher, Series, Tick
 from storage.error import storage_errors
 from storage.head import Head, Row
 from storage.history import read_history, tick_pages
@@ -101,6 +101,10 @@ class SeriesStore:
                 pieces = read_history(self._engine, ids, max(start_ms, 0), min(end_ms, snapshot.floor_ms))
         pieces += snapshot.pieces(set(ids), max(start_ms, snapshot.floor_ms + 1), end_ms)
         return assemble(ids, pieces, self._index.labels_of)
+
+    def stream(self, matchers: Sequence[Matcher], hints: Hints) -> Iterator[Series]:
+        """The series that a query looks at, one after another: all samples inside the windows of ``hints``."""
+        return iter(self.select(matchers, hints.start_ms - hints.range_ms + 1, hints.end_ms))
 
     def labels(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Labels]:
         """The label sets of matching series that were being written in the window (inclusive).

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from sqlalchemy import Engine as Database
 
 from alerts.engine import AlertEngine
 from alerts.rule import STOCK_FILE, Rule, load_rules, load_stock
-from collectors.sample import METRIC_NAME, Labels, Matcher, Sample, Series, Tick, Times
+from collectors.sample import METRIC_NAME, Hints, Labels, Matcher, Sample, Series, Tick, Times
 from promql import Engine
 from storage.series import SeriesStore
 from tests.alerts.promtool import needs_promtool
@@ -58,13 +58,12 @@ class Curves:
         grid = np.arange(0, round(seconds * 1000) + 1, STEP_MS, dtype=np.int64)
         self._series = {labels: _sampled(labels, curve, grid) for labels, curve in curves.items()}
 
-    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Series]:
-        found = []
+    def stream(self, matchers: Sequence[Matcher], hints: Hints) -> Iterator[Series]:
+        window = hints.start_ms - hints.range_ms + 1, min(hints.end_ms, self.now_ms) + 1
         for labels, series in self._series.items():
             if all(_matches(matcher, dict(labels).get(matcher.name, "")) for matcher in matchers):
-                first, last = np.searchsorted(series.times, (start_ms, min(end_ms, self.now_ms) + 1))
-                found.append(Series(labels, series.times[first:last], series.values[first:last]))
-        return found
+                first, last = np.searchsorted(series.times, window)
+                yield Series(labels, series.times[first:last], series.values[first:last])
 
 
 def _sampled(labels: Labels, curve: Curve, grid: Times) -> Series:

@@ -11,7 +11,7 @@ from sqlalchemy import Engine as Database
 from alerts.engine import AlertEngine
 from alerts.rule import Group, parse_rules
 from alerts.state import Alert, AlertEvent
-from collectors.sample import METRIC_NAME, Labels, Matcher, Sample, Series
+from collectors.sample import METRIC_NAME, Hints, Labels, Matcher, Sample, Series
 from promql import Engine
 
 START_MS = 1_700_000_000_000
@@ -36,15 +36,16 @@ class MemorySource:
         for key, value in self._now.items():
             self._history.setdefault(key, []).append((now_ms, value))
 
-    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Sequence[Series]:
+    def stream(self, matchers: Sequence[Matcher], hints: Hints) -> Sequence[Series]:
         if self.broken:
             raise OSError("the disk is gone")
         assert all(matcher.op == "=" for matcher in matchers), "this source knows equality only"
         found = []
+        first_ms = hints.start_ms - hints.range_ms + 1
         for key, samples in self._history.items():
             if all(dict(key).get(matcher.name, "") == matcher.value for matcher in matchers):
                 # Sorted, because a test may set the clock back.
-                inside = sorted({time: value for time, value in samples if start_ms <= time <= end_ms}.items())
+                inside = sorted({time: value for time, value in samples if first_ms <= time <= hints.end_ms}.items())
                 times = np.array([time for time, _ in inside], dtype=np.int64)
                 found.append(Series(key, times, np.array([value for _, value in inside], dtype=np.float64)))
         return found

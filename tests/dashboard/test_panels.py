@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collectors.catalogue import family_of
-from collectors.sample import Sample, Series, Tick, make_labels
+from collectors.sample import Hints, Sample, Series, Tick, make_labels
 from dashboard.board import MAX_POINTS, Board, Window, rounded
 from dashboard.panels import Panel, PanelError, load_panels
 from promql import Engine, QueryError
@@ -116,10 +117,10 @@ def test_a_query_that_takes_too_long_leaves_the_other_panels_alone(house: House)
     class Slow:
         """The store, in which one series takes too long to read."""
 
-        def select(self, matchers: Any, start_ms: int, end_ms: int) -> list[Series]:
+        def stream(self, matchers: Any, hints: Hints) -> Iterable[Series]:
             if any(matcher.value == "slow" for matcher in matchers):
                 raise QueryError("the query took too long", "timeout")
-            return house.services.store.select(matchers, start_ms, end_ms)
+            return house.services.store.stream(matchers, hints)
 
     _store(house, T0, Sample("good", make_labels(), 1.0))
     panels = [
@@ -137,8 +138,8 @@ def test_the_same_query_is_asked_once_per_tick() -> None:
     asked = []
 
     class Source:
-        def select(self, matchers: Any, start_ms: int, end_ms: int) -> list[Series]:
-            asked.append(end_ms)
+        def stream(self, matchers: Any, hints: Hints) -> Iterable[Series]:
+            asked.append(hints.end_ms)
             return [Series((("__name__", "load1"),), np.array([T0]), np.array([1.0]))]
 
     lines = [{"expr": "load1"}]

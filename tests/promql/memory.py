@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import re2
 
-from collectors.sample import Labels, Matcher, Series
+from collectors.sample import Hints, Labels, Matcher, Series
 
 Points = Sequence[tuple[int, float]]
 
@@ -40,12 +40,10 @@ class MemorySource:
         """Add points (ms, value) to a series; stale markers keep their bits."""
         self.points.setdefault(tuple(sorted(labels)), {}).update(points)
 
-    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Series]:
-        found = []
+    def stream(self, matchers: Sequence[Matcher], hints: Hints) -> Iterator[Series]:
         for labels, points in self.points.items():
             if not matches(matchers, labels):
                 continue
-            inside = sorted(time for time in points if start_ms <= time <= end_ms)
+            inside = sorted(time for time in points if hints.start_ms - hints.range_ms < time <= hints.end_ms)
             values = np.array([points[time] for time in inside], dtype=np.float64)
-            found.append(Series(labels, np.array(inside, dtype=np.int64), values))
-        return found
+            yield Series(labels, np.array(inside, dtype=np.int64), values)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from collectors.sample import Labels, Matcher, Series
+from collectors.sample import Hints, Labels, Matcher, Series
 from promql import Engine, Matrix, QueryError, RawMatrix, Scalar, String, Vector, parse
 from tests.promql.memory import MemorySource
 from tests.promql.promqltest import parse_labels
@@ -54,18 +54,22 @@ def test_it_sorts_the_series_of_a_matrix_by_their_labels() -> None:
 
 
 def test_it_asks_the_source_for_no_more_than_the_windows_touch() -> None:
-    asked: list[tuple[Sequence[Matcher], int, int]] = []
+    asked: list[tuple[Sequence[Matcher], Hints]] = []
 
     class Source:
-        def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Series]:
-            asked.append((matchers, start_ms, end_ms))
+        def stream(self, matchers: Sequence[Matcher], hints: Hints) -> list[Series]:
+            asked.append((matchers, hints))
             return []
 
     engine = Engine(Source(), lookback_ms=10_000)
     engine.range("x + rate(x[1m] offset 5s)", 100_000, 200_000, 1000)
     engine.instant("sum_over_time(x[1m:10s] @ 50)", 100_000)
     name = (Matcher("__name__", "=", "x"),)
-    assert asked == [(name, 90_001, 200_000), (name, 35_001, 195_000), (name, -9_999, 50_000)]
+    assert asked == [
+        (name, Hints(100_000, 200_000, 1000, 10_000)),
+        (name, Hints(95_000, 195_000, 1000, 60_000, "rate")),
+        (name, Hints(0, 50_000, 10_000, 10_000)),
+    ]
 
 
 @pytest.mark.parametrize(
