@@ -1,14 +1,18 @@
-"""The query's syntax tree: small frozen types of our own, so that the evaluator never meets the parser's."""
+"""The query's syntax tree: small frozen types, each with its place in the text."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from collectors.sample import Matcher
+from promql.error import Span
 
 #: A fixed evaluation time in ms, or the query's start or end.
 At: TypeAlias = int | Literal["start", "end"] | None
+
+#: The span of a node that was not read from a text.
+NOWHERE: Span = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +20,7 @@ class Number:
     """A number literal (durations are seconds)."""
 
     value: float
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +28,7 @@ class Text:
     """A string literal."""
 
     value: str
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,7 @@ class Selector:
     matchers: tuple[Matcher, ...]
     offset_ms: int = 0
     at: At = None
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,7 @@ class RangeSelector:
 
     selector: Selector
     range_ms: int
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,7 @@ class Subquery:
     step_ms: int | None
     offset_ms: int = 0
     at: At = None
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +67,7 @@ class Negation:
     """Unary minus."""
 
     expr: Node
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +89,7 @@ class Binary:
     rhs: Node
     matching: Matching
     return_bool: bool = False
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +101,7 @@ class Aggregate:
     param: Node | None
     labels: tuple[str, ...]
     without: bool
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +110,7 @@ class Call:
 
     name: str
     args: tuple[Node, ...]
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 Node: TypeAlias = Number | Text | Selector | RangeSelector | Subquery | Negation | Binary | Aggregate | Call

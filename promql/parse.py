@@ -1,50 +1,46 @@
-"""From a query's text to its syntax tree: guarded, through ``promql_parser``, into nodes of our own."""
+"""From a query's text to its syntax tree: climbs operators by precedence and remembers where everything stands.
+
+Complaints are worded and placed as Prometheus words and places them. Those about meaning (types, counts of arguments)
+wait until the whole text has been read, so that a syntax error comes first.
+"""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, NoReturn
+from typing import Literal
 
-import promql_parser
-
-from collectors.sample import METRIC_NAME, Matcher, MatchOp
-from promql.error import QueryError
-from promql.guard import Guarded, guard
-from promql.node import (
-    Aggregate,
-    At,
-    Binary,
-    Call,
-    Matching,
-    Negation,
-    Node,
-    Number,
-    RangeSelector,
-    Selector,
-    Subquery,
-    Text,
-    children,
+from collectors.sample import Matcher
+from promql.error import QueryError, Span
+from promql.lexer import Token
+from promql.literal import duration_ms, number
+from promql.modifier import modified
+from promql.node import Aggregate, Binary, Call, Matching, Negation, Node, Number, Selector, Text, children
+from promql.reader import Reader
+from promql.selection import Selection, label_names, text_of
+from promql.support import (
+    AGGREGATIONS,
+    FUNCTIONS,
+    REFUSED_AGGREGATIONS,
+    REFUSED_FUNCTIONS,
+    REFUSED_MODIFIERS,
 )
-from promql.pattern import compile_pattern
-from promql.support import AGGREGATIONS, FUNCTIONS
+from promql.typecheck import Operand, check_binary, check_call, check_sign, check_type
 
-#: Levels of calls, aggregations and right-hand operands; keeps recursion far from Python's own limit.
+#: Levels of brackets, calls and right-hand operands; keeps recursion far from Python's own limit.
 MAX_DEPTH = 120
-#: Instructions that a query's regular expressions may compile to, all together: tens of milliseconds at worst.
-MAX_PROGRAM = 40_000
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
-_MATCH_OPS: tuple[tuple[Any, MatchOp], ...] = (
-    (promql_parser.MatchOp.Equal, "="),
-    (promql_parser.MatchOp.NotEqual, "!="),
-    (promql_parser.MatchOp.Re, "=~"),
-    (promql_parser.MatchOp.NotRe, "!~"),
-)
-#: Words of newer PromQL that the parser trips over; named in the refusal instead of a bare syntax error.
-_REFUSED_WORDS = ("anchored", "smoothed")
+_PRECEDENCE = {
+    "or": 1,
+    **dict.fromkeys(["and", "unless"], 2),
+    **dict.fromkeys(["==", "!=", "<", "<=", ">", ">="], 3),
+    **dict.fromkeys(["+", "-"], 4),
+    **dict.fromkeys(["*", "/", "%", "atan2"], 5),
+    "^": 6,
+}
+_POWER = _PRECEDENCE["^"]
+#: Keywords that are no metric's name.
+_RESERVED = frozenset(["atan2", "bool", "group_left", "group_right", "ignoring", "on"])
+_NO_MATCHING = Matching(False, (), None, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,167 +64,200 @@ class Query:
 
 def parse(text: str) -> Query:
     """Parse ``text``; raises :class:`QueryError`: ``bad_data``, or ``unsupported`` for what is refused by name."""
-    guarded = guard(text)
+    reader = Reader(text)
+    if reader.token.kind == "end":
+        reader.fail((0, 0), "no expression found in input")
     try:
-        tree: Any = promql_parser.parse(guarded.text)
-        expr = _Conversion(guarded).node(tree, 0)
-    except ValueError as error:
-        _complain(str(error), guarded)
+        operand = _Parser(reader).expression()
     except RecursionError:
         raise QueryError("the query is nested too deeply") from None
-    except BaseException as error:
-        # The parser's panics derive from BaseException; only those become errors of the query.
-        if type(error).__name__ != "PanicException":
-            raise
-        raise QueryError(f"the query cannot be parsed: {guarded.restore(str(error))}") from None
-    return Query(text, expr)
+    reader.finish()
+    return Query(text, operand.node)
 
 
-def _complain(message: str, guarded: Guarded) -> NoReturn:
-    if message.startswith("invalid promql query"):
-        for word in _REFUSED_WORDS:
-            if word in guarded.words:
-                raise QueryError(f"{word!r} is not supported", "unsupported") from None
-    raise QueryError(f"parse error: {guarded.restore(message)}") from None
+class _Parser:
+    """The grammar: one method per kind of expression."""
 
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._selection = Selection(reader)
+        self._depth = 0
 
-class _Conversion:
-    """Turns one tree of the parser's into ours, restoring its string literals."""
+    def expression(self, lowest: int = 1) -> Operand:
+        """An expression of operators that bind at least as tightly as ``lowest``."""
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            message = f"the query is nested more than {MAX_DEPTH} levels deep"
+            raise QueryError(message, position=self._reader.token.span)
+        lhs = self._signed()
+        while (precedence := self._precedence()) >= lowest:
+            op = self._reader.take()
+            matching, return_bool = self._matching()
+            op_span = (op.start, self._reader.end)
+            rhs = self.expression(precedence if op.text == "^" else precedence + 1)
+            lhs = self._binary(op.keyword, (lhs, rhs), matching, return_bool, op_span)
+        self._depth -= 1
+        return lhs
 
-    def __init__(self, guarded: Guarded) -> None:
-        self._restore = guarded.restore
-        self._program = 0
+    def _precedence(self) -> int:
+        token = self._reader.token
+        return _PRECEDENCE.get(token.keyword, 0) if token.kind in ("operator", "word") else 0
 
-    def node(self, tree: Any, depth: int) -> Node:
-        if depth > MAX_DEPTH:
-            raise QueryError(f"the query is nested more than {MAX_DEPTH} levels deep")
-        tree, signs = _unwrap(tree)
-        match tree:
-            case promql_parser.NumberLiteral():
-                return Number(-tree.val if signs % 2 else tree.val)
-            case promql_parser.StringLiteral():
-                node: Node = Text(self._restore(tree.val))
-            case promql_parser.VectorSelector():
-                node = self._selector(tree)
-            case promql_parser.MatrixSelector():
-                node = RangeSelector(self._selector(tree.vector_selector), _milliseconds(tree.range))
-            case promql_parser.SubqueryExpr():
-                step = None if tree.step is None else _milliseconds(tree.step)
-                range_ms = 0 if tree.range is None else _milliseconds(tree.range)
-                expr = self.node(tree.expr, depth + 1)
-                node = Subquery(expr, range_ms, step, _offset(tree.offset), _at(tree.at))
-            case promql_parser.BinaryExpr():
-                node = self._binary(tree, depth)
-            case promql_parser.AggregateExpr():
-                node = self._aggregate(tree, depth)
-            case promql_parser.Call():
-                node = self._call(tree, depth)
+    def _binary(
+        self, op: str, sides: tuple[Operand, Operand], matching: Matching, return_bool: bool, op_span: Span
+    ) -> Operand:
+        check_binary(self._reader, op, sides, matching, return_bool, op_span)
+        span = (sides[0].span[0], sides[1].span[1])
+        is_vector = "instant vector" in (sides[0].type, sides[1].type)
+        node = Binary(op, sides[0].node, sides[1].node, matching, return_bool, span)
+        return Operand(node, "instant vector" if is_vector else "scalar", span)
+
+    def _matching(self) -> tuple[Matching, bool]:
+        """What may follow a binary operator: ``bool``, ``on(…)`` or ``ignoring(…)``, ``group_left(…)`` …"""
+        reader = self._reader
+        return_bool = reader.took("bool")
+        matching = _NO_MATCHING
+        if reader.sees("on", "ignoring"):
+            on = reader.take().keyword == "on"
+            labels = label_names(reader)
+            many: Literal["left", "right"] | None = None
+            include: tuple[str, ...] = ()
+            if reader.sees("group_left", "group_right"):
+                many = "left" if reader.take().keyword == "group_left" else "right"
+                include = label_names(reader) if reader.sees("(") else ()
+            matching = Matching(on, labels, many, include)
+        while reader.sees("fill", "fill_left", "fill_right") and reader.after.text == "(":
+            token = reader.token
+            reader.reject(token.span, f"the modifier {token.keyword} {REFUSED_MODIFIERS[token.keyword]}")
+        return matching, return_bool
+
+    def _signed(self) -> Operand:
+        """An operand with the signs before it, which bind less tightly than ``^``."""
+        reader = self._reader
+        signs: list[Token] = []
+        while reader.sees("+", "-"):
+            signs.append(reader.take())
+        if not signs:
+            return self._operand()
+        operand = self.expression(_POWER)
+        span = (signs[0].start, operand.span[1])
+        check_sign(reader, operand, span)
+        minuses = sum(sign.text == "-" for sign in signs)
+        node = operand.node
+        if isinstance(node, Number) and not operand.enclosed:
+            return Operand(Number(-node.value if minuses % 2 else node.value, span), operand.type, span)
+        # Two minuses keep the value, yet drop the metric's name as one does.
+        for _ in range(2 - minuses % 2 if minuses else 0):
+            node = Negation(node, span)
+        return Operand(node, operand.type, span)
+
+    def _operand(self) -> Operand:
+        """A literal, selector, call or parenthesis, with its range, offset and ``@``."""
+        token = self._reader.token
+        match token.kind:
+            case "number" | "duration":
+                operand = self._number()
+            case "string":
+                self._reader.take()
+                operand = Operand(Text(text_of(self._reader, token), token.span), "string", token.span)
+            case "word" if token.keyword in ("inf", "nan"):
+                operand = self._number()
+            case "word" if token.keyword not in _RESERVED:
+                operand = self._named()
+            case "operator" if token.text == "(":
+                operand = self._parenthesis()
+            case "operator" if token.text == "{":
+                operand = self._selection.selector(None)
             case _:
-                raise QueryError(f"{type(tree).__name__} is not supported", "unsupported")
-        for _ in range(2 - signs % 2 if signs else 0):
-            node = Negation(node)  # twice keeps the value, yet drops the metric's name as once does
-        return node
+                self._reader.unexpected()
+        return modified(self._reader, operand)
 
-    def _selector(self, tree: Any) -> Selector:
-        if tree.matchers.or_matchers:
-            raise QueryError("'or' between label matchers is not supported", "unsupported")
-        matchers = [] if tree.name is None else [Matcher(METRIC_NAME, "=", tree.name)]
-        matchers += [self._matcher(matcher) for matcher in tree.matchers.matchers]
-        if all(_matches_empty(matcher) for matcher in matchers):
-            raise QueryError("a selector must contain at least one matcher that does not match the empty string")
-        return Selector(tuple(matchers), _offset(tree.offset), _at(tree.at))
+    def _number(self) -> Operand:
+        """A number, or a duration as one of seconds."""
+        token = self._reader.take()
+        try:
+            value = duration_ms(token.text) / 1000 if token.kind == "duration" else number(token.text)
+        except ValueError as error:
+            self._reader.fail(token.span, str(error))
+        return Operand(Number(value, token.span), "scalar", token.span)
 
-    def _matcher(self, tree: Any) -> Matcher:
-        op = next(ours for theirs, ours in _MATCH_OPS if tree.op == theirs)
-        matcher = Matcher(self._restore(tree.name), op, self._restore(tree.value))
-        if op in ("=~", "!~"):
-            self._program += compile_pattern(matcher.value).programsize
-            if self._program > MAX_PROGRAM:
-                raise QueryError("the query's regular expressions are too large")
-        return matcher
+    def _parenthesis(self) -> Operand:
+        start = self._reader.take().start
+        inner = self.expression()
+        if not self._reader.took(")"):
+            self._reader.unexpected()
+        return Operand(inner.node, inner.type, (start, self._reader.end), enclosed=True)
 
-    def _binary(self, tree: Any, depth: int) -> Node:
-        spine = []  # chains like a + b + c lean to the left; walked in a loop, they cost no depth
-        while isinstance(tree, promql_parser.BinaryExpr):
-            spine.append(tree)
-            tree = tree.lhs
-            if isinstance(tree, promql_parser.ParenExpr):
-                inner, signs = _unwrap(tree)
-                tree = tree if signs else inner
-        node = self.node(tree, depth + 1)
-        for one in reversed(spine):
-            matching, return_bool = self._matching(one.modifier)
-            node = Binary(str(one.op).lower(), node, self.node(one.rhs, depth + 1), matching, return_bool)
-        return node
+    def _named(self) -> Operand:
+        """What starts with a word: an aggregation, a call or a selector."""
+        reader = self._reader
+        token = reader.take()
+        word = token.keyword
+        if (word in AGGREGATIONS or word in REFUSED_AGGREGATIONS) and reader.sees("(", "by", "without"):
+            return self._aggregate(token)
+        if reader.sees("(") and ":" not in token.text:
+            return self._call(token)
+        return self._selection.selector(token)
 
-    def _matching(self, tree: Any) -> tuple[Matching, bool]:
-        if tree is None:
-            return Matching(False, (), None, ()), False
-        if tree.fill_values is not None and (tree.fill_values.lhs is not None or tree.fill_values.rhs is not None):
-            raise QueryError("'fill' is not supported", "unsupported")
-        many: Literal["left", "right"] | None = None
-        if tree.card == promql_parser.VectorMatchCardinality.ManyToOne:
-            many = "left"
-        elif tree.card == promql_parser.VectorMatchCardinality.OneToMany:
-            many = "right"
-        on = tree.matching is not None and tree.matching.type == promql_parser.LabelModifierType.Include
-        labels = () if tree.matching is None else self._names(tree.matching.labels)
-        return Matching(on, labels, many, self._names(tree.group_labels or ())), tree.return_bool
+    def _aggregate(self, token: Token) -> Operand:
+        reader, op = self._reader, token.keyword
+        grouping = self._grouping()
+        args = self._arguments("aggregation", '"("')
+        grouping = grouping or self._grouping() or ((), False)
+        span = (token.start, reader.end)
+        nothing = Operand(Selector(()), "instant vector", span)
+        if op in REFUSED_AGGREGATIONS:
+            reader.refuse(token.span, f"the aggregation {op} {REFUSED_AGGREGATIONS[op]}")
+            return nothing
+        param_type = AGGREGATIONS[op]
+        wanted = 1 if param_type is None else 2
+        if not args:
+            reader.doubt(span, "no arguments for aggregate expression provided")
+            return nothing
+        if len(args) != wanted:
+            message = "wrong number of arguments for aggregate expression provided"
+            reader.doubt(span, f"{message}, expected {wanted}, got {len(args)}")
+            return nothing
+        check_type(reader, args[-1], "instant vector", "aggregation expression")
+        if param_type is not None:
+            check_type(reader, args[0], param_type, "aggregation parameter")
+        param = None if param_type is None else args[0].node
+        return Operand(Aggregate(op, args[-1].node, param, *grouping, span), "instant vector", span)
 
-    def _aggregate(self, tree: Any, depth: int) -> Aggregate:
-        op = str(tree.op).lower()
-        if op not in AGGREGATIONS:
-            raise QueryError(f"the aggregation {op!r} is not supported", "unsupported")
-        param = None if tree.param is None else self.node(tree.param, depth + 1)
-        modifier = tree.modifier
-        without = modifier is not None and modifier.type == promql_parser.AggModifierType.Without
-        labels = () if modifier is None else self._names(modifier.labels)
-        return Aggregate(op, self.node(tree.expr, depth + 1), param, labels, without)
+    def _grouping(self) -> tuple[tuple[str, ...], bool] | None:
+        if not self._reader.sees("by", "without"):
+            return None
+        without = self._reader.take().keyword == "without"
+        return label_names(self._reader), without
 
-    def _call(self, tree: Any, depth: int) -> Call:
-        if tree.func.name not in FUNCTIONS:
-            raise QueryError(f"the function {tree.func.name}() is not supported", "unsupported")
-        return Call(tree.func.name, tuple(self.node(argument, depth + 1) for argument in tree.args))
+    def _call(self, token: Token) -> Operand:
+        reader, name = self._reader, token.text
+        args = self._arguments()
+        span = (token.start, reader.end)
+        node = Call(name, tuple(argument.node for argument in args), span)
+        signature = FUNCTIONS.get(name)
+        if signature is not None:
+            check_call(reader, name, signature, args, span)
+            return Operand(node, signature.result, span)
+        if name in REFUSED_FUNCTIONS:
+            reader.refuse(token.span, f"the function {name} {REFUSED_FUNCTIONS[name]}")
+        else:
+            reader.doubt(token.span, f'unknown function with name "{name}"')
+        return Operand(node, "instant vector", span)
 
-    def _names(self, names: Any) -> tuple[str, ...]:
-        return tuple(self._restore(name) for name in names)
-
-
-def _unwrap(tree: Any) -> tuple[Any, int]:
-    """Peel parentheses and minus signs off in a loop; tells how many signs there were."""
-    signs = 0
-    while True:
-        if isinstance(tree, promql_parser.UnaryExpr):
-            signs += 1
-        elif not isinstance(tree, promql_parser.ParenExpr):
-            return tree, signs
-        tree = tree.expr
-
-
-def _matches_empty(matcher: Matcher) -> bool:
-    if matcher.op in ("=", "!="):
-        return (matcher.value == "") == (matcher.op == "=")
-    return (compile_pattern(matcher.value).fullmatch("") is not None) == (matcher.op == "=~")
-
-
-def _milliseconds(duration: timedelta) -> int:
-    return duration // _MILLISECOND
-
-
-def _offset(duration: timedelta | None) -> int:
-    return 0 if duration is None else _milliseconds(duration)
-
-
-def _at(tree: Any) -> At:
-    if tree is None:
-        return None
-    if tree.type == promql_parser.AtModifierType.Start:
-        return "start"
-    if tree.type == promql_parser.AtModifierType.End:
-        return "end"
-    try:
-        moment: datetime = tree.at
-    except (OverflowError, ValueError):
-        raise QueryError("the time after @ is out of range") from None
-    milliseconds = (moment - _EPOCH) / _MILLISECOND
-    return math.floor(milliseconds + 0.5)
+    def _arguments(self, context: str = "", expected: str = "") -> list[Operand]:
+        reader = self._reader
+        reader.expect("(", context, expected)
+        args: list[Operand] = []
+        if reader.took(")"):
+            return args
+        while True:
+            args.append(self.expression())
+            comma = reader.token
+            if not reader.took(","):
+                break
+            if reader.sees(")"):
+                reader.fail(comma.span, "trailing commas not allowed in function call args")
+        if not reader.took(")"):
+            reader.unexpected()
+        return args
