@@ -53,7 +53,7 @@ class Pulse:
 
     def __post_init__(self) -> None:
         rooms = self.services
-        self._opening.extend((rooms.store.load, lambda now: rooms.alerts.load(), self._open_chronicle))
+        self._opening.extend((lambda now: rooms.store.load(), lambda now: rooms.alerts.load(), self._open_chronicle))
 
     def beat(self) -> None:
         """One tick."""

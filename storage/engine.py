@@ -23,7 +23,7 @@ from storage.error import StorageError, explain, storage_errors
 from storage.tables import Base
 
 #: The newest migration. A test holds it against the files in ``storage/migrations``.
-HEAD_REVISION = "0001"
+HEAD_REVISION = "0002"
 
 #: The WAL is synced at every commit. With NORMAL a power cut would take all that was written since the last checkpoint,
 #: which at our rate is minutes of history instead of one tick.

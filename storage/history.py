@@ -1,67 +1,161 @@
-"""Ticks that are in the file only, read page by page so that memory holds the answer and one page, no more."""
+"""History that lies in the file: chunks read and decoded, some series at a time, so that a month fits into memory."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from typing import TypeVar, cast
 
 import numpy as np
+import orjson
+import structlog
 from sqlalchemy import Connection, Engine
 
-from storage.layout import LAYOUT_BITS, LAYOUT_MASK, PACKED, Layout, LayoutCatalogue, tick_key
-from storage.piece import Piece
+from collectors.sample import Times, Values
+from storage.block import MOMENTS, SERIES_BITS, SERIES_MASK, Block, chunk_id
+from storage.cache import DecodedCache, Key
+from storage.codec import Index, decode_runs, decode_times, decode_values
+from storage.error import StorageError
+from storage.piece import Part
 
-#: Rows fetched at a time: a few megabytes at most, and some milliseconds without the interpreter's lock between two.
-PAGE_ROWS = 1000
-#: Above this many layouts, all rows are fetched and those of other layouts skipped here: SQL text has its limits.
-_MOST_NAMED = 500
+logger = structlog.get_logger(__name__)
+
+#: Samples that lie in memory at once while a query reads: 8 MB. One series may be larger.
+GROUP_SAMPLES = 1_000_000
+#: Queries that read more than this do not go through the cache: they would only empty it.
+_CACHED_SAMPLES = 1_000_000
 
 
-def read_history(database: Engine, ids: Collection[int], start_ms: int, end_ms: int) -> list[Piece]:
-    """The pieces of a window (inclusive) with only the wanted series, in order of time for each layout."""
+Kept = TypeVar("Kept", Times, Values)
+
+
+class History:
+    """Reads blocks of ``database``. Safe to use from any thread."""
+
+    def __init__(self, database: Engine, cache: DecodedCache) -> None:
+        self._database = database
+        self._cache = cache
+        self._unreadable: set[int] = set()
+
+    @property
+    def unreadable(self) -> int:
+        """Chunks that could not be decoded since the start: holes in the answers."""
+        return len(self._unreadable)
+
+    def read(self, ids: Sequence[int], blocks: Sequence[Block]) -> Iterator[dict[int, list[Part]]]:
+        """The parts of each series in order of the blocks, for some series after the others.
+
+        The parts of one series may be out of order. A damaged chunk is left out, counted and logged.
+        Raises :class:`StorageError` when the database cannot be read.
+        """
+        sizes = _sizes(ids, blocks)
+        cached = sum(sizes.values()) <= _CACHED_SAMPLES
+        with self._database.connect() as connection:
+            for group in _groups(sizes):
+                yield self._read_group(connection, group, blocks, cached)
+
+    def _read_group(
+        self, connection: Connection, group: Collection[int], blocks: Sequence[Block], cached: bool
+    ) -> dict[int, list[Part]]:
+        parts: dict[int, list[Part]] = {id: [] for id in group}
+        by_id = {block.id: block for block in blocks}
+        moments: dict[int, Times] = {}
+        wanted = self._wanted(group, blocks, moments, parts if cached else None)
+        rows = connection.exec_driver_sql(_SELECT_CHUNKS, (orjson.dumps(wanted).decode(),)) if wanted else None
+        for id, runs, packed in rows.cursor.fetchall() if rows else ():
+            block, series = by_id[id >> SERIES_BITS], id & SERIES_MASK
+            try:
+                if series == MOMENTS:
+                    moments[block.id] = self._keep(("times", id), decode_times(packed, block.count))
+                elif block.id in moments:
+                    part = _decode(block, moments[block.id], runs, packed)
+                    if cached and runs is None:
+                        self._keep(("values", id), part.values)
+                    parts[series].append(part)
+            except StorageError as error:
+                self._report(id, block, str(error))
+        return parts
+
+    def _wanted(
+        self,
+        group: Collection[int],
+        blocks: Sequence[Block],
+        moments: dict[int, Times],
+        parts: dict[int, list[Part]] | None,
+    ) -> list[int]:
+        """The chunks to be read, a block's moments before its values. What the cache has is filled in right away."""
+        wanted: list[int] = []
+        picks: dict[frozenset[int], list[int]] = {}
+        chosen = set(group)
+        for block in blocks:
+            series = picks.get(block.series)
+            if series is None:
+                series = picks[block.series] = sorted(chosen & block.series)
+            if not series:
+                continue
+            times = self._cache.get(("times", chunk_id(block.id, MOMENTS)))
+            if times is None:
+                wanted.append(chunk_id(block.id, MOMENTS))
+                parts_now = None
+            else:
+                moments[block.id] = cast("Times", times)
+                parts_now = parts
+            for id in series:
+                values = None if parts_now is None else self._cache.get(("values", chunk_id(block.id, id)))
+                if values is None or parts_now is None:
+                    wanted.append(chunk_id(block.id, id))
+                else:
+                    parts_now[id].append(Part(block.id, moments[block.id], cast("Values", values)))
+        return wanted
+
+    def _keep(self, key: Key, array: Kept) -> Kept:
+        array.flags.writeable = False
+        self._cache.put(key, array)
+        return array
+
+    def _report(self, id: int, block: Block, problem: str) -> None:
+        if id not in self._unreadable:
+            self._unreadable.add(id)
+            where = {"block": block.id, "source": block.source, "series": id & SERIES_MASK, "start_ms": block.start_ms}
+            logger.error("chunk_unreadable", error=problem, **where)
+
+
+_SELECT_CHUNKS = (
+    'SELECT chunks.id, chunks.runs, chunks."values" FROM json_each(?) AS wanted'
+    " CROSS JOIN chunks ON chunks.id = wanted.value"
+)
+
+
+def _decode(block: Block, times: Times, runs: bytes | None, packed: bytes) -> Part:
+    present: Index | None = None if runs is None else decode_runs(runs, block.count)
+    values = np.empty(block.count if present is None else len(present), dtype=np.float64)
+    decode_values(packed, values)
+    values.flags.writeable = False
+    if present is None:
+        return Part(block.id, times, values)
+    return Part((block.id, runs), times[present], values)
+
+
+def _sizes(ids: Sequence[int], blocks: Sequence[Block]) -> dict[int, int]:
+    """Samples of each series in these blocks, at most."""
+    by_layout: dict[frozenset[int], int] = {}
+    for block in blocks:
+        by_layout[block.series] = by_layout.get(block.series, 0) + block.count
+    sizes: dict[int, int] = {}
     wanted = set(ids)
-    with database.connect() as connection:
-        layouts = {layout.id: layout for layout in LayoutCatalogue.between(connection, start_ms, end_ms, wanted)}
-        if not layouts:
-            return []
-        picks = {id: sorted(wanted.intersection(layout.series)) for id, layout in layouts.items()}
-        pieces: list[Piece] = []
-        for rows in tick_pages(connection, start_ms, end_ms, layouts):
-            pieces += _cut_page(rows, layouts, picks)
-        return pieces
+    for series, count in by_layout.items():
+        for id in wanted & series:
+            sizes[id] = sizes.get(id, 0) + count
+    return {id: sizes.get(id, 0) for id in ids}
 
 
-def tick_pages(
-    connection: Connection, start_ms: int, end_ms: int, layouts: Collection[int] | None = None
-) -> Iterator[Sequence[tuple[int, bytes]]]:
-    """Rows ``(key, values)`` of a window (inclusive), ascending, of these layouts or of all."""
-    only = ""
-    if layouts is not None and len(layouts) <= _MOST_NAMED:
-        only = f" AND (id & {LAYOUT_MASK}) IN ({','.join(map(str, layouts))})"
-    statement = f'SELECT id, "values" FROM ticks WHERE id >= ? AND id < ?{only} ORDER BY id LIMIT {PAGE_ROWS}'  # noqa: S608 - integers only
-    first, beyond = tick_key(start_ms, 0), tick_key(end_ms + 1, 0)
-    while True:
-        rows: Sequence[tuple[int, bytes]] = connection.exec_driver_sql(statement, (first, beyond)).cursor.fetchall()
-        if rows:
-            yield rows
-        if len(rows) < PAGE_ROWS:
-            return
-        first = rows[-1][0] + 1
-
-
-def _cut_page(
-    rows: Sequence[tuple[int, bytes]], layouts: Mapping[int, Layout], picks: Mapping[int, list[int]]
-) -> Iterator[Piece]:
-    """One piece for each layout on the page: its times, and the wanted columns copied out of the rows."""
-    by_layout: dict[int, tuple[list[int], list[bytes]]] = {}
-    for key, values in rows:
-        keys, blobs = by_layout.setdefault(key & LAYOUT_MASK, ([], []))
-        keys.append(key)
-        blobs.append(values)
-    for id, (keys, blobs) in by_layout.items():
-        if id not in layouts:
-            continue
-        columns = layouts[id].columns
-        times = np.array(keys, dtype=np.int64) >> LAYOUT_BITS
-        matrix = np.frombuffer(b"".join(blobs), dtype=PACKED).reshape(len(keys), len(columns))
-        values_of_picks = np.ascontiguousarray(matrix[:, [columns[series] for series in picks[id]]].T, dtype=np.float64)
-        yield Piece(times, values_of_picks, {series: row for row, series in enumerate(picks[id])})
+def _groups(sizes: dict[int, int]) -> Iterator[list[int]]:
+    group: list[int] = []
+    samples = 0
+    for id, count in sizes.items():
+        if group and samples + count > GROUP_SAMPLES:
+            yield group
+            group, samples = [], 0
+        group.append(id)
+        samples += count
+    if group:
+        yield group

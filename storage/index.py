@@ -58,6 +58,8 @@ class SeriesIndex:
         """Make series known, once the file has them."""
         with self._lock:
             for (name, labels), id in fresh.items():
+                if id in self._labels:
+                    continue
                 self._ids[name, labels] = id
                 self._labels[id] = tuple(sorted(((METRIC_NAME, name), *labels)))
                 self._by_name[name].append(id)
@@ -96,8 +98,9 @@ class SeriesIndex:
 
 
 def insert_series(connection: Connection, key: Key) -> int:
-    """Add a series to the file and return its id."""
+    """Add a series to the file, unless another process has, and return its id."""
     row = connection.exec_driver_sql(
-        "INSERT INTO series (name, labels) VALUES (?, ?) RETURNING id", (key[0], pack_labels(key[1]))
+        "INSERT INTO series (name, labels) VALUES (?, ?) ON CONFLICT DO UPDATE SET name = name RETURNING id",
+        (key[0], pack_labels(key[1])),
     )
     return int(row.scalar_one())

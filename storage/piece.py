@@ -1,63 +1,84 @@
-"""A piece of history: some series over the same moments. Answers are put together from pieces of memory and of file."""
+"""Pieces of history: what memory and file have of a series, and how one answer is put together from them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from collectors.sample import Labels, Series, Times, Values, stale_mask
+from collectors.sample import Times, Values, stale_mask
 
 
 class Piece(NamedTuple):
-    """``times`` has length n and ascends strictly, ``values`` is (series, n), ``columns`` maps series id → row."""
+    """Some series over the same moments, in memory: ``times`` (n,) ascend strictly, ``values`` is (series, n).
+
+    ``columns`` maps series id → row.
+    """
 
     times: Times
     values: NDArray[np.float64]
     columns: Mapping[int, int]
 
 
-def assemble(ids: Iterable[int], pieces: Sequence[Piece], labels_of: Callable[[int], Labels | None]) -> list[Series]:
-    """Join the pieces into one :class:`Series` for each id that has samples, in the order of ``ids``.
+class Part(NamedTuple):
+    """One series' samples in one place, ``times`` ascending strictly; equal ``moments`` mean equal times."""
 
-    Pieces come in order of time for each source. Series with the same moments share one array of times.
-    """
-    shared: dict[tuple[int, ...], Times] = {}
-    result = []
-    for id in ids:
-        parts = [(number, piece.columns[id]) for number, piece in enumerate(pieces) if id in piece.columns]
-        labels = labels_of(id)
-        if not parts or labels is None:
-            continue
-        if len(parts) == 1:
-            number, column = parts[0]
-            times, values = pieces[number].times, pieces[number].values[column]
-        else:
-            times, values = _join(pieces, parts, shared)
+    moments: Hashable
+    times: Times
+    values: Values
+
+
+class _Cut(NamedTuple):
+    """The joint times of some parts inside the window, and where they begin and end in the parts laid end to end."""
+
+    times: Times
+    first: int
+    last: int
+    ascending: bool
+
+
+class Assembler:
+    """Joins the parts of one series after the other, inside one window; series with the same moments share an array."""
+
+    def __init__(self, start_ms: int, end_ms: int) -> None:
+        self._start_ms = start_ms
+        self._end_ms = end_ms
+        self._cuts: dict[tuple[Hashable, ...], _Cut] = {}
+
+    def join(self, parts: Sequence[Part]) -> tuple[Times, Values]:
+        """The samples of a series in the window (inclusive), each moment once; the arrays are read-only."""
+        cut = self._cut(parts)
+        values = parts[0].values if len(parts) == 1 else np.concatenate([part.values for part in parts])
+        values = values[cut.first : cut.last]
+        times = cut.times
+        if not cut.ascending:
+            times, values = _put_in_order(times, values)
+            inside = (times >= self._start_ms) & (times <= self._end_ms)
+            times, values = times[inside], values[inside]
         times.flags.writeable = False
         values.flags.writeable = False
-        result.append(Series(labels, times, values))
-    return result
-
-
-def _join(
-    pieces: Sequence[Piece], parts: Sequence[tuple[int, int]], shared: dict[tuple[int, ...], Times]
-) -> tuple[Times, Values]:
-    moments = tuple(number for number, _ in parts)
-    times = shared.get(moments)
-    if times is None:
-        times = np.concatenate([pieces[number].times for number in moments])
-        shared[moments] = times
-    values = np.concatenate([pieces[number].values[column] for number, column in parts])
-    if bool((times[1:] > times[:-1]).all()):
         return times, values
-    return _put_in_order(times, values)
+
+    def _cut(self, parts: Sequence[Part]) -> _Cut:
+        key = tuple(part.moments for part in parts)
+        known = self._cuts.get(key)
+        if known is not None:
+            return known
+        times = parts[0].times if len(parts) == 1 else np.concatenate([part.times for part in parts])
+        if len(parts) == 1 or bool((times[1:] > times[:-1]).all()):
+            first = int(times.searchsorted(self._start_ms))
+            last = int(times.searchsorted(self._end_ms, side="right"))
+            cut = _Cut(times[first:last], first, last, ascending=True)
+        else:
+            cut = _Cut(times, 0, len(times), ascending=False)
+        self._cuts[key] = cut
+        return cut
 
 
 def _put_in_order(times: Times, values: Values) -> tuple[Times, Values]:
-    """Sort by time. Happens when a source flaps between layouts or a series moves from one source to another.
+    """Sort by time: a source flaps between layouts, a series moves between sources, or history has been imported.
 
     Of two samples at the same moment, a value counts before the end that the other source wrote, then the later one.
     """

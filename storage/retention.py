@@ -1,63 +1,48 @@
-"""Deleting old history bit by bit, so that no tick waits long, and giving room back to the disk."""
+"""Deleting old history bit by bit, so that nobody waits long, and giving room back to the disk."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import closing
 
 from sqlalchemy import Connection, Engine
 
-from storage.layout import tick_key, unpack_series
+from storage.block import Block, delete_block
+from storage.fact import note_fact, read_number
 
-#: Rows deleted in one transaction: a few milliseconds.
-_ROWS = 500
 #: Pages given back in one transaction.
 _PAGES = 200
-#: Between two transactions the lock stays free for so long: it is not a fair one, and a tick may be waiting.
+#: Between two transactions the lock stays free for so long: it is not a fair one, and an alert may be waiting.
 _PAUSE_SECONDS = 0.005
 #: Free pages are kept for new history up to this share of the file: moving pages about costs writes.
 _FREE_SHARE = 0.1
 _FREE_PAGES = 256
 
 
-def delete_ticks(database: Engine, before_ms: int) -> int:
-    """Delete all ticks older than ``before_ms``; returns how many."""
-    bound = tick_key(before_ms, 0)
-    deleted = 0
-    while True:
+def delete_blocks(database: Engine, blocks: Sequence[Block]) -> None:
+    """Delete blocks with their chunks, one transaction each; the readers must have let go of them before."""
+    for block in blocks:
         with database.begin() as connection:
-            upper = connection.exec_driver_sql(
-                f"SELECT id FROM ticks WHERE id < ? ORDER BY id LIMIT 1 OFFSET {_ROWS}",  # noqa: S608 - a constant
-                (bound,),
-            ).scalar()
-            deleted += connection.exec_driver_sql(
-                "DELETE FROM ticks WHERE id < ?", (bound if upper is None else upper,)
-            ).rowcount
-        if upper is None:
-            return deleted
+            delete_block(connection, block.id)
         time.sleep(_PAUSE_SECONDS)
-
-
-def delete_layouts(connection: Connection, before_ms: int) -> set[int]:
-    """Delete layouts that ended before ``before_ms``; returns the series that they held."""
-    rows = connection.exec_driver_sql("DELETE FROM layouts WHERE ended_ms < ? RETURNING series", (before_ms,)).scalars()
-    return {series for packed in rows.all() for series in unpack_series(packed)}
-
-
-def series_in_use(connection: Connection, since_ms: int = 0) -> set[int]:
-    """The series of all layouts that were in use at ``since_ms`` or later."""
-    rows = connection.exec_driver_sql(
-        "SELECT series FROM layouts WHERE ended_ms IS NULL OR ended_ms >= ?", (since_ms,)
-    ).scalars()
-    return {series for packed in rows for series in unpack_series(packed)}
+    if blocks:
+        with database.begin() as connection:
+            connection.exec_driver_sql("DELETE FROM layouts WHERE id NOT IN (SELECT layout FROM blocks)")
+            note_fact(connection, "generation", read_number(connection, "generation") + 1)
 
 
 def delete_series(connection: Connection, ids: Iterable[int]) -> None:
-    """Delete series that no layout holds any more."""
+    """Delete series that nothing holds any more."""
     rows = [(id,) for id in ids]
     if rows:
         connection.exec_driver_sql("DELETE FROM series WHERE id = ?", rows)
+
+
+def released(blocks: Collection[Block], kept: set[int]) -> set[int]:
+    """The series of deleted blocks that nothing else holds."""
+    distinct = {id(block.series): block.series for block in blocks}
+    return set().union(*distinct.values()) - kept
 
 
 def shrink(database: Engine) -> int:

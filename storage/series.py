@@ -1,28 +1,48 @@
-"""The time-series store: what collectors wrote, kept as one row a tick in the file, the newest of it in memory."""
+"""The time-series store: what collectors wrote goes to a journal first, then into blocks of the file."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-import numpy as np
 import structlog
 from sqlalchemy import Connection, Engine
 
-from collectors.sample import Hints, Labels, Matcher, Series, Tick
-from storage.error import storage_errors
-from storage.head import Head, Row
-from storage.history import read_history, tick_pages
+from collectors.sample import Hints, Labels, Matcher, Series, Tick, stale_mask
+from storage.block import BLOCK_SAMPLES, Block, BlockWriter
+from storage.cache import DecodedCache
+from storage.catalogue import Catalogue
+from storage.error import StorageError, storage_errors
+from storage.fact import identity, note_fact, read_fact, read_number
+from storage.head import Section, SectionView
+from storage.history import History
 from storage.index import SeriesIndex
-from storage.layout import LAYOUT_BITS, LAYOUT_MASK, MAX_TIME_MS, PACKED, Layout, LayoutCatalogue
-from storage.piece import assemble
-from storage.retention import delete_layouts, delete_series, delete_ticks, series_in_use, shrink
+from storage.journal import Journal, Row, Segment, State, replay, segments
+from storage.layout import Layout
+from storage.piece import Assembler, Part
+from storage.registrar import Registrar
+from storage.retention import delete_blocks, delete_series, released, shrink
+from storage.seal import seal
 from storage.writer import Batch, TickWriter
 
 logger = structlog.get_logger(__name__)
 
 MINUTE_MS = 60_000
+#: Decoded chunks that are kept in memory.
+CACHE_BYTES = 32 * 1024 * 1024
+#: Seconds between two looks for what other processes have added to the file.
+_LOOK_SECONDS = 1.0
+
+
+class _View(NamedTuple):
+    """All of the history at one moment: what memory answers for, and what the file does."""
+
+    sections: Sequence[SectionView]
+    catalogue: Catalogue
+    horizon_ms: int
 
 
 class SeriesStore:
@@ -36,88 +56,158 @@ class SeriesStore:
     without it; an empty tick ends all series of its source; after a restart :meth:`load` ends all that were open.
     """
 
-    def __init__(self, engine: Engine, head_minutes: float = 120.0) -> None:
+    def __init__(self, engine: Engine, head_minutes: float = 60.0, *, sync_always: bool = False) -> None:
         self._engine = engine
         self._path = Path(engine.url.database or "")
-        self._index = SeriesIndex()
-        self._layouts = LayoutCatalogue()
-        self._head = Head(int(head_minutes * MINUTE_MS))
         self._head_ms = int(head_minutes * MINUTE_MS)
-        self._writer = TickWriter(self._index, self._layouts)
+        self._sync_always = sync_always
+        self._journal = Journal(journal_folder(self._path))
+        self._index = SeriesIndex()
+        self._registrar = Registrar(engine, self._index)
+        self._writer = TickWriter(self._index, self._registrar)
+        self._blocks = BlockWriter(engine)
+        self._history = History(engine, DecodedCache(CACHE_BYTES))
+        self._identity = ""
+        self._sections: tuple[Section, ...] = ()
+        self._catalogue = Catalogue()
+        self._horizon_ms = 0
+        self._generation = 0
+        self._looked = 0.0
         self._last_tick_ms: int | None = None
         self._append_lock = threading.Lock()
+        self._seal_lock = threading.Lock()
+        self._view_lock = threading.Lock()
 
-    def load(self, now_ms: int) -> None:
-        """Read the series, refill the head, and end every series that was open when the last process stopped.
+    # --- life ----------------------------------------------------------------------------------------------------
+
+    def load(self) -> None:
+        """Take up the history where the last process left it, and end every series that was open then.
 
         The ends are written one millisecond after the newest tick of all: until then that process was there, and a
-        source that had stopped before has its own end. Of history older than the head's length at ``now_ms`` nothing
-        is held in memory.
+        source that had stopped before has its own end. A load that failed halfway may be tried again.
         """
-        with self._append_lock, storage_errors(self._path):
-            self._head = Head(self._head_ms)  # a load that failed halfway may be tried again
-            with self._engine.connect() as connection:
-                self._index.load(connection)
-                newest: int | None = connection.exec_driver_sql("SELECT max(id) FROM ticks").scalar()
-                if newest is not None:
-                    self._last_tick_ms = newest >> LAYOUT_BITS
-                    self._refill(connection, self._last_tick_ms, now_ms)
+        with self._seal_lock, self._append_lock, storage_errors(self._path):
+            self._blocks.clear(imported=False)
             with self._engine.begin() as connection:
-                batch = self._writer.end_all(connection, self._last_tick_ms)
-            self._publish(batch)
+                self._identity = identity(connection)
+                sealed = self._read_file(connection)
+            self._journal.drop(sealed)
+            left = segments(self._journal.folder)
+            self._writer = TickWriter(self._index, self._registrar)
+            self._sections = tuple(self._replay(segment, list(replay(segment, self._identity))) for segment in left)
+            self._begin_section(max([sealed, *(segment.number for segment in left)]) + 1)
+            last_ms = self._last_tick_ms
+            self._write(self._writer.end_all(last_ms or 0))
+            self._last_tick_ms = last_ms
 
     def attach(self) -> None:
-        """Read the series of a file that another process writes. For readers only: everything comes from the file."""
-        with self._engine.connect() as connection:
-            self._index.load(connection)
-        self._head.start_at(MAX_TIME_MS)
+        """See the history as it is now, beside a process that writes it. For readers only."""
+        with storage_errors(self._path):
+            with self._engine.connect() as connection:
+                self._identity = read_fact(connection, "identity") or ""
+            # The journal before the file: what is sealed in between is in both then, and left out here.
+            found = list(_read_all(segments(self._journal.folder), self._identity))
+            with self._engine.connect() as connection:
+                sealed = self._read_file(connection)
+            self._sections = tuple(self._replay(one, records) for one, records in found if one.number > sealed)
+
+    def close(self) -> None:
+        """End every series and seal what is left, so that the one file holds all of the history."""
+        with self._append_lock:
+            if not self._journal.number:
+                return
+            last_ms = self._last_tick_ms
+            self._write(self._writer.end_all(last_ms or 0))
+            self._last_tick_ms = last_ms
+        self.seal(everything=True)
+        self._journal.close()
+
+    # --- writing -------------------------------------------------------------------------------------------------
 
     def append(self, ticks: Sequence[Tick]) -> None:
-        """Write the ticks in one transaction, durable when this returns; readers then see all of them at once.
+        """Write the ticks, all or none: they outlive this process when it returns, and readers see them at once.
 
+        A power cut may take what came after the last :meth:`sync`.
         Raises :class:`storage.error.StorageError`; nothing has been written then, and the next call may succeed.
         """
-        if not ticks:
-            return
         with self._append_lock:
+            self._write(self._writer.prepare(ticks))
+
+    def sync(self) -> None:
+        """Make all that was appended outlive a power cut; nobody waits but the caller."""
+        self._journal.sync()
+
+    def seal(self, *, everything: bool = False) -> int:
+        """Move ticks from the journal into blocks once there are enough of them; returns the samples that were moved.
+
+        Nobody waits for it: ticks are appended meanwhile, and each of its transactions takes some milliseconds.
+        """
+        with self._seal_lock, storage_errors(self._path):
+            sections = self._due(everything)
+            if sections:
+                self._blocks.clear(imported=False)  # of an attempt that failed
+                blocks = seal(self._blocks, [section.view() for section in sections])
+                self._publish(sections, blocks)
+                self._journal.drop(sections[-1].number)
+            self._trim()
+        return sum(section.samples for section in sections)
+
+    def expire(self, before_ms: int) -> int:
+        """Delete blocks that end before ``before_ms``, then series that nothing refers to; returns the ticks deleted.
+
+        What is older in other blocks is not shown any more. Works in transactions of a few milliseconds, and gives room
+        back to the disk.
+        """
+        with self._seal_lock, storage_errors(self._path):
             with self._engine.begin() as connection:
-                batch = self._writer.prepare(connection, ticks)
-            self._publish(batch)
-            for row in batch.rows:
-                self._last_tick_ms = max(self._last_tick_ms or 0, row.time_ms)
+                before_ms = max(before_ms, read_number(connection, "horizon_ms"))
+                note_fact(connection, "horizon_ms", before_ms)
+            with self._view_lock:
+                self._horizon_ms = before_ms
+                old = [block for block in self._catalogue.blocks if block.end_ms < before_ms]
+                self._catalogue = self._catalogue.minus([block.id for block in old])
+            delete_blocks(self._engine, old)
+            self._forget(old)
+            pages = shrink(self._engine)
+        ticks = sum(block.count for block in old)
+        if old:
+            logger.info("history_expired", ticks=ticks, before_ms=before_ms, pages_given_back=pages)
+        return ticks
+
+    # --- reading -------------------------------------------------------------------------------------------------
 
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Series]:
         """The samples of all series that the matchers mean, within the window (inclusive), stale markers among them.
 
         Series without samples there are left out. The arrays are read-only. Windows that lie in the head touch no file.
         """
-        ids = self._index.match(matchers)
-        if not ids or start_ms > end_ms:
-            return []
-        snapshot = self._head.snapshot()
-        pieces = []
-        if start_ms <= snapshot.floor_ms:
-            with storage_errors(self._path):
-                pieces = read_history(self._engine, ids, max(start_ms, 0), min(end_ms, snapshot.floor_ms))
-        pieces += snapshot.pieces(set(ids), max(start_ms, snapshot.floor_ms + 1), end_ms)
-        return assemble(ids, pieces, self._index.labels_of)
+        view = self._view()
+        blocks = view.catalogue.between(max(start_ms, view.horizon_ms), end_ms)
+        return list(self._read(view, self._index.match(matchers), start_ms, end_ms, blocks))
 
     def stream(self, matchers: Sequence[Matcher], hints: Hints) -> Iterator[Series]:
-        """The series that a query looks at, one after another: all samples inside the windows of ``hints``."""
-        return iter(self.select(matchers, hints.start_ms - hints.range_ms + 1, hints.end_ms))
+        """The same for a query, one series after the other: a month of fifty series never lies in memory at once.
+
+        Blocks that none of the query's windows touch are not read.
+        """
+        view = self._view()
+        start_ms = hints.start_ms - hints.range_ms + 1
+        blocks = view.catalogue.touched(hints)
+        return self._read(view, self._index.match(matchers), start_ms, hints.end_ms, blocks)
 
     def labels(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Labels]:
         """The label sets of matching series that were being written in the window (inclusive).
 
-        Judged by when their layouts were in use, without reading samples: across a gap this may name a few too many.
+        Judged by the blocks that hold them, without reading samples: across a gap this may name a few too many.
         """
+        view = self._view()
+        start_ms = max(start_ms, view.horizon_ms)
         ids = self._index.match(matchers)
-        snapshot = self._head.snapshot()
-        alive = snapshot.series_between(max(start_ms, snapshot.floor_ms + 1), end_ms)
-        if start_ms <= snapshot.floor_ms and not alive.issuperset(ids):
-            with self._engine.connect() as connection:
-                for layout in LayoutCatalogue.between(connection, start_ms, min(end_ms, snapshot.floor_ms)):
-                    alive.update(layout.series)
+        alive: set[int] = set()
+        for section in view.sections:
+            alive |= section.series_between(start_ms, end_ms)
+        for series in {block.series for block in view.catalogue.between(start_ms, end_ms)}:
+            alive |= series
         found = (self._index.labels_of(id) for id in ids if id in alive)
         return [labels for labels in found if labels is not None]
 
@@ -126,66 +216,196 @@ class SeriesStore:
         return self._last_tick_ms
 
     def span(self) -> tuple[int, int] | None:
-        """The times of the oldest and the newest row, ends of series among them; None when there is none."""
-        with self._engine.connect() as connection:
-            oldest, newest = connection.exec_driver_sql(
-                "SELECT (SELECT min(id) FROM ticks), (SELECT max(id) FROM ticks)"
-            ).one()
-        return None if oldest is None else (oldest >> LAYOUT_BITS, newest >> LAYOUT_BITS)
-
-    def expire(self, before_ms: int) -> int:
-        """Delete ticks older than ``before_ms``, then layouts and series that nothing refers to; returns ticks deleted.
-
-        Works in transactions of a few milliseconds, between which ticks are written, and gives room back to the disk.
-        """
-        with storage_errors(self._path):
-            deleted = delete_ticks(self._engine, before_ms)
-            self._head.start_at(before_ms - 1)
-            self._forget_unused(before_ms)
-            pages = shrink(self._engine)
-        if deleted:
-            logger.info("history_expired", ticks=deleted, before_ms=before_ms, pages_given_back=pages)
-        return deleted
+        """The times of the oldest and the newest sample, ends of series among them; None when there is none."""
+        view = self._view()
+        bounds = [(block.start_ms, block.end_ms) for block in view.catalogue.blocks]
+        bounds += [run.bounds for section in view.sections for runs in section.runs.values() for run in runs]
+        bounds = [(max(first, view.horizon_ms), last) for first, last in bounds if last >= view.horizon_ms]
+        return (min(first for first, _ in bounds), max(last for _, last in bounds)) if bounds else None
 
     @property
     def dropped(self) -> int:
         """Ticks that were dropped since this process started: not newer than their source's last, or unwritable."""
         return self._writer.dropped
 
-    def _publish(self, batch: Batch) -> None:
-        """Let readers see what has been committed; the index first, so that no sample is without labels."""
+    @property
+    def unreadable(self) -> int:
+        """Chunks that could not be decoded since this process started: holes in the history."""
+        return self._history.unreadable
+
+    # --- within --------------------------------------------------------------------------------------------------
+
+    def _read_file(self, connection: Connection) -> int:
+        """Learn what the file has; returns the last segment of the journal that has been sealed into it."""
+        self._index.load(connection)
+        last_ms = read_number(connection, "last_tick_ms")
+        with self._view_lock:
+            self._sections = ()
+            self._catalogue = Catalogue.load(connection)
+            self._generation = read_number(connection, "generation")
+            self._horizon_ms = read_number(connection, "horizon_ms")
+            self._last_tick_ms = last_ms or None
+        return read_number(connection, "sealed")
+
+    def _replay(self, segment: Segment, records: Sequence[State | list[Row]]) -> Section:
+        """Lay a segment of the journal into memory, and learn where its sources stood."""
+        section = Section(segment.number)
+        states: dict[str, State] = {}
+        for record in records:
+            if isinstance(record, State):
+                if record.last_ms >= 0:
+                    states[record.source] = record
+                continue
+            for row in record:
+                section.push(row)
+                states[row.layout.source] = State(row.layout.source, row.time_ms, _alive(row))
+                self._last_tick_ms = max(self._last_tick_ms or 0, row.time_ms)
+        self._writer.take_up(states.values())
+        return section
+
+    def _begin_section(self, number: int) -> None:
+        self._journal.begin(number, self._identity, self._writer.states())
+        with self._view_lock:
+            self._sections = (*self._sections, Section(number))
+
+    def _write(self, batch: Batch) -> None:
+        """Write the rows; then let readers see them."""
+        if batch.rows:
+            self._journal.append(batch.rows)
+            if self._sync_always:
+                self._journal.sync()
         self._writer.commit(batch)
-        self._head.push(batch.rows)
+        with self._view_lock:
+            for row in batch.rows:
+                self._sections[-1].push(row)
+                self._last_tick_ms = max(self._last_tick_ms or 0, row.time_ms)
 
-    def _refill(self, connection: Connection, newest_ms: int, now_ms: int) -> None:
-        floor_ms = max(newest_ms, min(now_ms, newest_ms + self._head_ms)) - self._head_ms
-        self._head.start_at(floor_ms)
-        layouts = {layout.id: layout for layout in LayoutCatalogue.between(connection, floor_ms, newest_ms)}
-        for page in tick_pages(connection, max(floor_ms + 1, 0), newest_ms):
-            self._head.push([_row_of(key, values, layouts) for key, values in page])
-
-    def _forget_unused(self, before_ms: int) -> None:
-        """Delete layouts that have no ticks any more, and series that are in no layout.
-
-        Under the lock of ``append`` only what is short: there may be thousands of layouts to look through, so that is
-        done before, and under the lock only those are looked at that were used since.
-        """
+    def _due(self, everything: bool) -> list[Section]:
+        """The sections that are to be sealed now, none of them written any more."""
         with self._append_lock:
-            with self._engine.begin() as connection:
-                suspects = delete_layouts(connection, before_ms)
-            self._layouts.forget()
-            looked_ms = self._last_tick_ms or 0
-        if not suspects:
+            *ended, current = [section for section in self._sections if section.blocks is None]
+            if not everything and sum(section.longest for section in ended) >= BLOCK_SAMPLES:
+                return ended  # an earlier attempt failed
+            if sum(section.longest for section in (*ended, current)) < (1 if everything else BLOCK_SAMPLES):
+                return []
+            if not current.runs:
+                return ended
+            self._begin_section(current.number + 1)
+            return [*ended, current]
+
+    def _publish(self, sections: Sequence[Section], blocks: Sequence[Block]) -> None:
+        """Make the blocks count, and the journal's segments count no more, in one transaction."""
+        with self._engine.begin() as connection:
+            self._blocks.publish(connection, blocks)
+            note_fact(connection, "sealed", sections[-1].number)
+            note_fact(connection, "last_tick_ms", self._last_tick_ms or 0)
+            generation = read_number(connection, "generation")
+        joint = Section.join(sections, blocks)
+        with self._view_lock:
+            sealed = set(sections)
+            self._sections = (joint, *(section for section in self._sections if section not in sealed))
+            self._generation = generation
+
+    def _trim(self) -> None:
+        """Let the file answer for what memory has held long enough."""
+        with self._view_lock:
+            while self._sections and (first := self._sections[0]).blocks is not None:
+                if first.last_ms > (self._last_tick_ms or 0) - self._head_ms:
+                    return
+                self._catalogue = self._catalogue.plus(first.blocks)
+                self._sections = self._sections[1:]
+
+    def _forget(self, deleted: Sequence[Block]) -> None:
+        """Delete the series that only these blocks held."""
+        with self._append_lock:
+            view = self._view()
+            kept = view.catalogue.series() | self._writer.open_series()
+            for section in view.sections:
+                kept |= section.series()
+            gone = released(deleted, kept)
+            if gone:
+                with self._engine.begin() as connection:
+                    delete_series(connection, gone)
+                self._index.remove(gone)
+                self._writer.forget()
+
+    def _view(self) -> _View:
+        self._look()
+        with self._view_lock:
+            sections = [section.view() for section in self._sections]
+            return _View(sections, self._catalogue, self._horizon_ms)
+
+    def _look(self) -> None:
+        """Notice what another process has added to the file or taken from it: an import, a restore."""
+        if time.monotonic() - self._looked < _LOOK_SECONDS:
             return
-        with self._engine.connect() as connection:
-            suspects -= series_in_use(connection)
-        with self._append_lock:
-            with self._engine.begin() as connection:
-                suspects -= series_in_use(connection, looked_ms)
-                delete_series(connection, suspects)
-            self._index.remove(suspects)
+        self._looked = time.monotonic()
+        try:
+            with self._engine.connect() as connection:
+                generation = read_number(connection, "generation")
+                if generation == self._generation:
+                    return
+                self._index.load(connection)
+                catalogue = Catalogue.load(connection)
+        except StorageError as error:
+            logger.warning("history_not_looked_at", error=str(error))
+            return
+        with self._view_lock:
+            held = {section.number for section in self._sections}
+            self._catalogue = catalogue.minus([block.id for block in catalogue.blocks if block.segment in held])
+            self._generation = generation
+
+    def _read(
+        self, view: _View, ids: Sequence[int], start_ms: int, end_ms: int, blocks: Sequence[Block]
+    ) -> Iterator[Series]:
+        """The series one by one, each joined from what file and memory have of it."""
+        start_ms = max(start_ms, view.horizon_ms)
+        if not ids or start_ms > end_ms:
+            return
+        assembler = Assembler(start_ms, end_ms)
+        head = _head_parts(view.sections, set(ids), start_ms, end_ms)
+        files = self._history.read(ids, blocks) if blocks else iter([{id: list[Part]() for id in ids}])
+        for group in files:
+            for id, parts in group.items():
+                parts += head.get(id, ())
+                labels = self._index.labels_of(id)
+                if not parts or labels is None:
+                    continue
+                times, values = assembler.join(parts)
+                if len(times):
+                    yield Series(labels, times, values)
 
 
-def _row_of(key: int, values: bytes, layouts: Mapping[int, Layout]) -> Row:
-    """A row of the file as the head takes it."""
-    return Row(key >> LAYOUT_BITS, layouts[key & LAYOUT_MASK], np.frombuffer(values, dtype=PACKED))
+def journal_folder(path: Path) -> Path:
+    """Where the journal of the database at ``path`` is."""
+    return path.with_suffix(".journal")
+
+
+def _head_parts(sections: Sequence[SectionView], ids: set[int], start_ms: int, end_ms: int) -> dict[int, list[Part]]:
+    """What memory has of the series, in order of time for each source."""
+    parts: dict[int, list[Part]] = {}
+    for section in sections:
+        for number, piece in enumerate(section.pieces(ids, start_ms, end_ms)):
+            for series in ids.intersection(piece.columns):
+                part = Part((section.number, number), piece.times, piece.values[piece.columns[series]])
+                parts.setdefault(series, []).append(part)
+    return parts
+
+
+def _alive(row: Row) -> Layout | None:
+    """The series that are still open after a row: those whose value is no end."""
+    ended = stale_mask(row.values)
+    if not ended.any():
+        return row.layout
+    series = tuple(id for id, end in zip(row.layout.series, ended.tolist(), strict=True) if not end)
+    return Layout(0, row.layout.source, series) if series else None
+
+
+def _read_all(found: Sequence[Segment], identity: str) -> Iterator[tuple[Segment, list[State | list[Row]]]]:
+    """The records of each segment; one that is sealed and deleted meanwhile is left out."""
+    for segment in found:
+        try:
+            yield segment, list(replay(segment, identity))
+        except StorageError:
+            if segment.path.exists():
+                raise

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, Float, Index, Integer, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy import JSON, Boolean, Float, Index, Integer, LargeBinary, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -31,32 +31,60 @@ class SeriesRow(Base):
 
 
 class LayoutRow(Base):
-    """The list of series that a source writes; ``series`` holds their ids, ascending, as packed little-endian uint32.
-
-    ``begun_ms`` and ``ended_ms`` bound the ticks in this layout; ``ended_ms`` is null while the source still writes it.
-    So what a window holds, what was open when the process died, and what may be deleted is known without reading ticks.
-    """
+    """A list of series that lie in a block together: their ids, ascending, as packed little-endian uint32."""
 
     __tablename__ = "layouts"
-    __table_args__ = (UniqueConstraint("source", "series"),)
+    __table_args__ = (UniqueConstraint("series"),)
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
-    source: Mapped[str] = mapped_column(String)
     series: Mapped[bytes] = mapped_column(LargeBinary)
-    begun_ms: Mapped[int] = mapped_column(Integer)
-    ended_ms: Mapped[int | None] = mapped_column(Integer)
 
 
-class TickRow(Base):
-    """One run of one source: ``values`` are packed little-endian float64, one for each series of the layout.
+class BlockRow(Base):
+    """A stretch of one source's history.
 
-    ``id`` is ``time_ms << 20 | layout`` (``storage.layout`` packs and unpacks it). So the table itself is ordered by
-    time: a window is one range of rows, a commit touches one page instead of one of the table and one of an index, and
-    no tick can be there twice.
+    ``segment`` is the journal's segment that it was sealed from, null for history that was imported. A block counts
+    only once it is ``ready``: its chunks are written before, in transactions of their own. ``resolution_ms`` is 0 for
+    samples as they were taken. ``count`` are its moments, ``bytes`` what its chunks take.
     """
 
-    __tablename__ = "ticks"
+    __tablename__ = "blocks"
+    __table_args__ = (Index("blocks_unready", "id", sqlite_where=text("ready = 0")),)
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    source: Mapped[str] = mapped_column(String)
+    segment: Mapped[int | None] = mapped_column(Integer)
+    ready: Mapped[bool] = mapped_column(Boolean)
+    resolution_ms: Mapped[int] = mapped_column(Integer)
+    start_ms: Mapped[int] = mapped_column(Integer)
+    end_ms: Mapped[int] = mapped_column(Integer)
+    count: Mapped[int] = mapped_column(Integer)
+    layout: Mapped[int] = mapped_column(Integer)
+    bytes: Mapped[int] = mapped_column(Integer)
+
+
+class ChunkRow(Base):
+    """The samples of one series in one block; ``id`` is ``block << 32 | series``, so that a block is a range of rows.
+
+    Its first row, that of series 0, holds the block's moments, once for all of its series. ``runs`` tells at which of
+    them a series has a sample, null for all. ``count``, ``min``, ``max`` and ``sum`` are over the samples that are no
+    stale markers; null where that is NaN or nothing.
+    """
+
+    __tablename__ = "chunks"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    count: Mapped[int] = mapped_column(Integer)
+    min: Mapped[float | None] = mapped_column(Float)
+    max: Mapped[float | None] = mapped_column(Float)
+    sum: Mapped[float | None] = mapped_column(Float)
+    runs: Mapped[bytes | None] = mapped_column(LargeBinary)
     values: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class FactRow(Base):
+    """What the store knows of itself: its identity, the last segment that was sealed, and the like."""
+
+    __tablename__ = "facts"
+    name: Mapped[str] = mapped_column(String, primary_key=True)
+    value: Mapped[str] = mapped_column(String)
 
 
 # --- alerts and what follows from them ---------------------------------------------------------------------------

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import structlog
 from numpy.typing import NDArray
-from sqlalchemy import Connection
 
 from collectors.sample import STALE_BITS, Labels, Sample, Tick, Values
-from storage.head import Row
-from storage.index import Key, SeriesIndex, insert_series
-from storage.layout import MAX_TIME_MS, PACKED, Layout, LayoutCatalogue, gather_order, tick_key
+from storage.index import Key, SeriesIndex
+from storage.journal import Row, State
+from storage.layout import Layout, LayoutRegistry, gather_order
 
 logger = structlog.get_logger(__name__)
 
@@ -21,6 +21,8 @@ logger = structlog.get_logger(__name__)
 DROPPED = "wakeless_ticks_dropped_total"
 #: Ticks that are so much older than what their source wrote before mean that the clock was set back.
 SET_BACK_MS = 10_000
+#: The times that are taken: from 1970 to the year 2248.
+MAX_TIME_MS = (1 << 43) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ _NEW_SOURCE = _Source(last_ms=-1)
 
 @dataclass(slots=True)
 class Batch:
-    """What one transaction writes, and what the writer has to remember once it is committed."""
+    """What one append writes, and what the writer has to remember once it is on the disk."""
 
     rows: list[Row] = field(default_factory=list)
     late: list[Tick] = field(default_factory=list)
@@ -57,17 +59,24 @@ class Batch:
     broken: list[tuple[Tick, Exception]] = field(default_factory=list)
     doubled: dict[str, int] = field(default_factory=dict)  # source → samples that came twice
     sources: dict[str, _Source] = field(default_factory=dict)
-    fresh: dict[Key, int] = field(default_factory=dict)
-    layouts: list[Layout] = field(default_factory=list)
     witness: str | None = None
 
 
-class TickWriter:
-    """Turns ticks into rows. Used by one thread at a time: ``prepare`` inside the transaction, ``commit`` after it."""
+class Registrar(Protocol):
+    """Gives new series their ids, in the database."""
 
-    def __init__(self, index: SeriesIndex, layouts: LayoutCatalogue) -> None:
+    def register(self, keys: Sequence[Key]) -> Mapping[Key, int]:
+        """The ids of these series; those that are not taken are missing."""
+        ...
+
+
+class TickWriter:
+    """Turns ticks into rows. Used by one thread at a time: ``prepare``, and ``commit`` once the rows are written."""
+
+    def __init__(self, index: SeriesIndex, registrar: Registrar) -> None:
         self._index = index
-        self._layouts = layouts
+        self._registrar = registrar
+        self._layouts = LayoutRegistry()
         self._sources: dict[str, _Source] = {}
         self._late_sources: set[str] = set()
         self._broken_sources: set[str] = set()
@@ -75,8 +84,8 @@ class TickWriter:
         self._witness: str | None = None
         self.dropped = 0  #: ticks that came too late, or could not be written
 
-    def prepare(self, connection: Connection, ticks: Sequence[Tick]) -> Batch:
-        """Write the rows of these ticks. Nothing of the writer's own state changes before :meth:`commit`.
+    def prepare(self, ticks: Sequence[Tick]) -> Batch:
+        """The rows of these ticks. Nothing of the writer's own state changes before :meth:`commit`.
 
         A tick that cannot be written is left out, so that one bad source does not take the others' history with it.
         """
@@ -88,39 +97,40 @@ class TickWriter:
                 batch.set_back |= tick.time_ms < source.last_ms - SET_BACK_MS
                 continue
             try:
-                batch.sources[tick.source] = self._step(connection, batch, tick, source)
+                batch.sources[tick.source] = self._step(batch, tick, source)
             except (TypeError, ValueError) as error:  # a value that is no number, a label that is no UTF-8
                 batch.broken.append((tick, error))
-        self._bear_witness(connection, batch, ticks)
-        _insert(connection, batch.rows)
+        self._bear_witness(batch, ticks)
         return batch
 
-    def end_all(self, connection: Connection, last_ms: int | None) -> Batch:
-        """Write the end of every series that the file says is open, as an earlier process left it.
+    def take_up(self, states: Iterable[State]) -> None:
+        """Go on where the journal says that sources stand."""
+        for state in states:
+            shape = None
+            if state.layout is not None:
+                layout = self._layouts.find(state.source, state.layout.series)
+                shape = _Shape((), (), layout, None)  # it fits no tick: the first one finds its series anew
+            self._sources[state.source] = _Source(state.last_ms, shape)
 
-        They end one millisecond after ``last_ms``, the time of the newest tick. Without any tick (all have expired)
-        there is nothing to end, and the layouts go.
-        """
+    def states(self) -> list[State]:
+        """Where every source stands."""
+        return [
+            State(name, source.last_ms, source.shape.layout if source.shape else None)
+            for name, source in self._sources.items()
+        ]
+
+    def end_all(self, last_ms: int) -> Batch:
+        """The end of every open series, one millisecond after ``last_ms``, the time of the newest tick of all."""
         batch = Batch()
-        if last_ms is None:
-            connection.exec_driver_sql("DELETE FROM layouts")
-            return batch
-        end_ms = last_ms + 1
-        for source, ended_ms in self._layouts.last_ends(connection):
-            batch.sources[source] = _Source(ended_ms)
-        for layout in self._layouts.open_layouts(connection):
-            batch.rows.append(Row(end_ms, layout, _stale_row(len(layout.series))))
-            batch.sources[layout.source] = _Source(end_ms)
-            self._layouts.end(connection, layout, end_ms)
-        _insert(connection, batch.rows)
+        for name, source in self._sources.items():
+            if source.shape is not None:
+                layout, end_ms = source.shape.layout, max(last_ms, source.last_ms) + 1
+                batch.rows.append(Row(end_ms, layout, _stale_row(len(layout.series))))
+                batch.sources[name] = _Source(end_ms)
         return batch
 
     def commit(self, batch: Batch) -> None:
-        """Remember what the transaction wrote."""
-        if batch.fresh:
-            self._index.add(batch.fresh)
-        for layout in batch.layouts:
-            self._layouts.remember(layout)
+        """Remember what has been written."""
         self._sources.update(batch.sources)
         self._witness = batch.witness
         self._report_late(batch.late)
@@ -129,7 +139,15 @@ class TickWriter:
         self._broken_sources.difference_update(batch.sources)
         self._report_doubled(batch.doubled)
 
-    def _bear_witness(self, connection: Connection, batch: Batch, ticks: Sequence[Tick]) -> None:
+    def open_series(self) -> set[int]:
+        """The series that sources are writing."""
+        return {id for source in self._sources.values() if source.shape for id in source.shape.layout.series}
+
+    def forget(self) -> None:
+        """Remember no more lists of series than are being written: some series have just left the file."""
+        self._layouts.forget()
+
+    def _bear_witness(self, batch: Batch, ticks: Sequence[Tick]) -> None:
         """While the clock is behind what was recorded, write how many ticks are dropped, under a source of its own.
 
         After a clock was set back by an hour every source is late for an hour, the one that reports it among them:
@@ -144,26 +162,24 @@ class TickWriter:
             return
         count = float(self.dropped + len(batch.late) + len(batch.broken))
         tick = Tick(batch.witness, now_ms, (Sample(DROPPED, (), count),) if batch.set_back else ())
-        batch.sources[batch.witness] = self._step(connection, batch, tick, source)
+        batch.sources[batch.witness] = self._step(batch, tick, source)
 
-    def _step(self, connection: Connection, batch: Batch, tick: Tick, source: _Source) -> _Source:
+    def _step(self, batch: Batch, tick: Tick, source: _Source) -> _Source:
         shape = source.shape
         if not tick.samples:
             if shape is None:
                 return source
             batch.rows.append(Row(tick.time_ms, shape.layout, _stale_row(len(shape.layout.series))))
-            self._layouts.end(connection, shape.layout, tick.time_ms)
             return _Source(tick.time_ms)
         names, labels, numbers = zip(*tick.samples, strict=True)
         values = np.array(numbers, dtype=np.float64)
         if shape is None or names != shape.names or labels != shape.labels:
-            return self._change_shape(connection, batch, tick, source, (names, labels, values))
+            return self._change_shape(batch, tick, source, (names, labels, values))
         batch.rows.append(Row(tick.time_ms, shape.layout, values if shape.gather is None else values[shape.gather]))
         return _Source(tick.time_ms, shape)
 
     def _change_shape(
         self,
-        connection: Connection,
         batch: Batch,
         tick: Tick,
         source: _Source,
@@ -171,47 +187,38 @@ class TickWriter:
     ) -> _Source:
         """The tick's series are not those of the source's last one: find the layout, end what is gone."""
         names, labels, values = columns
-        ids = [self._id_of(connection, batch, key) for key in zip(names, labels, strict=True)]
+        keys = list(zip(names, labels, strict=True))
+        known = self._ids(keys)
+        taken = [position for position, key in enumerate(keys) if key in known]
+        if len(taken) < len(keys):
+            # Those that were refused are asked for again with the next tick: this shape fits none.
+            keys, values, names, labels = [keys[position] for position in taken], values[taken], (), ()
+        ids = [known[key] for key in keys]
         series, gather = gather_order(ids)
         if len(series) < len(ids):
             batch.doubled[tick.source] = batch.doubled.get(tick.source, 0) + len(ids) - len(series)
         row = values if gather is None else values[gather]
-        previous = source.shape.layout if source.shape else None
-        if previous is not None and previous.series == series:  # the same series in another order
-            layout = previous
+        previous = source.shape.layout.series if source.shape else ()
+        gone = set(previous).difference(series)
+        layout = self._layouts.find(tick.source, series)
+        if gone:
+            batch.rows.append(self._last_row(tick, gone, series, row))
+        elif series:
             batch.rows.append(Row(tick.time_ms, layout, row))
-        else:
-            if previous is not None:
-                self._layouts.end(connection, previous, source.last_ms)
-            layout = self._begin(connection, batch, tick.source, series, tick.time_ms)
-            gone = set(previous.series).difference(series) if previous else None
-            last = self._last_row(connection, batch, tick, gone, series, row) if gone else None
-            batch.rows.append(last or Row(tick.time_ms, layout, row))
-        return _Source(tick.time_ms, _Shape(names, labels, layout, gather))
+        return _Source(tick.time_ms, _Shape(names, labels, layout, gather) if series else None)
 
-    def _last_row(
-        self, connection: Connection, batch: Batch, tick: Tick, gone: set[int], series: tuple[int, ...], row: Values
-    ) -> Row:
+    def _last_row(self, tick: Tick, gone: set[int], series: tuple[int, ...], row: Values) -> Row:
         """The one row in which the series that are gone hold their stale marker, beside the values of the others."""
         both = tuple(sorted(gone.union(series)))
-        layout = self._begin(connection, batch, tick.source, both, tick.time_ms)
-        self._layouts.end(connection, layout, tick.time_ms)
         values = _stale_row(len(both))
         values[np.searchsorted(both, series)] = row
-        return Row(tick.time_ms, layout, values)
+        return Row(tick.time_ms, self._layouts.find(tick.source, both), values)
 
-    def _begin(
-        self, connection: Connection, batch: Batch, source: str, series: tuple[int, ...], time_ms: int
-    ) -> Layout:
-        layout = self._layouts.begin(connection, source, series, time_ms)
-        batch.layouts.append(layout)
-        return layout
-
-    def _id_of(self, connection: Connection, batch: Batch, key: Key) -> int:
-        id = self._index.id_of(key) or batch.fresh.get(key)
-        if id is None:
-            id = batch.fresh[key] = insert_series(connection, key)
-        return id
+    def _ids(self, keys: Sequence[Key]) -> Mapping[Key, int]:
+        """The ids of the series, as far as they are taken."""
+        known = {key: id for key in keys if (id := self._index.id_of(key)) is not None}
+        fresh = [key for key in dict.fromkeys(keys) if key not in known]
+        return {**known, **self._registrar.register(fresh)} if fresh else known
 
     def _report_late(self, late: Iterable[Tick]) -> None:
         for tick in late:
@@ -238,9 +245,3 @@ class TickWriter:
 def _stale_row(width: int) -> Values:
     """Stale markers, set as bits: arithmetic may turn this NaN into another one."""
     return np.full(width, STALE_BITS, dtype=np.uint64).view(np.float64)
-
-
-def _insert(connection: Connection, rows: Sequence[Row]) -> None:
-    packed = [(tick_key(row.time_ms, row.layout.id), row.values.astype(PACKED, copy=False).tobytes()) for row in rows]
-    if packed:
-        connection.exec_driver_sql('INSERT INTO ticks (id, "values") VALUES (?, ?)', packed)

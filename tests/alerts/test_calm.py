@@ -23,7 +23,7 @@ def test_simulated_gpus_raise_no_alert_and_none_is_pending(database: Database, s
     session = NvmlSession(nvml, simulated=True, clock=lambda: now_ms / 1000)
     collectors = nvml_collectors(session, 1, 10)
     store = SeriesStore(database)
-    store.load(now_ms)
+    store.load()
     engine = AlertEngine(database, Engine(store), load_stock())
     for _ in range(15 * 60 // 5):
         now_ms += 5000

@@ -252,7 +252,7 @@ def test_a_recording_rule_hands_its_samples_on(make_world: MakeWorld) -> None:
 
 def test_recording_rules_of_groups_that_share_a_name_in_two_files_are_all_kept(database: Database) -> None:
     store = SeriesStore(database)
-    store.load(START_MS)
+    store.load()
     files = [
         parse_rules(f"groups: [{{name: g, rules: [{{record: 'x:{name}', expr: vector(1)}}]}}]", f"{name}.yml")[0]
         for name in ("a", "b")

@@ -38,7 +38,7 @@ class Scene:
 
     def boot(self) -> None:
         self._store = SeriesStore(self._database, head_minutes=60)
-        self._store.load(self.now_ms)
+        self._store.load()
         self.engine = AlertEngine(self._database, Engine(self._store), load_rules(RULE_FILE))
         self.engine.load()
 

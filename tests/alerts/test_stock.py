@@ -251,7 +251,7 @@ def test_a_clock_that_was_an_hour_ahead_and_is_set_right_is_told_until_records_g
 ) -> None:
     hour = 3_600_000
     store = SeriesStore(database, head_minutes=300)
-    store.load(START_MS)
+    store.load()
     engine = AlertEngine(database, Engine(store), [group for group in load_stock() if group.name == "wakeless-service"])
     told: list[tuple[str, str, int]] = []
 

@@ -29,5 +29,5 @@ def engine(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
 @pytest.fixture
 def store(engine: Engine) -> SeriesStore:
     made = SeriesStore(engine, head_minutes=2)
-    made.load(0)
+    made.load()
     return made

@@ -97,7 +97,7 @@ def test_windows_do_not_show(engine: Engine, monkeypatch: pytest.MonkeyPatch, st
     """However small the windows are, the rows are those of a single one, computed here sample by sample."""
     monkeypatch.setattr("storage.export._CELLS", cells)
     store = SeriesStore(engine, head_minutes=0.5)
-    store.load(0)
+    store.load()
     written = [(T0 + second * 1000 + 37 * (second % 3), float(second)) for second in range(0, 90, 2)]
     for time, value in written:
         store.append([Tick("a", time, (Sample("x", (), value), Sample("y", (), -value)))])
@@ -119,7 +119,7 @@ def test_windows_do_not_show(engine: Engine, monkeypatch: pytest.MonkeyPatch, st
 def test_memory_does_not_grow_with_the_window(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("storage.export._CELLS", 2000)
     store = SeriesStore(engine, head_minutes=0.1)
-    store.load(0)
+    store.load()
     names = [f"series_{number}" for number in range(20)]
     for second in range(1500):
         store.append([Tick("a", T0 + second * 1000, tuple(Sample(name, (), second / 3) for name in names))])

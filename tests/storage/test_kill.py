@@ -30,7 +30,7 @@ structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 database = open_database(Path(sys.argv[1]))
 store = SeriesStore(database, head_minutes=1)
 now = int(sys.argv[2])
-store.load(now)
+store.load()
 print("ready", flush=True)
 while True:
     now += 1000
@@ -68,7 +68,7 @@ def check(path: Path, said: list[int]) -> None:
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     store = SeriesStore(database, head_minutes=1)
-    store.load(said[-1])
+    store.load()
     last = store.last_tick_ms()
     assert last is not None
     assert last - said[-1] in (0, 1000)  # what was said is there; at most the tick being written is there as well

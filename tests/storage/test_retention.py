@@ -15,7 +15,7 @@ SECOND = 1000
 
 def small_head(engine: Engine) -> SeriesStore:
     store = SeriesStore(engine, head_minutes=0.1)
-    store.load(0)
+    store.load()
     return store
 
 

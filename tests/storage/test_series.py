@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-import sqlite3
+import errno
+import os
+import shutil
 import threading
 from pathlib import Path
 from typing import Any
@@ -40,9 +42,9 @@ def read(store: SeriesStore, name: str, start_ms: int = 0, end_ms: int = T0 * 2)
     ]
 
 
-def reopened(engine: Engine, now_ms: int, head_minutes: float = 2) -> SeriesStore:
+def reopened(engine: Engine, head_minutes: float = 2) -> SeriesStore:
     store = SeriesStore(engine, head_minutes)
-    store.load(now_ms)
+    store.load()
     return store
 
 
@@ -64,23 +66,24 @@ def test_a_window_includes_both_of_its_ends(store: SeriesStore) -> None:
     assert read(store, "up", T0 + 3000, T0 + 1000) == []
 
 
-def test_all_ticks_of_a_call_are_one_transaction(store: SeriesStore, engine: Engine) -> None:
-    with engine.begin() as connection:
-        connection.exec_driver_sql(
-            "CREATE TRIGGER broken BEFORE INSERT ON ticks WHEN new.id % 1048576 = 2"
-            " BEGIN SELECT RAISE(ABORT, 'the disk says no'); END"
-        )
-    with pytest.raises(StorageError, match="the disk says no"):
-        store.append([tick(T0, up=1), tick(T0, "host", cpu=1)])
-    assert store.select(ALL, 0, T0 * 2) == []
-    with engine.connect() as connection:
-        assert connection.exec_driver_sql("SELECT count(*) FROM ticks").scalar() == 0
-        assert connection.exec_driver_sql("SELECT count(*) FROM series").scalar() == 0
-    with engine.begin() as connection:
-        connection.exec_driver_sql("DROP TRIGGER broken")
+def test_all_ticks_of_a_call_are_written_or_none(
+    store: SeriesStore, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store.append([tick(T0, up=1), tick(T0, "host", cpu=1)])
-    assert read(store, "up") == [(0, 1)]
-    assert read(store, "cpu") == [(0, 1)]
+    whole = os.pwrite
+
+    def full(descriptor: int, data: bytes, offset: int) -> int:
+        if len(data) < 8:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return whole(descriptor, data[: len(data) // 2], offset)  # half of it fits, then half of the rest …
+
+    with monkeypatch.context() as disk, pytest.raises(StorageError, match="No space left"):
+        disk.setattr(os, "pwrite", full)
+        store.append([tick(T0 + 1000, up=2), tick(T0 + 1000, "host", cpu=2)])
+    assert read(store, "up") == read(store, "cpu") == [(0, 1)]
+    store.append([tick(T0 + 2000, up=3), tick(T0 + 2000, "host", cpu=3)])
+    for one in (store, reopened(engine)):
+        assert read(one, "up", T0, T0 + 2000) == read(one, "cpu", T0, T0 + 2000) == [(0, 1), (2000, 3)]
 
 
 def test_a_source_that_cannot_be_written_does_not_take_the_others_with_it(store: SeriesStore) -> None:
@@ -132,7 +135,7 @@ def test_an_empty_tick_ends_all_series_of_its_source_once(store: SeriesStore) ->
 def test_a_gap_between_two_processes_stays_a_gap(store: SeriesStore, engine: Engine) -> None:
     store.append([tick(T0, up=1), tick(T0, "host", cpu=5)])
     store.append([tick(T0 + 1000, up=1)])
-    later = reopened(engine, T0 + 60_000)
+    later = reopened(engine)
     later.append([tick(T0 + 60_000, up=2), tick(T0 + 60_000, "host", cpu=6)])
     assert read(later, "up") == [(0, 1), (1000, 1), (1001, "end"), (60_000, 2)]
     assert read(later, "cpu") == [(0, 5), (1001, "end"), (60_000, 6)]  # its process was there until then
@@ -140,8 +143,8 @@ def test_a_gap_between_two_processes_stays_a_gap(store: SeriesStore, engine: Eng
 
 def test_starting_twice_ends_nothing_twice(store: SeriesStore, engine: Engine) -> None:
     store.append([tick(T0, up=1)])
-    reopened(engine, T0 + 60_000)
-    again = reopened(engine, T0 + 120_000)
+    reopened(engine)
+    again = reopened(engine)
     assert read(again, "up") == [(0, 1), (1, "end")]
 
 
@@ -149,7 +152,7 @@ def test_what_ended_before_the_restart_keeps_its_end(store: SeriesStore, engine:
     store.append([tick(T0, a=1), tick(T0, "host", b=1)])
     store.append([Tick("nvml", T0 + 1000, ())])
     store.append([tick(T0 + 9000, "host", b=2)])
-    again = reopened(engine, T0 + 10_000)
+    again = reopened(engine)
     assert read(again, "a") == [(0, 1), (1000, "end")]
     assert read(again, "b") == [(0, 1), (9000, 2), (9001, "end")]
 
@@ -160,7 +163,7 @@ def test_the_last_tick_is_known_after_a_restart(store: SeriesStore, engine: Engi
     assert store.last_tick_ms() is None
     store.append([tick(T0 + 5000, up=1), tick(T0 + 4000, "host", cpu=1)])
     assert store.last_tick_ms() == T0 + 5000
-    assert reopened(engine, T0 + 60_000).last_tick_ms() == T0 + 5000
+    assert reopened(engine).last_tick_ms() == T0 + 5000
 
 
 def test_a_tick_that_is_not_newer_is_dropped_counted_and_logged_once(store: SeriesStore) -> None:
@@ -179,7 +182,7 @@ def test_a_tick_that_is_not_newer_is_dropped_counted_and_logged_once(store: Seri
 
 
 def test_while_the_clock_is_behind_the_records_the_count_of_dropped_ticks_is_written(engine: Engine) -> None:
-    store = reopened(engine, 0)
+    store = reopened(engine)
     hour = 3_600_000
     store.append([tick(T0 + hour, up=1), tick(T0 + hour, "host", cpu=1)])
     for second in range(3):  # the clock has been set right
@@ -188,7 +191,7 @@ def test_while_the_clock_is_behind_the_records_the_count_of_dropped_ticks_is_wri
     name = "wakeless_ticks_dropped_total"
     assert read(store, name) == [(0, 2), (1000, 5), (2000, 8)]
     assert read(store, "up", 0, T0 + hour - 1) == []
-    again = reopened(engine, T0 + 60_000)  # the series ends with the process, whose newest tick lies in the future
+    again = reopened(engine)  # the series ends with the process, whose newest tick lies in the future
     again.append([tick(T0 + 60_000, up=2)])
     again.append([tick(T0 + 30_000, up=2)])  # and back once more
     again.append([tick(T0 + hour + 10_000, up=3)])
@@ -217,6 +220,7 @@ def test_samples_may_come_in_any_order(store: SeriesStore, engine: Engine) -> No
     store.append([tick(T0 + 2000, b=200, c=300, a=100)])
     assert read(store, "a") == [(0, 1), (1000, 10), (2000, 100)]
     assert read(store, "c") == [(0, 3), (1000, 30), (2000, 300)]
+    store.seal(everything=True)
     with engine.connect() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM layouts").scalar() == 1
 
@@ -228,14 +232,17 @@ def test_a_series_that_moves_to_another_source_has_no_end_between(store: SeriesS
     assert read(store, "a") == [(0, 1), (1000, 2), (2000, 3)]
 
 
-def test_history_older_than_the_head_comes_from_the_file(engine: Engine) -> None:
-    store = reopened(engine, 0, head_minutes=0.1)  # six seconds
+def test_history_older_than_the_head_comes_from_the_file(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("storage.series.BLOCK_SAMPLES", 10)
+    store = reopened(engine, head_minutes=0.1)  # six seconds
     for second in range(100):
         store.append([tick(T0 + second * 1000, a=second, b=-second)])
+        store.seal()
     assert read(store, "a") == [(second * 1000, second) for second in range(100)]
     assert read(store, "b", T0 + 80_000, T0 + 96_000) == [(second * 1000, -second) for second in range(80, 97)]
-    held = sum(view.filled for view in store._head.snapshot().views)
-    assert held < 100
+    assert sum(section.samples for section in store._sections) < 60
+    again = reopened(engine)
+    assert read(again, "a", 0, T0 + 99_000) == [(second * 1000, second) for second in range(100)]
 
 
 def test_the_answers_arrays_cannot_be_changed(store: SeriesStore) -> None:
@@ -256,7 +263,7 @@ def test_an_earlier_answer_does_not_change_when_more_is_written(store: SeriesSto
 
 
 def test_labels_name_the_series_of_a_window(engine: Engine) -> None:
-    store = reopened(engine, 0, head_minutes=0.1)
+    store = reopened(engine, head_minutes=0.1)
     store.append([tick(T0, old=1, kept=1)])
     store.append([tick(T0 + 1000, kept=1)])
     store.append([tick(T0 + 60_000, kept=1, new=1)])
@@ -267,15 +274,33 @@ def test_labels_name_the_series_of_a_window(engine: Engine) -> None:
     assert store.labels(named("new"), T0, T0 + 30_000) == []
 
 
-def test_the_file_refuses_the_same_tick_twice(store: SeriesStore, path: Path) -> None:
-    store.append([tick(T0, a=1)])
-    with sqlite3.connect(path) as connection, pytest.raises(sqlite3.IntegrityError):
-        connection.execute('INSERT INTO ticks SELECT id, "values" FROM ticks')
-    connection.close()
+def test_no_sample_is_there_twice_when_sealing_is_cut_short(
+    store: SeriesStore, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for second in range(5):
+        store.append([tick(T0 + second * 1000, a=second), tick(T0 + second * 1000, "host", b=second)])
+
+    def fail(*_: object) -> None:
+        raise StorageError("the disk says no", permanent=False)
+
+    with monkeypatch.context() as broken, pytest.raises(StorageError, match="the disk says no"):
+        broken.setattr(store, "_publish", fail)
+        store.seal(everything=True)
+    expected = [(second * 1000, second) for second in range(5)]
+    assert read(store, "a") == expected
+    for one in (reopened(engine), store):  # as after a kill; and in the process that goes on
+        assert read(one, "a", 0, T0 + 4000) == read(one, "b", 0, T0 + 4000) == expected
+        one.seal(everything=True)
+        assert read(one, "a", 0, T0 + 4000) == read(one, "b", 0, T0 + 4000) == expected
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM blocks WHERE NOT ready").scalar() == 0
 
 
-def test_readers_see_whole_ticks_in_order_while_a_writer_appends(engine: Engine) -> None:
-    store = reopened(engine, 0, head_minutes=0.05)  # three seconds, so that readers use head and file
+def test_readers_see_whole_ticks_in_order_while_a_writer_appends(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.series.BLOCK_SAMPLES", 50)
+    store = reopened(engine, head_minutes=0.02)  # a second and a fifth, so that readers use memory and file
     troubles: list[str] = []
     done = threading.Event()
 
@@ -300,6 +325,8 @@ def test_readers_see_whole_ticks_in_order_while_a_writer_appends(engine: Engine)
         reader.start()
     for number in range(600):
         store.append([tick(T0 + number * 10, a=number, b=number), tick(T0 + number * 10, "host", c=number)])
+        if number % 20 == 0:
+            store.seal()
     done.set()
     for reader in readers:
         reader.join()
@@ -309,7 +336,7 @@ def test_readers_see_whole_ticks_in_order_while_a_writer_appends(engine: Engine)
 
 def test_a_store_on_a_fresh_file_is_empty(tmp_path: Path) -> None:
     engine = open_database(tmp_path / "new.db")
-    store = reopened(engine, T0)
+    store = reopened(engine)
     assert store.select(ALL, 0, T0) == []
     assert store.labels(ALL, 0, T0) == []
     assert store.span() is None
@@ -320,9 +347,39 @@ def test_a_store_on_a_fresh_file_is_empty(tmp_path: Path) -> None:
 def test_a_stale_marker_keeps_its_bits_through_file_and_memory(store: SeriesStore, engine: Engine) -> None:
     store.append([tick(T0, a=1)])
     store.append([Tick("nvml", T0 + 1000, ())])
-    for one in (store, reopened(engine, T0 + 2000), reopened(engine, T0 + 10**9)):  # the last reads the file
+    for one in (store, reopened(engine)):
         (series,) = one.select(ALL, T0, T0 * 2)
         assert series.values.view(np.uint64)[-1] == 0x7FF0000000000002
-    store.append([tick(T0 + 3000, b=STALE)])
-    (series,) = store.select(named("b"), T0, T0 * 2)
-    assert series.values.view(np.uint64)[-1] == 0x7FF0000000000002
+    one.append([tick(T0 + 3000, b=STALE)])
+    one.close()
+    read_back = reopened(engine)
+    for name in "ab":
+        (series,) = read_back.select(named(name), T0, T0 * 2)
+        assert series.values.view(np.uint64)[-1] == 0x7FF0000000000002
+
+
+def test_a_clean_stop_leaves_everything_in_the_one_file(store: SeriesStore, engine: Engine, path: Path) -> None:
+    for second in range(3):
+        store.append([tick(T0 + second * 1000, up=second)])
+    store.close()
+    shutil.rmtree(path.with_suffix(".journal"))
+    again = reopened(engine)
+    assert again.last_tick_ms() == T0 + 2000
+    assert read(again, "up") == [(0, 0), (1000, 1), (2000, 2), (2001, "end")]
+    again.append([tick(T0 + 2000, up=9), tick(T0 + 3000, up=3)])
+    assert read(again, "up")[-2:] == [(2001, "end"), (3000, 3)]
+
+
+def test_series_whose_moments_differ_share_a_block(store: SeriesStore, engine: Engine) -> None:
+    """Processes come and go: each change is a new layout, not a new block."""
+    for second in range(40):
+        names = {"always": second} | ({f"p{second // 8}": second} if second % 8 < 5 else {})
+        store.append([tick(T0 + second * 1000, **names)])
+    before = {
+        series.labels: (series.times.tolist(), series.values.tobytes()) for series in store.select(ALL, 0, T0 * 2)
+    }
+    store.close()
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM blocks").scalar() == 1
+    again = reopened(engine).select(ALL, 0, T0 + 39_000)
+    assert {series.labels: (series.times.tolist(), series.values.tobytes()) for series in again} == before

@@ -110,7 +110,7 @@ class StoreMachine(RuleBasedStateMachine):
     def open(self) -> None:
         self.engine: Engine = open_database(Path(self.folder.name) / "wakeless.db")
         self.store = SeriesStore(self.engine, head_minutes=HEAD_MS / 60_000)
-        self.store.load(self.now)
+        self.store.load()
 
     @rule(advance=st.integers(1, 400), first=samples, second=samples | st.none())
     def two_sources_write(self, advance: int, first: list[Any], second: list[Any] | None) -> None:

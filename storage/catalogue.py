@@ -1,0 +1,69 @@
+"""All blocks of the file, in memory, without their samples: so that a query knows what to read before it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+import numpy as np
+from sqlalchemy import Connection
+
+from collectors.sample import Hints
+from storage.block import Block
+from storage.layout import unpack_series
+
+
+class Catalogue:
+    """An immutable list of blocks in order of time. Changes make a new one, so that readers need no lock."""
+
+    def __init__(self, blocks: Iterable[Block] = ()) -> None:
+        self.blocks: tuple[Block, ...] = tuple(sorted(blocks, key=lambda block: (block.start_ms, block.id)))
+        self._starts = np.array([block.start_ms for block in self.blocks], dtype=np.int64)
+        self._ends = np.array([block.end_ms for block in self.blocks], dtype=np.int64)
+
+    @classmethod
+    def load(cls, connection: Connection) -> Catalogue:
+        """Read the file's list; one of years takes some milliseconds."""
+        layouts = {
+            id: frozenset(unpack_series(series))
+            for id, series in connection.exec_driver_sql("SELECT id, series FROM layouts")
+        }
+        rows = connection.exec_driver_sql(
+            "SELECT id, source, segment, resolution_ms, start_ms, end_ms, count, layout, bytes FROM blocks WHERE ready"
+        )
+        return cls(
+            Block(id, source, segment, resolution_ms, start_ms, end_ms, count, layouts[layout], size)
+            for id, source, segment, resolution_ms, start_ms, end_ms, count, layout, size in rows
+        )
+
+    def __len__(self) -> int:
+        return len(self.blocks)
+
+    def plus(self, fresh: Collection[Block]) -> Catalogue:
+        """With some more blocks."""
+        return Catalogue({block.id: block for block in (*self.blocks, *fresh)}.values())
+
+    def minus(self, ids: Collection[int]) -> Catalogue:
+        """Without some blocks."""
+        gone = set(ids)
+        return Catalogue(block for block in self.blocks if block.id not in gone)
+
+    def between(self, start_ms: int, end_ms: int) -> Sequence[Block]:
+        """The blocks that overlap a window (inclusive)."""
+        return self._pick((self._starts <= end_ms) & (self._ends >= start_ms))
+
+    def touched(self, hints: Hints) -> Sequence[Block]:
+        """The blocks that hold moments in any of a query's windows, as far as their ends tell."""
+        if hints.step_ms <= hints.range_ms:
+            return self.between(hints.start_ms - hints.range_ms + 1, hints.end_ms)
+        # The first window that ends at or after the block's start has to begin before the block's end.
+        ordinal = np.maximum(-((hints.start_ms - self._starts) // hints.step_ms), 0)
+        window_end = hints.start_ms + ordinal * hints.step_ms
+        return self._pick((window_end <= hints.end_ms) & (window_end - hints.range_ms < self._ends))
+
+    def series(self) -> set[int]:
+        """The series of all blocks."""
+        distinct = {id(block.series): block.series for block in self.blocks}
+        return set().union(*distinct.values())
+
+    def _pick(self, mask: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Sequence[Block]:
+        return [self.blocks[position] for position in np.flatnonzero(mask).tolist()]
