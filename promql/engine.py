@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from collectors.sample import Series, Times, stale_mask
+from promql.annotation import Annotations
 from promql.error import QueryError
 from promql.evaluate import Evaluation
 from promql.function import vector
@@ -45,20 +48,8 @@ class Engine:
         """The query's value at ``time_ms``; raises :class:`QueryError`."""
         _check_time(time_ms)
         times = np.array([time_ms], dtype=np.int64)
-        value = self._evaluate(query, times, time_ms, time_ms)
-        match value:
-            case Block():
-                present = value.present[:, 0]
-                if present.all():
-                    return Vector(value.labels, value.values[:, 0])
-                rows = np.flatnonzero(present)
-                return Vector([value.labels[row] for row in rows], value.values[rows, 0])
-            case Row():
-                return Scalar(float(value.values[0]))
-            case RangeData():
-                return RawMatrix(_raw(value))
-            case _:
-                return String(value)
+        value, notes = self._evaluate(query, times, time_ms, time_ms)
+        return replace(_instant(value), warnings=notes.warnings, infos=notes.infos)
 
     def range(self, query: Query | str, start_ms: int, end_ms: int, step_ms: int) -> Matrix:
         """The query's values at ``start_ms``, ``start_ms + step_ms`` … up to ``end_ms``; raises :class:`QueryError`.
@@ -77,7 +68,7 @@ class Engine:
                 f"the range holds {steps} steps; at most {self._max_points} are allowed: choose a longer step"
             )
         times = start_ms + step_ms * np.arange(steps, dtype=np.int64)
-        value = self._evaluate(query, times, start_ms, end_ms)
+        value, notes = self._evaluate(query, times, start_ms, end_ms)
         block = vector(value) if isinstance(value, Row) else value
         if not isinstance(block, Block):
             kind = "range vector" if isinstance(value, RangeData) else "string"
@@ -85,17 +76,36 @@ class Engine:
         block = block.without_absent()
         if block.labels != sorted(block.labels):
             block = block.take(sorted(range(len(block.labels)), key=block.labels.__getitem__))
-        return Matrix(times, block.labels, np.where(block.present, block.values, np.nan), block.present)
+        values = np.where(block.present, block.values, np.nan)
+        return Matrix(times, block.labels, values, block.present, notes.warnings, notes.infos)
 
-    def _evaluate(self, query: Query | str, times: Times, start_ms: int, end_ms: int) -> Value:
+    def _evaluate(self, query: Query | str, times: Times, start_ms: int, end_ms: int) -> tuple[Value, Annotations]:
         parsed = parse(query) if isinstance(query, str) else query
         budget = Budget(self._max_samples, self._timeout_seconds)
-        evaluation = Evaluation(self._source, budget, self._lookback_ms, self._default_step_ms, start_ms, end_ms)
+        notes = Annotations(parsed.text)
+        evaluation = Evaluation(self._source, budget, self._lookback_ms, self._default_step_ms, start_ms, end_ms, notes)
         try:
             with np.errstate(all="ignore"):
-                return evaluation.value(parsed.expr, times)
+                return evaluation.value(parsed.expr, times), notes
         except RecursionError:
             raise QueryError("the query is nested too deeply") from None
+
+
+def _instant(value: Value) -> Result:
+    """What callers get of a value at a single step."""
+    match value:
+        case Block():
+            present = value.present[:, 0]
+            if present.all():
+                return Vector(value.labels, value.values[:, 0])
+            rows = np.flatnonzero(present)
+            return Vector([value.labels[row] for row in rows], value.values[rows, 0])
+        case Row():
+            return Scalar(float(value.values[0]))
+        case RangeData():
+            return RawMatrix(_raw(value))
+        case _:
+            return String(value)
 
 
 def _raw(data: RangeData) -> list[Series]:

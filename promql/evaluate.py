@@ -10,6 +10,7 @@ import numpy as np
 from collectors.sample import METRIC_NAME, Hints, Labels, Matcher, Times, Values
 from promql import calendar, function
 from promql.aggregate import aggregate
+from promql.annotation import Annotations
 from promql.binary import binary
 from promql.error import QueryError
 from promql.histogram import histogram_quantile
@@ -30,7 +31,7 @@ from promql.node import (
 from promql.rangefunction import KEEPS_NAME, window_function
 from promql.selector import Budget, align, load, to_series
 from promql.source import SeriesSource
-from promql.support import CALENDAR, MATH, RANGE
+from promql.support import CALENDAR, COUNTER, MATH, RANGE
 from promql.value import Block, RangeData, Row, Value, merge_same_labels
 from promql.window import over_windows
 
@@ -42,13 +43,21 @@ class Evaluation:
     """One query's walk over its tree. ``start_ms`` and ``end_ms`` are what ``@ start()`` and ``@ end()`` mean."""
 
     def __init__(
-        self, source: SeriesSource, budget: Budget, lookback_ms: int, default_step_ms: int, start_ms: int, end_ms: int
+        self,
+        source: SeriesSource,
+        budget: Budget,
+        lookback_ms: int,
+        default_step_ms: int,
+        start_ms: int,
+        end_ms: int,
+        notes: Annotations,
     ) -> None:
         self._source = source
         self._budget = budget
         self._lookback_ms = lookback_ms
         self._default_step_ms = default_step_ms
         self._bounds = {"start": start_ms, "end": end_ms}
+        self.notes = notes
 
     def value(self, node: Node, times: Times) -> Value:
         """The value of ``node`` at each of ``times`` (ms, ascending)."""
@@ -126,6 +135,10 @@ class Evaluation:
         labels = [one.labels for one in data.series]
         shape = (len(labels), len(times))
         block = Block(labels, _widen(values, shape), _widen(present, shape)).without_absent()
+        if node.name in COUNTER:
+            self.notes.counters(block.labels, node.args[place].span)
+        elif node.name == "quantile_over_time":
+            self.notes.quantile(scalars[0][block.present.any(axis=0)], node.args[0].span)
         if node.name in KEEPS_NAME:
             return block
         return merge_same_labels(Block(drop_names(block.labels), block.values, block.present), strict=True)
@@ -158,6 +171,8 @@ class Evaluation:
 
     def _aggregate(self, node: Aggregate, times: Times) -> Block:
         param = None if node.param is None else self.value(node.param, times)
+        if node.op == "quantile" and node.param is not None and isinstance(param, Row):
+            self.notes.quantile(param.values, node.param.span)
         return aggregate(node, self._vector(node.expr, times), param)
 
     # Functions
@@ -201,7 +216,9 @@ class Evaluation:
         return function.each(block, function.round_to(block.values, nearest))
 
     def _histogram_quantile(self, node: Call, times: Times) -> Block:
-        return histogram_quantile(self._scalar(node.args[0], times), self._vector(node.args[1], times))
+        q = self._scalar(node.args[0], times)
+        self.notes.quantile(q, node.args[0].span)
+        return histogram_quantile(q, self._vector(node.args[1], times), self.notes, node.args[1].span)
 
     def _label_replace(self, node: Call, times: Times) -> Block:
         target, replacement, source, pattern = (_string(argument) for argument in node.args[1:])

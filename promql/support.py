@@ -60,6 +60,8 @@ _RANGE_SIGNATURES: dict[str, Signature] = {
 }
 #: Functions over a range vector, one value per series and step.
 RANGE = frozenset(_RANGE_SIGNATURES)
+#: Those that take their operand for a counter, and say so where its name does not.
+COUNTER = frozenset(["increase", "rate"])
 
 #: Every function by name.
 FUNCTIONS: dict[str, Signature] = {

@@ -1,5 +1,6 @@
 """The values a query gives: what callers get (``Vector``, ``Matrix`` …) and what the evaluator works with (``Block``).
 
+What callers get comes with ``warnings`` and ``infos``: sentences about the answer, see ``annotation``.
 Presence is kept beside the values, never inside them: a NaN is a value, and absence is not NaN.
 """
 
@@ -23,6 +24,8 @@ class Vector:
 
     labels: list[Labels]
     values: Values
+    warnings: tuple[str, ...] = ()
+    infos: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,8 @@ class Scalar:
     """One number."""
 
     value: float
+    warnings: tuple[str, ...] = ()
+    infos: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,8 @@ class String:
     """One string."""
 
     value: str
+    warnings: tuple[str, ...] = ()
+    infos: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,8 @@ class Matrix:
     labels: list[Labels]
     values: Values
     present: Present
+    warnings: tuple[str, ...] = ()
+    infos: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +66,8 @@ class RawMatrix:
     """A range vector as it is: the samples of each series inside its window."""
 
     series: list[Series]
+    warnings: tuple[str, ...] = ()
+    infos: tuple[str, ...] = ()
 
 
 Result: TypeAlias = Vector | Scalar | Matrix | String | RawMatrix
