@@ -114,8 +114,14 @@ class CollectorSettings(_Section):
 
 
 class StorageSettings(_Section):
-    retention_days: float = Field(7.0, gt=0, le=3650, description="Days of metric history to keep.")
-    head_minutes: float = Field(120.0, ge=1, le=1440, description="Minutes of history held in memory.")
+    retention_days: float = Field(30.0, gt=0, le=3650, description="Days of metric history to keep.")
+    head_minutes: float = Field(60.0, ge=1, le=1440, description="Least minutes of history held in memory.")
+    sync_seconds: float = Field(
+        5.0,
+        ge=0,
+        le=3600,
+        description="Seconds of ticks that a power cut may take; a killed process loses none. 0: every tick is synced.",
+    )
     records_days: float = Field(90.0, gt=0, le=3650, description="Days to keep requests, closed alerts, and audit.")
 
 

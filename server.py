@@ -42,6 +42,7 @@ from promql import Engine as QueryEngine
 from pulse import Pulse, StageCollector, now_ms
 from storage.account import Accounts
 from storage.engine import open_database
+from storage.error import StorageError
 from storage.incident import IncidentLog
 from storage.record import AuditLog, RequestLog, expire_records
 from storage.series import SeriesStore
@@ -55,6 +56,8 @@ DAY_MS = 86_400_000
 #: Seconds between two passes over what is older than the settings keep, and until the first one after a start.
 RETENTION_SECONDS = 600.0
 FIRST_RETENTION_SECONDS = 60.0
+#: Seconds between two looks whether there is enough in the journal for a block.
+SEAL_SECONDS = 30.0
 #: What one query may read and take: the process that answers it serves the model as well.
 QUERY_SAMPLES = 5_000_000
 QUERY_SECONDS = 30.0
@@ -86,7 +89,9 @@ class Application:
         settings, started_ms = self.settings, now_ms()
         path = settings.data_dir / "wakeless.db"
         database = open_database(path)
-        store = SeriesStore(database, head_minutes=settings.storage.head_minutes)
+        store = SeriesStore(
+            database, head_minutes=settings.storage.head_minutes, sync_always=settings.storage.sync_seconds == 0
+        )
         query = QueryEngine(store, max_samples=QUERY_SAMPLES, timeout_seconds=QUERY_SECONDS)
         ledger = Ledger(settings.data_dir)
         restarts = _count_restarts(ledger)  # only the supervisor adds to it, and only when this process has ended
@@ -192,6 +197,9 @@ class Application:
         self.schedule.every(settings.health.interval_seconds, "health", lambda: rooms.model.check(now_ms()))
         self.schedule.every(NOTICE_SECONDS, "notices", self._deliver_notices)
         self.schedule.every(TRIM_SECONDS, "trim", allocator.trim)
+        self.schedule.every(SEAL_SECONDS, "seal", rooms.store.seal)
+        if settings.storage.sync_seconds:
+            self.schedule.every(settings.storage.sync_seconds, "sync", rooms.store.sync)
         self.schedule.every(RETENTION_SECONDS, "retention", self._expire, first_delay_seconds=FIRST_RETENTION_SECONDS)
         self.schedule.start()
         log.info("started", name=settings.name, safe_mode=rooms.safe_mode, pid=os.getpid())
@@ -230,6 +238,10 @@ class Application:
         rooms.model.stop(0.0 if self._draining else self.settings.server.drain_seconds)
         rooms.collection.close()
         rooms.requests.flush()
+        try:
+            rooms.store.close()
+        except StorageError as error:  # what is not sealed is in the journal
+            log.error("history_not_sealed", error=str(error))
         rooms.database.dispose()
         log.info("stopped", pid=os.getpid())
 

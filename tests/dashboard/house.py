@@ -32,6 +32,7 @@ class House:
 
     def __init__(self, app: Flask) -> None:
         app.test_client_class = Client
+        app.extensions[EXTENSION].store.load()
         self.app = app
         self._tokens: dict[str, str] = {}
 
