@@ -6,13 +6,13 @@ import math
 
 import numpy as np
 
-from collectors.sample import METRIC_NAME, Labels, Values
+from collectors.sample import Labels, Values
 from promql.annotation import Annotations
 from promql.error import Span
-from promql.label import drop, get
-from promql.value import Block, empty_block
+from promql.label import drop, drop_names, get
+from promql.value import Block, empty_block, merge_same_labels
 
-_DROPPED = frozenset({"le", METRIC_NAME})
+_BOUND = frozenset({"le"})
 #: Counts that differ by less than this share are taken as equal: rates of a bucket that stands still are not quite so.
 _TOLERANCE = 1e-12
 
@@ -26,7 +26,7 @@ def histogram_quantile(q: Values, buckets: Block, notes: Annotations, span: Span
     for row, labels in enumerate(buckets.labels):
         bound = _bound(get(labels, "le"))
         if bound is not None:
-            histograms.setdefault(drop(labels, _DROPPED), []).append((bound, row))
+            histograms.setdefault(drop(labels, _BOUND), []).append((bound, row))
         elif buckets.present[row].any():
             notes.bad_bucket(labels, span)
     if not histograms:
@@ -52,7 +52,7 @@ def histogram_quantile(q: Values, buckets: Block, notes: Annotations, span: Span
             forced |= falls
     if forced:
         notes.forced_monotonicity(span)
-    return Block(list(histograms), values, present)
+    return merge_same_labels(Block(drop_names(list(histograms)), values, present))
 
 
 def _bound(text: str) -> float | None:

@@ -102,11 +102,11 @@ def _moment(reader: Reader, operand: Operand) -> int:
     if reader.sees("-", "+"):
         reader.take()
     token = reader.token
-    if token.kind != "number" and token.keyword not in ("inf", "nan"):
+    if token.kind not in ("number", "duration") and token.keyword not in ("inf", "nan"):
         reader.unexpected("@", "timestamp")
     reader.take()
     try:
-        seconds = sign * number(token.text)
+        seconds = sign * (duration_ms(token.text) / 1000 if token.kind == "duration" else number(token.text))
     except ValueError as error:
         reader.fail(token.span, str(error))
     if not abs(seconds) * 1000 <= _MAX_TIME_MS:

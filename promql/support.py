@@ -107,6 +107,8 @@ REFUSED_FUNCTIONS: dict[str, str] = {
             "end",
             "histogram_quantiles",
             "info",
+            "max_of",
+            "min_of",
             "range",
             "start",
             "step",

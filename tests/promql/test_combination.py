@@ -10,7 +10,7 @@ from collectors.sample import STALE
 from promql import Engine, QueryError, Vector
 from promql.support import CALENDAR, MATH, RANGE
 from tests.promql.memory import MemorySource
-from tests.promql.promqltest import parse_labels, parse_values
+from tests.promql.notation import parse_labels, parse_values
 
 _DATA = {
     'a{n="1",le="1"}': "1 2 3 NaN 5 Inf",

@@ -10,7 +10,7 @@ import pytest
 from collectors.sample import Hints, Labels, Matcher, Series
 from promql import Engine, Matrix, QueryError, RawMatrix, Scalar, String, Vector, parse
 from tests.promql.memory import MemorySource
-from tests.promql.promqltest import parse_labels
+from tests.promql.notation import parse_labels
 from tests.promql.test_parse import RULES
 
 MINUTE = 60_000

@@ -18,7 +18,7 @@ import pytest
 from collectors.sample import METRIC_NAME, STALE, Labels
 from promql import Engine, Scalar, Vector
 from tests.promql.memory import MemorySource
-from tests.promql.promqltest import duration_ms, parse_labels
+from tests.promql.notation import duration_ms, parse_labels
 
 PROMTOOL = shutil.which("promtool")
 pytestmark = pytest.mark.skipif(PROMTOOL is None, reason="promtool is not installed (Debian: apt install prometheus)")
