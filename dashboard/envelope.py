@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from itertools import chain, compress
 from typing import Any, Literal
 
 import orjson
 from flask import Response
 
-from collectors.sample import Labels
+from collectors.sample import Labels, Times
 from dashboard.moment import iso
-from promql import Matrix, QueryError, RawMatrix, Result, Scalar, String
+from dashboard.point import leads, points, time_as_text, times_as_text, value_as_text, values_as_text
+from promql import Matrix, QueryError, RawMatrix, Result, Scalar, String, Vector
 
 ErrorType = Literal["bad_data", "execution", "timeout", "canceled", "internal", "unavailable", "not_found"]
 
@@ -25,6 +27,9 @@ STATUS: dict[ErrorType, int] = {
     "internal": 500,
     "unavailable": 503,
 }
+JSON = "application/json"
+#: Points of an answer that is sent series by series, so that it never lies in memory as a whole.
+STREAMED_POINTS = 500_000
 
 
 class ApiError(Exception):
@@ -35,18 +40,28 @@ class ApiError(Exception):
         self.type: ErrorType = type
 
 
-def success(data: Any, warnings: Sequence[str] = ()) -> Response:
-    """The envelope around a result."""
-    document = {"status": "success", "data": data}
-    if warnings:
-        document["warnings"] = list(warnings)
-    return Response(orjson.dumps(document), mimetype="application/json")
+def success(data: Any, warnings: Sequence[str] = (), infos: Sequence[str] = ()) -> Response:
+    """The envelope around what JSON can carry."""
+    return Response(orjson.dumps({"status": "success", "data": data, **_notes(warnings, infos)}), mimetype=JSON)
+
+
+def answer(
+    result: Result, time_ms: int, warnings: Sequence[str], infos: Sequence[str], stats: dict[str, Any] | None = None
+) -> Response:
+    """The envelope around the result of a query at ``time_ms``; very large ones are sent while they are written."""
+    kind, inside, size = _of_result(result, time_ms)
+    head = b'{"status":"success","data":{"resultType":"%b","result":' % kind
+    beside = b"" if stats is None else b',"stats":' + orjson.dumps(stats)
+    notes = _notes(warnings, infos)
+    tail = beside + b"}" + (b"," + orjson.dumps(notes)[1:] if notes else b"}")
+    pieces = chain((head,), inside, (tail,))
+    return Response(pieces if size >= STREAMED_POINTS else b"".join(pieces), mimetype=JSON)
 
 
 def failure(error: ApiError) -> Response:
     """The envelope around an error."""
     document = {"status": "error", "errorType": error.type, "error": str(error)}
-    return Response(orjson.dumps(document), STATUS[error.type], mimetype="application/json")
+    return Response(orjson.dumps(document), STATUS[error.type], mimetype=JSON)
 
 
 def of_query_error(error: QueryError) -> ApiError:
@@ -54,63 +69,87 @@ def of_query_error(error: QueryError) -> ApiError:
     return ApiError("bad_data" if error.kind == "unsupported" else error.kind, str(error))
 
 
-def of_result(result: Result, time_ms: int) -> dict[str, Any]:
-    """``{resultType, result}`` of an instant query at ``time_ms`` or of a range query."""
+def _notes(warnings: Sequence[str], infos: Sequence[str]) -> dict[str, Any]:
+    return {name: list(found) for name, found in (("warnings", warnings), ("infos", infos)) if found}
+
+
+def _of_result(result: Result, time_ms: int) -> tuple[bytes, Iterator[bytes], int]:
+    """The result's type, its JSON in pieces, and how many points are in it."""
     match result:
-        case Scalar(value):
-            return {"resultType": "scalar", "result": [timestamp(time_ms), number(value)]}
-        case String(text):
-            return {"resultType": "string", "result": [timestamp(time_ms), text]}
+        case Scalar():
+            return b"scalar", iter([b'[%b,"%b"]' % (_seconds(time_ms), _spelled_out(result.value))]), 1
+        case String():
+            return b"string", iter([b"[%b,%b]" % (_seconds(time_ms), orjson.dumps(result.value))]), 1
         case Matrix():
-            return {"resultType": "matrix", "result": _matrix(result)}
-        case RawMatrix(series):
-            rows = [(one.labels, one.times.tolist(), one.values.tolist()) for one in series]
-            return {"resultType": "matrix", "result": [_row(*row) for row in rows]}
-        case vector:
-            now = timestamp(time_ms)
-            pairs = zip(vector.labels, vector.values.tolist(), strict=True)
-            found = [{"metric": dict(labels), "value": [now, number(value)]} for labels, value in pairs]
-            return {"resultType": "vector", "result": found}
+            return b"matrix", _listed(_matrix(result)), result.values.size
+        case RawMatrix():
+            return b"matrix", _listed(_raw_matrix(result)), sum(len(one.times) for one in result.series)
+        case _:
+            return b"vector", _listed(_vector(result, time_ms)), len(result.labels)
 
 
-def _matrix(matrix: Matrix) -> list[dict[str, Any]]:
-    rows = []
+def _listed(items: Iterator[bytes]) -> Iterator[bytes]:
+    """A JSON list of ``items``, one piece each."""
+    begin = b"["
+    for item in items:
+        yield begin + item
+        begin = b","
+    yield b"]" if begin == b"," else b"[]"
+
+
+def _vector(vector: Vector, time_ms: int) -> Iterator[bytes]:
+    now = time_as_text(time_ms)
+    for labels, value in zip(vector.labels, values_as_text(vector.values), strict=True):
+        yield b'{"metric":%b,"value":[%b,"%b"]}' % (_metric(labels), now, value)
+
+
+def _matrix(matrix: Matrix) -> Iterator[bytes]:
+    everywhere = leads(times_as_text(matrix.times))
     for labels, values, present in zip(matrix.labels, matrix.values, matrix.present, strict=True):
-        rows.append(_row(labels, matrix.times[present].tolist(), values[present].tolist()))
-    return rows
+        if present.all():
+            yield _series(labels, everywhere, values_as_text(values))
+        else:
+            yield _series(labels, list(compress(everywhere, present.tolist())), values_as_text(values[present]))
 
 
-def _row(labels: Labels, times: Iterable[int], values: Iterable[float]) -> dict[str, Any]:
-    points = [[timestamp(time_ms), number(value)] for time_ms, value in zip(times, values, strict=True)]
-    return {"metric": dict(labels), "values": points}
+def _raw_matrix(matrix: RawMatrix) -> Iterator[bytes]:
+    known: Times | None = None
+    before: list[bytes] = []
+    for series in matrix.series:
+        if not len(series.times):
+            continue
+        if series.times is not known:  # series of one source share one array
+            known, before = series.times, leads(times_as_text(series.times))
+        yield _series(series.labels, before, values_as_text(series.values))
 
 
-def timestamp(time_ms: int) -> float | int:
-    """Seconds since 1970 with millisecond precision; whole ones without a point."""
-    return time_ms // 1000 if time_ms % 1000 == 0 else time_ms / 1000
+def _series(labels: Labels, before: Sequence[bytes], values: Sequence[bytes]) -> bytes:
+    return b'{"metric":%b,"values":%b}' % (_metric(labels), points(before, values))
 
 
-def number(value: float) -> str:
-    """The shortest text that reads back as ``value``, without an exponent from 1e-6 up to 1e21 (Go's choice)."""
-    if not math.isfinite(value):
-        return _not_finite(value)
-    text = repr(value)
-    if "e" in text and 1e-6 <= abs(value) < 1e21:
-        text = format(Decimal(text), "f")
-    return text.removesuffix(".0")
+def _metric(labels: Labels) -> bytes:
+    return orjson.dumps(dict(labels))
+
+
+def _seconds(time_ms: int) -> bytes:
+    """A moment beside a scalar or a string: without the zeros at the end that points have there."""
+    text = time_as_text(time_ms)
+    return text.rstrip(b"0") if b"." in text else text
+
+
+def _spelled_out(value: float) -> bytes:
+    """A scalar's value: never with an exponent, unlike a point's."""
+    text = value_as_text(value)
+    return format(Decimal(text.decode()), "f").encode() if b"e" in text else text
 
 
 def exponential(value: float | None) -> str:
-    """As :func:`number`, but always with an exponent of two digits or more: how alerts carry values."""
+    """The value's shortest digits with an exponent of two digits or more: how alerts carry values."""
     if value is None or not math.isfinite(value):
-        return _not_finite(math.nan if value is None else value)
+        return value_as_text(math.nan if value is None else value).decode()
     digits = Decimal(repr(value)).normalize()
     mantissa, _, exponent = f"{digits:e}".partition("e")
     return f"{mantissa}e{exponent[0]}{exponent[1:]:0>2}"
-
-
-def _not_finite(value: float) -> str:
-    return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"
 
 
 def rfc3339(time_ms: int | None) -> str:

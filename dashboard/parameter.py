@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, NoReturn, TypeVar
 
 from flask import request
@@ -17,6 +17,13 @@ HOUR_MS = 3_600_000
 #: Bare numbers from here on are milliseconds: as seconds they would lie beyond the year 5000.
 _MILLISECONDS_FROM = 1e11
 _MAX_TIME_MS = 253_402_300_799_999  # the end of the year 9999, where RFC 3339 ends
+#: Milliseconds that Prometheus counts in, and how its clients write the first and the last moment it knows.
+_MAX_INT64 = 2**63 - 1
+_EDGES_MS = {
+    "-292273086-05-16T16:47:06Z": -9_223_309_901_257_974_000,
+    "292277025-08-18T07:12:54.999999999Z": 9_223_309_901_257_974_999,
+}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
 _DURATION = re.compile(r"(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?", re.ASCII)
 _UNITS_MS = (31_536_000_000, 604_800_000, 86_400_000, 3_600_000, 60_000, 1000, 1)
@@ -46,21 +53,27 @@ class GivenReason(BaseModel):
 
 
 def parse_time(text: str) -> int:
-    """UTC milliseconds of an RFC 3339 time or of seconds since 1970, as Prometheus takes them. Raises ValueError."""
+    """UTC milliseconds of an RFC 3339 time or of seconds since 1970, as Prometheus takes them. Raises ValueError.
+
+    Seconds are rounded to the millisecond, RFC 3339 is cut off there. All of 64 bits is a time, beyond any calendar.
+    """
     seconds = _number(text)
     if seconds is not None:
-        return _in_range(seconds * 1000)
+        return _whole(seconds * 1000, _MAX_INT64)
+    if text in _EDGES_MS:
+        return _EDGES_MS[text]
     if not _RFC3339.fullmatch(text):
         raise ValueError("must be an RFC 3339 time or seconds since 1970")
     # Digits past the microsecond are more than datetime reads.
     moment = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text.upper()))
-    return _in_range((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1000)
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
 def parse_own_time(text: str) -> int:
-    """As :func:`parse_time`, and milliseconds since 1970 as well: our own answers carry those."""
+    """As :func:`parse_time`, within the calendar, and milliseconds since 1970 as well: our own answers carry those."""
     number = _number(text)
-    return _in_range(number) if number is not None and number >= _MILLISECONDS_FROM else parse_time(text)
+    milliseconds = number if number is not None and number >= _MILLISECONDS_FROM else parse_time(text)
+    return _whole(milliseconds, _MAX_TIME_MS)
 
 
 def parse_duration(text: str) -> int:
@@ -73,7 +86,8 @@ def parse_duration(text: str) -> int:
     match = _DURATION.fullmatch(text)
     if not text or match is None or len(text) > 100:
         raise ValueError("must be seconds or a duration such as 30s, 5m or 1h30m")
-    return _in_range(sum(int(part) * unit for part, unit in zip(match.groups(), _UNITS_MS, strict=True) if part))
+    parts = zip(match.groups(), _UNITS_MS, strict=True)
+    return _whole(sum(int(part) * unit for part, unit in parts if part), _MAX_TIME_MS)
 
 
 def window(default_ms: int = HOUR_MS) -> Window:
@@ -140,7 +154,8 @@ def _number(text: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _in_range(milliseconds: float) -> int:
-    if not -_MAX_TIME_MS <= milliseconds <= _MAX_TIME_MS:
+def _whole(milliseconds: float, most: int) -> int:
+    """The nearest whole number, at most ``most`` on either side of 0; exact for what is whole already."""
+    if not -most <= milliseconds <= most:
         raise ValueError("must be a time that a calendar has")
-    return math.floor(milliseconds + 0.5)
+    return milliseconds if isinstance(milliseconds, int) else min(math.floor(milliseconds + 0.5), most)

@@ -2,36 +2,40 @@
 
 from __future__ import annotations
 
-import platform
+import copy
 import re
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
-from flask import Blueprint, Response, request
+import structlog
+from flask import Blueprint, Response
 
-from collectors.catalogue import METRICS
-from collectors.sample import Labels, Matcher
-from config import VERSION
-from dashboard import ruling
+from collectors.sample import Labels
+from dashboard import instance, question, ruling
 from dashboard.access import require
-from dashboard.envelope import ApiError, failure, of_query_error, of_result, success
+from dashboard.compression import compress
+from dashboard.envelope import ApiError, answer, failure, of_query_error, success
 from dashboard.moment import now_ms
-from dashboard.parameter import parse_duration, parse_time
-from dashboard.selector import EVERY_SERIES, selector_matchers
+from dashboard.problem import retry_after
+from dashboard.selector import EVERY_SERIES
 from dashboard.services import services
-from promql import QueryError
+from promql import Engine, Matrix, QueryError, RawMatrix, Result, Vector, parse
+from storage.error import StorageError
 
+log = structlog.get_logger(__name__)
 blueprint = Blueprint("prometheus", __name__, url_prefix="/api/v1")
 blueprint.register_error_handler(ApiError, failure)
 blueprint.register_error_handler(QueryError, lambda error: failure(of_query_error(error)))
+blueprint.after_request(compress)
 
 View = TypeVar("View", bound=Callable[..., Response])
 
 MAX_POINTS = 11_000
-#: What a missing ``start`` and ``end`` mean where samples are not read.
-BEGINNING_MS = 0
-END_MS = 253_402_300_799_999
-_LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+#: What stands before a label's name in an address where it is not one that an address can hold.
+_ESCAPED = "U__"
+_ESCAPE = re.compile(r"__|_([0-9a-fA-F]{1,6})_|([^_])")
 _TRUNCATED = "results truncated due to limit"
 
 
@@ -48,80 +52,93 @@ def _call(path: str, *, post: bool = False) -> Callable[[View], View]:
 @_call("/query", post=True)
 def query() -> Response:
     """Evaluate at one moment."""
-    time_ms = _time("time", now_ms())
-    _timeout()
-    result = of_result(_asked(lambda text: services().query.instant(text, time_ms)), time_ms)
-    return _limited(result)
+    limit, time_ms = question.limit(), question.moment_or("time", now_ms())
+    return _evaluated(lambda engine, text: engine.instant(text, time_ms), time_ms, limit)
 
 
 @_call("/query_range", post=True)
 def query_range() -> Response:
     """Evaluate at steps over a range."""
-    start_ms, end_ms = _time("start"), _time("end")
+    limit, start_ms, end_ms = question.limit(), question.moment("start"), question.moment("end")
     if end_ms < start_ms:
-        raise ApiError("bad_data", 'invalid parameter "end": end timestamp must not be before start time')
-    step_ms = _duration("step")
-    if step_ms <= 0:
-        raise ApiError(
-            "bad_data",
-            'invalid parameter "step": zero or negative query resolution step widths are not accepted. '
-            "Try a positive integer",
-        )
+        raise question.invalid("end", "end timestamp must not be before start time")
+    step_ms = question.step()
     if (end_ms - start_ms) // step_ms > MAX_POINTS:
         raise ApiError(
             "bad_data",
             "exceeded maximum resolution of 11,000 points per timeseries. "
             "Try decreasing the query resolution (?step=XX)",
         )
-    _timeout()
-    return _limited(of_result(_asked(lambda text: services().query.range(text, start_ms, end_ms, step_ms)), end_ms))
+    return _evaluated(lambda engine, text: engine.range(text, start_ms, end_ms, step_ms), end_ms, limit)
+
+
+@_call("/query_exemplars", post=True)
+def query_exemplars() -> Response:
+    """The traces behind samples: there are none here, yet a query that is wrong is told so."""
+    start_ms, end_ms = question.moment_or("start", question.BEGINNING_MS), question.moment_or("end", question.END_MS)
+    if end_ms < start_ms:
+        raise ApiError("bad_data", "end timestamp must not be before start timestamp")
+    parse(question.value("query"))
+    return success([])
 
 
 @_call("/series", post=True)
 def series() -> Response:
     """The label sets that selectors mean."""
-    if not _values("match[]"):
+    if not question.values("match[]"):
         raise ApiError("bad_data", "no match[] parameter provided")
-    return _truncated([dict(labels) for labels in sorted(_found())])
+    limit, found = question.limit(), _found(named=True)
+    return _truncated([dict(labels) for labels in sorted(found)], limit)
 
 
 @_call("/labels", post=True)
 def labels() -> Response:
     """All label names."""
-    return _truncated(sorted({name for found in _found() for name, _ in found}))
+    limit, found = question.limit(), _found()
+    return _truncated(sorted({name for one in found for name, _ in one}), limit)
 
 
 @_call("/label/<name>/values")
 def label_values(name: str) -> Response:
     """All values of a label."""
-    if not _LABEL_NAME.fullmatch(name):
-        raise ApiError("bad_data", f'invalid label name: "{name}"')
-    return _truncated(sorted({value for found in _found() for other, value in found if other == name}))
+    name = _unescaped(name)
+    limit, found = question.limit(), _found()
+    return _truncated(sorted({value for one in found for other, value in one if other == name}), limit)
 
 
 @_call("/metadata")
 def metadata() -> Response:
-    """Type, unit and meaning of each metric."""
-    wanted, limit, per_metric = _value("metric"), _limit(), _limit("limit_per_metric")
-    found = [metric for metric in METRICS.values() if wanted in ("", metric.name)][:limit]
-    entries = {one.name: [{"type": one.type, "help": one.help, "unit": one.unit}] for one in found}
-    return success({name: entry[:per_metric] for name, entry in entries.items()})
+    """Type, unit and meaning of the metrics that there are."""
+    limit, per_metric = _count("limit"), _count("limit_per_metric")
+    found = instance.metadata(services().store, question.value("metric"))
+    chosen = list(found.items())[: limit if limit is not None and limit >= 0 else None]
+    return success({name: entries[: per_metric if per_metric and per_metric > 0 else None] for name, entries in chosen})
 
 
 @_call("/rules")
 def rules() -> Response:
     """Every rule and how it is doing."""
-    kind = _value("type")
+    kind = question.value("type").lower()
     if kind not in ("", "alert", "record"):
-        raise ApiError("bad_data", f'invalid parameter "type": not supported value "{kind}"')
+        raise question.invalid("type", f'not supported value "{kind}"')
     chosen = ruling.Choice(
         kind=kind,
-        rules=frozenset(_values("rule_name[]")),
-        groups=frozenset(_values("rule_group[]")),
-        files=frozenset(_values("file[]")),
-        alerts=_value("exclude_alerts").lower() not in ("true", "1", "t"),
+        rules=frozenset(question.values("rule_name[]")),
+        groups=frozenset(question.values("rule_group[]")),
+        files=frozenset(question.values("file[]")),
+        matchers=tuple(question.matcher_sets(named=True)),
+        alerts=not question.flag("exclude_alerts"),
     )
-    return success({"groups": ruling.groups(services().alerts.rules(), chosen)})
+    size = _count("group_limit")
+    if size is not None and size <= 0:
+        raise question.invalid("group_limit", "needs to be in range (0,n)")
+    token = question.value("group_next_token")
+    if token and size is None:
+        raise question.invalid("group_limit", "group_limit needs to be set in order to paginate over the groups")
+    try:
+        return success(ruling.page(services().alerts.rules(), chosen, size, token))
+    except LookupError as error:
+        raise question.invalid("group_next_token", str(error)) from error
 
 
 @_call("/alerts")
@@ -132,101 +149,140 @@ def alerts() -> Response:
 
 @_call("/status/buildinfo")
 def buildinfo() -> Response:
-    """What answers here. ``application`` tells clients that it is not Prometheus itself."""
-    return success(
-        {
-            "application": "Wakeless",
-            "version": VERSION,
-            "revision": "",
-            "branch": "",
-            "buildUser": "",
-            "buildDate": "",
-            "goVersion": f"python{platform.python_version()}",
-        }
-    )
+    """What answers here, and which Prometheus it speaks like."""
+    return success(instance.build())
 
 
-def _asked(evaluate: Callable[[str], Any]) -> Any:
-    """Evaluate the parameter ``query``; what is wrong with its text is said as Prometheus does."""
+@_call("/status/runtimeinfo")
+def runtimeinfo() -> Response:
+    """How this process is doing."""
+    return success(instance.runtime(services().settings, services().started_ms))
+
+
+@_call("/status/flags")
+def flags() -> Response:
+    """The settings that Prometheus has as flags."""
+    return success(instance.flags(services().settings))
+
+
+@_call("/status/config")
+def config() -> Response:
+    """The settings that Prometheus has in its file."""
+    return success({"yaml": instance.configuration(services().settings)})
+
+
+@_call("/status/tsdb")
+def tsdb() -> Response:
+    """How many series there are, and of what."""
+    most = _count("limit")
+    if most is not None and most < 1:
+        raise ApiError("bad_data", "limit must be a positive number")
+    return success(instance.cardinality(services().store, 10 if most is None else most))
+
+
+@_call("/targets")
+def targets() -> Response:
+    """What is scraped over HTTP: nothing, the sources are in this process."""
+    return success({"activeTargets": [], "droppedTargets": [], "droppedTargetCounts": {}})
+
+
+@_call("/alertmanagers")
+def alertmanagers() -> Response:
+    """Where alerts are sent on to: nowhere, the notices are made in this process."""
+    return success({"activeAlertmanagers": [], "droppedAlertmanagers": []})
+
+
+@blueprint.errorhandler(StorageError)
+def _storage_failure(error: StorageError) -> Response:
+    """History cannot be read: said in this API's form, without the path that the error names."""
+    log.error("storage_error", exc_info=error)
+    response = failure(ApiError("unavailable", "what was asked for could not be read from the database"))
+    if not error.permanent:
+        response.headers.update(retry_after(5))
+    return response
+
+
+def _evaluated(evaluate: Callable[[Engine, str], Result], time_ms: int, limit: int | None) -> Response:
+    """What a query gives, cut after ``limit`` series; what is wrong with its text is said as Prometheus does."""
+    engine = _engine()
+    started = time.perf_counter()
     try:
-        return evaluate(_value("query"))
+        result = evaluate(engine, question.value("query"))
     except QueryError as error:
         found = of_query_error(error)
-        if found.type == "bad_data":
-            raise ApiError("bad_data", f'invalid parameter "query": {found}') from error
-        raise found from error
+        raise question.invalid("query", str(found)) if found.type == "bad_data" else found from error
+    seconds = time.perf_counter() - started
+    warnings: tuple[str, ...] = getattr(result, "warnings", ())
+    infos: tuple[str, ...] = getattr(result, "infos", ())
+    if limit is not None and (shorter := _first(result, limit)) is not None:
+        result, warnings = shorter, (*warnings, _TRUNCATED)
+    return answer(result, time_ms, warnings, infos, _stats(seconds) if question.value("stats") else None)
 
 
-def _found() -> list[Labels]:
+def _engine() -> Engine:
+    """The engine, with the lookback and the time limit that the caller asks for; the server's own stays the longest."""
+    engine, seconds, lookback_ms = services().query, question.timeout_seconds(), question.lookback_ms()
+    if seconds is None and lookback_ms is None:
+        return engine
+    engine = copy.copy(engine)
+    if lookback_ms is not None:
+        engine._lookback_ms = lookback_ms
+    if seconds is not None:
+        engine._timeout_seconds = seconds if engine._timeout_seconds is None else min(seconds, engine._timeout_seconds)
+    return engine
+
+
+def _first(result: Result, limit: int) -> Result | None:
+    """The first series of a result; None where there are no more of them."""
+    match result:
+        case Vector() if len(result.labels) > limit:
+            return replace(result, labels=result.labels[:limit], values=result.values[:limit])
+        case Matrix() if len(result.labels) > limit:
+            chosen = {name: getattr(result, name)[:limit] for name in ("labels", "values", "present")}
+            return replace(result, **chosen)
+        case RawMatrix() if len(result.series) > limit:
+            return replace(result, series=result.series[:limit])
+    return None
+
+
+def _stats(seconds: float) -> dict[str, Any]:
+    return {"timings": {"evalTotalTime": seconds, "execTotalTime": seconds}}
+
+
+def _found(*, named: bool = False) -> list[Labels]:
     """The label sets that ``match[]`` means between ``start`` and ``end``; all without one."""
-    start_ms, end_ms = _time("start", BEGINNING_MS), _time("end", END_MS)
+    start_ms, end_ms = question.period()
+    selectors = question.matcher_sets(named=named) or [EVERY_SERIES]
     if end_ms < start_ms:
-        raise ApiError("bad_data", 'invalid parameter "end": end timestamp must not be before start time')
-    selectors = [_selector(text) for text in _values("match[]")] or [EVERY_SERIES]
-    found = {labels for matchers in selectors for labels in services().store.labels(matchers, start_ms, end_ms)}
-    return list(found)
+        return []
+    return list({labels for matchers in selectors for labels in services().store.labels(matchers, start_ms, end_ms)})
 
 
-def _selector(text: str) -> tuple[Matcher, ...]:
-    try:
-        return selector_matchers(text)
-    except QueryError as error:
-        raise ApiError("bad_data", f'invalid parameter "match[]": {error}') from error
+def _unescaped(name: str) -> str:
+    """A label's name from an address: ``U__a_2e_b`` is ``a.b``. What is not escaped rightly is a name as it stands."""
+    if not name.startswith(_ESCAPED):
+        return name
+    plain, at = "", len(_ESCAPED)
+    while at < len(name):
+        found = _ESCAPE.match(name, at)
+        code = int(found[1], 16) if found and found[1] else 0
+        if found is None or code > 0x10FFFF or 0xD800 <= code <= 0xDFFF:
+            return name
+        plain += chr(code) if found[1] else found[2] or "_"
+        at = found.end()
+    return plain
 
 
-def _limited(result: dict[str, Any]) -> Response:
-    """The result, cut after ``limit`` series."""
-    limit = _limit()
-    if limit is None or result["resultType"] not in ("vector", "matrix") or len(result["result"]) <= limit:
-        return success(result)
-    return success(result | {"result": result["result"][:limit]}, [_TRUNCATED])
-
-
-def _truncated(found: list[Any]) -> Response:
-    limit = _limit()
+def _truncated(found: list[Any], limit: int | None) -> Response:
     return success(found) if limit is None or len(found) <= limit else success(found[:limit], [_TRUNCATED])
 
 
-def _value(name: str) -> str:
-    """A parameter from the form or the query; the form comes first, as in Go."""
-    return request.form.get(name) or request.args.get(name) or ""
-
-
-def _values(name: str) -> list[str]:
-    return request.form.getlist(name) + request.args.getlist(name)
-
-
-def _time(name: str, default: int | None = None) -> int:
-    text = _value(name)
-    if not text and default is not None:
-        return default
-    try:
-        return parse_time(text)
-    except ValueError as error:
-        raise ApiError("bad_data", f'invalid parameter "{name}": cannot parse "{text}" to a valid timestamp') from error
-
-
-def _duration(name: str) -> int:
-    text = _value(name)
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        if text.startswith("-"):
-            return -1
-        raise ApiError("bad_data", f'invalid parameter "{name}": cannot parse "{text}" to a valid duration') from error
-
-
-def _timeout() -> None:
-    """Check ``timeout``; queries have limits of their own, which no caller can raise."""
-    if _value("timeout"):
-        _duration("timeout")
-
-
-def _limit(name: str = "limit") -> int | None:
-    """The limit asked for; None for none, which 0 means as well. A negative one is refused."""
-    text = _value(name)
+def _count(name: str) -> int | None:
+    """A whole number of any sign; None without one."""
+    text = question.value(name)
     if not text:
         return None
-    if not re.fullmatch(r"[0-9]{1,9}", text):
-        raise ApiError("bad_data", f'invalid parameter "{name}": limit must be a number that is not negative')
-    return int(text) or None
+    number = question.whole(text)
+    if number is None:
+        raise ApiError("bad_data", f"{name} must be a number")
+    return number

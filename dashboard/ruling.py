@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from alerts.rule import Rule
+from collectors.sample import Matcher
 from dashboard.envelope import exponential, rfc3339
+from storage.matcher import compile_matcher, matches_all
 
 if TYPE_CHECKING:
     from alerts.running import GroupState, RuleState
     from alerts.state import Alert
+    from alerts.template import Template
 
 #: The worst state of a rule's alerts is the rule's own.
 _ORDER = ("firing", "pending", "inactive")
@@ -25,6 +29,8 @@ class Choice:
     rules: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
     files: frozenset[str] = frozenset()
+    #: Selectors of which one must hold for a rule's labels.
+    matchers: tuple[tuple[Matcher, ...], ...] = ()
     alerts: bool = True
 
     def has_group(self, group: GroupState) -> bool:
@@ -34,19 +40,31 @@ class Choice:
     def has_rule(self, state: RuleState) -> bool:
         """Whether a rule is wanted."""
         kind = "alert" if isinstance(state.rule, Rule) else "record"
-        return self.kind in ("", kind) and (not self.rules or state.rule.name in self.rules)
+        if self.kind not in ("", kind) or (self.rules and state.rule.name not in self.rules):
+            return False
+        if not self.matchers:
+            return True
+        labels = tuple((name, _text(label)) for name, label in state.rule.labels.items())
+        return any(matches_all(labels, [(one.name, compile_matcher(one)) for one in some]) for some in self.matchers)
 
 
-def groups(states: Iterable[GroupState], choice: Choice) -> list[dict[str, Any]]:
-    """The wanted groups; those without a wanted rule are left out when rules were chosen."""
-    found = []
-    for state in states:
-        if not choice.has_group(state):
-            continue
-        rules = [_rule(rule, with_alerts=choice.alerts) for rule in state.rules if choice.has_rule(rule)]
-        if rules or not (choice.kind or choice.rules):
+def page(states: Iterable[GroupState], choice: Choice, size: int | None, token: str) -> dict[str, Any]:
+    """The wanted groups with their wanted rules, at most ``size`` of them, from the one that ``token`` names on.
+
+    Groups without a wanted rule are left out. Raises ``LookupError`` for a token that names no group.
+    """
+    wanted = [state for state in states if choice.has_group(state)]
+    tokens = [_token(state) for state in wanted]
+    if token and token not in tokens:
+        raise LookupError("group_next_token names no group: the rules may have changed meanwhile")
+    first = tokens.index(token) if token else 0
+    found: list[dict[str, Any]] = []
+    for number, state in enumerate(wanted[first:], first):
+        if size is not None and len(found) == size:
+            return {"groups": found, "groupNextToken": tokens[number]}
+        if rules := [_rule(rule, with_alerts=choice.alerts) for rule in state.rules if choice.has_rule(rule)]:
             found.append(_group(state, rules))
-    return found
+    return {"groups": found}
 
 
 def alert(one: Alert) -> dict[str, Any]:
@@ -58,6 +76,14 @@ def alert(one: Alert) -> dict[str, Any]:
         "activeAt": rfc3339(one.active_ms),
         "value": exponential(one.value),
     }
+
+
+def _token(state: GroupState) -> str:
+    return hashlib.sha256(f"{state.file};{state.name}".encode()).hexdigest()[:40]
+
+
+def _text(label: Template | str) -> str:
+    return label if isinstance(label, str) else label.text
 
 
 def _group(state: GroupState, rules: list[dict[str, Any]]) -> dict[str, Any]:
@@ -90,7 +116,7 @@ def _rule(state: RuleState, *, with_alerts: bool) -> dict[str, Any]:
         "state": next((name for name in _ORDER if name in states), "inactive"),
         "duration": rule.for_seconds,
         "keepFiringFor": rule.keep_firing_seconds,
-        "labels": {name: template.text for name, template in rule.labels.items()},
+        "labels": {name: _text(template) for name, template in rule.labels.items()},
         "annotations": {name: template.text for name, template in rule.annotations.items()},
         "alerts": [alert(one) for one in state.alerts] if with_alerts else [],
         "type": "alerting",
