@@ -231,7 +231,7 @@ def escape(value: str) -> str:
 def test_it_reads_what_the_reference_reads(dump: tuple[str, int]) -> None:
     text, page_bytes = dump
     expected: Samples = {}
-    for family in text_string_to_metric_families(text):
+    for family in text_string_to_metric_families(text):  # type: ignore[no-untyped-call]
         for sample in family.samples:
             labels = series(sample.name, **{label: value for label, value in sample.labels.items() if value})
             time = sample.timestamp
