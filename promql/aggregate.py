@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collectors.sample import Labels, Values
+from promql.budget import Budget
 from promql.error import QueryError
 from promql.label import grouper, replace
 from promql.node import Aggregate
@@ -58,7 +59,7 @@ def group(labels: list[Labels], names: tuple[str, ...], without: bool) -> Groups
     return Groups(list(numbers), order, np.searchsorted(owner[order], np.arange(len(numbers))))
 
 
-def aggregate(node: Aggregate, block: Block, param: Value | None) -> Block:
+def aggregate(node: Aggregate, block: Block, param: Value | None, budget: Budget) -> Block:
     """Evaluate ``node`` on its operand; ``param`` is the value of its parameter, if it has one."""
     block = block.without_absent()
     if not block.labels:
@@ -72,7 +73,7 @@ def aggregate(node: Aggregate, block: Block, param: Value | None) -> Block:
         case "count_values":
             if not isinstance(param, str) or not param:
                 raise QueryError(f"invalid label name {param!r} in count_values")
-            return _count_values(block, groups, param)
+            return _count_values(block, groups, param, budget)
     counts = groups.reduce(np.add, block.present.astype(np.int64))
     values = _reduced(node.op, block.values, block.present, groups, counts)
     return Block(groups.labels, values, counts > 0)
@@ -150,17 +151,19 @@ def _extremes(block: Block, groups: Groups, k: Values, largest: bool) -> Block:
     return result.without_absent()
 
 
-def _count_values(block: Block, groups: Groups, label: str) -> Block:
+def _count_values(block: Block, groups: Groups, label: str, budget: Budget) -> Block:
     labels: list[Labels] = []
-    rows: list[NDArray[np.int64]] = []
+    rows: list[Values] = []
+    steps = block.values.shape[1]
     for name, members in zip(groups.labels, groups.members(), strict=True):
-        values, present = block.values[members], block.present[members]
-        for value in np.unique(values[present]):
-            same = np.isnan(values) if np.isnan(value) else values == value
-            labels.append(replace(name, label, format_value(value)))
-            rows.append((same & present).sum(axis=0))
-    counts = np.array(rows)
-    return merge_same_labels(Block(labels, counts.astype(np.float64), counts > 0))
+        present = block.present[members]
+        distinct, which = np.unique(block.values[members][present], return_inverse=True)
+        budget.hold(len(distinct) * steps)  # there may be as many as there are samples
+        cells = which * steps + np.nonzero(present)[1]
+        rows.append(np.bincount(cells, minlength=len(distinct) * steps).reshape(-1, steps).astype(np.float64))
+        labels += [replace(name, label, format_value(value)) for value in distinct]
+    counts = np.concatenate(rows)
+    return merge_same_labels(Block(labels, counts, counts > 0))
 
 
 def format_value(value: float) -> str:

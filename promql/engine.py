@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
-from collectors.sample import Series, Times, stale_mask
+from collectors.sample import Times
 from promql.annotation import Annotations
+from promql.budget import Budget
 from promql.error import QueryError
-from promql.evaluate import Evaluation
+from promql.evaluate import Evaluation, block_of
 from promql.function import vector
+from promql.node import RangeSelector, Subquery, Text
 from promql.parse import Query, parse
-from promql.selector import Budget
+from promql.selector import raw
 from promql.source import SeriesSource
-from promql.value import Block, Matrix, RangeData, RawMatrix, Result, Row, Scalar, String, Value, Vector
+from promql.value import Block, Matrix, RangeData, RawMatrix, Result, Row, Scalar, String, Vector
 
 #: Times beyond this are no times; it also keeps sums with ranges and offsets inside 64 bits.
 _MAX_TIME_MS = 1 << 53
+#: Parsed queries that are kept, of texts up to this length: panels and rules ask the same again and again.
+_KEPT_QUERIES = 512
+_KEPT_LENGTH = 1024
 
 
 class Engine:
-    """Answers queries over ``source``. It keeps no state between queries and may be shared by threads.
+    """Answers queries over ``source``. It keeps nothing between queries but their syntax; threads may share it.
 
     ``lookback_ms``: how old a sample an instant selector may take. ``max_points``: steps of a range query.
-    ``max_samples``: samples that one query may load and compute. ``default_step_ms``: the step of a subquery that names
-    none. ``timeout_seconds``: None for no limit.
+    ``max_samples``: samples, of the source and computed, that one query may hold at once. ``max_read``: samples that it
+    may read in all. ``default_step_ms``: the step of a subquery that names none. ``timeout_seconds``: None for no
+    limit.
     """
 
     def __init__(
@@ -36,19 +43,22 @@ class Engine:
         max_samples: int = 50_000_000,
         default_step_ms: int = 60_000,
         timeout_seconds: float | None = None,
+        max_read: int = 2_000_000_000,
     ) -> None:
         self._source = source
         self._lookback_ms = lookback_ms
         self._max_points = max_points
         self._max_samples = max_samples
+        self._max_read = max_read
         self._default_step_ms = default_step_ms
         self._timeout_seconds = timeout_seconds
+        self._kept = lru_cache(_KEPT_QUERIES)(parse)
 
     def instant(self, query: Query | str, time_ms: int) -> Result:
         """The query's value at ``time_ms``; raises :class:`QueryError`."""
         _check_time(time_ms)
         times = np.array([time_ms], dtype=np.int64)
-        value, notes = self._evaluate(query, times, time_ms, time_ms)
+        value, notes = self._evaluate(self._parsed(query), times, time_ms, time_ms)
         return replace(_instant(value), warnings=notes.warnings, infos=notes.infos)
 
     def range(self, query: Query | str, start_ms: int, end_ms: int, step_ms: int) -> Matrix:
@@ -67,31 +77,38 @@ class Engine:
             raise QueryError(
                 f"the range holds {steps} steps; at most {self._max_points} are allowed: choose a longer step"
             )
-        times = start_ms + step_ms * np.arange(steps, dtype=np.int64)
-        value, notes = self._evaluate(query, times, start_ms, end_ms)
-        block = vector(value) if isinstance(value, Row) else value
-        if not isinstance(block, Block):
-            kind = "range vector" if isinstance(value, RangeData) else "string"
+        parsed = self._parsed(query)
+        if isinstance(parsed.expr, RangeSelector | Subquery | Text):
+            kind = "string" if isinstance(parsed.expr, Text) else "range vector"
             raise QueryError(f"a range query needs a scalar or an instant vector, not a {kind}")
-        block = block.without_absent()
+        times = start_ms + step_ms * np.arange(steps, dtype=np.int64)
+        value, notes = self._evaluate(parsed, times, start_ms, end_ms)
+        block = (vector(value) if isinstance(value, Row) else block_of(value)).without_absent()
         if block.labels != sorted(block.labels):
             block = block.take(sorted(range(len(block.labels)), key=block.labels.__getitem__))
         values = np.where(block.present, block.values, np.nan)
         return Matrix(times, block.labels, values, block.present, notes.warnings, notes.infos)
 
-    def _evaluate(self, query: Query | str, times: Times, start_ms: int, end_ms: int) -> tuple[Value, Annotations]:
-        parsed = parse(query) if isinstance(query, str) else query
-        budget = Budget(self._max_samples, self._timeout_seconds)
-        notes = Annotations(parsed.text)
+    def _parsed(self, query: Query | str) -> Query:
+        if isinstance(query, Query):
+            return query
+        return self._kept(query) if len(query) <= _KEPT_LENGTH else parse(query)
+
+    def _evaluate(
+        self, query: Query, times: Times, start_ms: int, end_ms: int
+    ) -> tuple[Block | Row | RawMatrix | str, Annotations]:
+        budget = Budget(self._max_samples, self._max_read, self._timeout_seconds)
+        notes = Annotations(query.text)
         evaluation = Evaluation(self._source, budget, self._lookback_ms, self._default_step_ms, start_ms, end_ms, notes)
         try:
             with np.errstate(all="ignore"):
-                return evaluation.value(parsed.expr, times), notes
+                value = evaluation.value(query.expr, times)
+                return (RawMatrix(raw(value, budget)) if isinstance(value, RangeData) else value), notes
         except RecursionError:
             raise QueryError("the query is nested too deeply") from None
 
 
-def _instant(value: Value) -> Result:
+def _instant(value: Block | Row | RawMatrix | str) -> Result:
     """What callers get of a value at a single step."""
     match value:
         case Block():
@@ -102,21 +119,10 @@ def _instant(value: Value) -> Result:
             return Vector([value.labels[row] for row in rows], value.values[rows, 0])
         case Row():
             return Scalar(float(value.values[0]))
-        case RangeData():
-            return RawMatrix(_raw(value))
+        case RawMatrix():
+            return value
         case _:
             return String(value)
-
-
-def _raw(data: RangeData) -> list[Series]:
-    """The samples in a range vector's one window, without stale markers."""
-    series = []
-    for one in data.series:
-        stale = stale_mask(one.values)
-        if stale.all():
-            continue
-        series.append(Series(one.labels, one.times[~stale], one.values[~stale]) if stale.any() else one)
-    return series
 
 
 def _check_time(time_ms: int) -> None:

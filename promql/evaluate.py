@@ -12,6 +12,7 @@ from promql import calendar, function
 from promql.aggregate import aggregate
 from promql.annotation import Annotations
 from promql.binary import binary
+from promql.budget import Budget
 from promql.error import QueryError
 from promql.histogram import histogram_quantile
 from promql.label import drop_names
@@ -29,7 +30,7 @@ from promql.node import (
     Text,
 )
 from promql.rangefunction import KEEPS_NAME, window_function
-from promql.selector import Budget, align, load, to_series
+from promql.selector import align, to_series
 from promql.source import SeriesSource
 from promql.support import CALENDAR, COUNTER, MATH, RANGE
 from promql.value import Block, RangeData, Row, Value, merge_same_labels
@@ -60,9 +61,20 @@ class Evaluation:
         self.notes = notes
 
     def value(self, node: Node, times: Times) -> Value:
-        """The value of ``node`` at each of ``times`` (ms, ascending)."""
+        """The value of ``node`` at each of ``times`` (ms, ascending).
+
+        What was computed on the way is gone when this returns: only the result is held from then on.
+        """
+        held = self._budget.held
         result: Value = _HANDLERS[type(node)](self, node, times)
+        self._settle(held, result)
         return result
+
+    def _settle(self, held: int, result: Value) -> None:
+        self._budget.check()
+        self._budget.held = held
+        if isinstance(result, Block | Row):
+            self._budget.hold(result.values.size)
 
     # Leaves
 
@@ -73,19 +85,22 @@ class Evaluation:
         return node.value
 
     def _selector(self, node: Selector, times: Times) -> Block:
-        return self._aligned(node, times)[0].without_absent()
+        return self._aligned(node, times).without_absent()
 
-    def _aligned(self, node: Selector, times: Times) -> tuple[Block, Times]:
-        """The selector's values at each step, and the times (ms) of the samples they come from."""
+    def _aligned(self, node: Selector, times: Times, *, timestamps: bool = False) -> Block:
+        """The selector's values at each step, or the times (seconds) of the samples they come from."""
         refs = self._refs(times, node.at, node.offset_ms)
-        series = load(self._source, node.matchers, _hints(refs, self._lookback_ms, None), self._budget)
-        block, sampled = align(series, refs, self._lookback_ms, self._budget)
-        if len(refs) != len(times):
-            shape = (len(block.labels), len(times))
-            self._budget.spend(shape[0] * shape[1])
-            sampled = np.broadcast_to(sampled, shape)
-            block = Block(block.labels, np.broadcast_to(block.values, shape), np.broadcast_to(block.present, shape))
-        return block, sampled
+        series = self._source.stream(node.matchers, _hints(refs, self._lookback_ms, None))
+        block = align(series, refs, self._lookback_ms, self._budget, timestamps=timestamps)
+        return self._widened(block, len(times))
+
+    def _widened(self, block: Block, steps: int) -> Block:
+        """A single step repeated for all, where ``@`` pinned it."""
+        if block.values.shape[1] == steps:
+            return block
+        shape = (len(block.labels), steps)
+        self._budget.hold(shape[0] * shape[1])
+        return Block(block.labels, np.broadcast_to(block.values, shape), np.broadcast_to(block.present, shape))
 
     def _refs(self, times: Times, at: At, offset_ms: int) -> Times:
         """The moments that a selector looks at: one per step, or a single one where ``@`` pins it."""
@@ -100,8 +115,8 @@ class Evaluation:
         """The samples that a range expression looks at, for the range function of that name."""
         if isinstance(node, RangeSelector):
             refs = self._refs(times, node.selector.at, node.selector.offset_ms)
-            series = load(self._source, node.selector.matchers, _hints(refs, node.range_ms, function), self._budget)
-            return RangeData(series, refs, node.range_ms, exact=len(refs) == 1)
+            series = self._source.stream(node.selector.matchers, _hints(refs, node.range_ms, function))
+            return RangeData(series, refs, node.range_ms)
         if isinstance(node, Subquery):
             return self._subquery(node, times)
         raise QueryError("a range vector is expected")
@@ -115,14 +130,14 @@ class Evaluation:
         if count > MAX_SUBQUERY_STEPS:
             raise QueryError(f"a subquery needs {count} steps; at most {MAX_SUBQUERY_STEPS} are allowed", "execution")
         if count <= 0:
-            return RangeData([], refs, node.range_ms, exact=False)
+            return RangeData([], refs, node.range_ms)
         inner_times = first + step * np.arange(count, dtype=np.int64)
         inner = self.value(node.expr, inner_times)
         if isinstance(inner, Row):
             inner = function.vector(inner)
         if not isinstance(inner, Block):
             raise QueryError("a subquery is only allowed on an instant vector")
-        return RangeData(to_series(inner, inner_times), refs, node.range_ms, exact=len(refs) == 1)
+        return RangeData(to_series(inner, inner_times), refs, node.range_ms)
 
     def _range_function(self, node: Call, times: Times) -> Block:
         place = next(i for i, arg in enumerate(node.args) if isinstance(arg, RangeSelector | Subquery))
@@ -130,11 +145,9 @@ class Evaluation:
         data = self.range_data(node.args[place], times, node.name)
         if len(data.refs) != len(times) and scalars:
             # Pinned by @, yet the other arguments may differ from step to step.
-            data = RangeData(data.series, np.repeat(data.refs, len(times)), data.range_ms, exact=False)
-        values, present = over_windows(data, window_function(node.name, scalars, times), self._budget)
-        labels = [one.labels for one in data.series]
-        shape = (len(labels), len(times))
-        block = Block(labels, _widen(values, shape), _widen(present, shape)).without_absent()
+            data = RangeData(data.series, np.repeat(data.refs, len(times)), data.range_ms)
+        block = over_windows(data, window_function(node.name, scalars, times), self._budget)
+        block = self._widened(block, len(times)).without_absent()
         if node.name in COUNTER:
             self.notes.counters(block.labels, node.args[place].span)
         elif node.name == "quantile_over_time":
@@ -146,9 +159,11 @@ class Evaluation:
     def _absent_over_time(self, node: Call, times: Times) -> Block:
         argument = node.args[0]
         data = self.range_data(argument, times, node.name)
-        _, present = over_windows(data, window_function("present_over_time", [], times), self._budget)
+        block = self._widened(
+            over_windows(data, window_function("present_over_time", [], times), self._budget), len(times)
+        )
         matchers = argument.selector.matchers if isinstance(argument, RangeSelector) else ()
-        return function.absent(_absent_labels(matchers), _widen(present.any(axis=0), (len(times),)))
+        return function.absent(_absent_labels(matchers), np.logical_or.reduce(block.present, axis=0))
 
     # Operators
 
@@ -156,7 +171,7 @@ class Evaluation:
         operand = self.value(node.expr, times)
         if isinstance(operand, Row):
             return Row(-operand.values)
-        return function.each(_block(operand), -_block(operand).values)
+        return function.each(block_of(operand), -block_of(operand).values)
 
     def _binary(self, node: Binary, times: Times) -> Value:
         spine = []  # long chains lean to the left; in a loop they cost no depth
@@ -164,16 +179,18 @@ class Evaluation:
         while isinstance(leftmost, Binary):
             spine.append(leftmost)
             leftmost = leftmost.lhs
+        held = self._budget.held
         value = self.value(leftmost, times)
         for one in reversed(spine):
             value = binary(one.op, value, self.value(one.rhs, times), one.matching, one.return_bool)
+            self._settle(held, value)
         return value
 
     def _aggregate(self, node: Aggregate, times: Times) -> Block:
         param = None if node.param is None else self.value(node.param, times)
         if node.op == "quantile" and node.param is not None and isinstance(param, Row):
             self.notes.quantile(param.values, node.param.span)
-        return aggregate(node, self._vector(node.expr, times), param)
+        return aggregate(node, self._vector(node.expr, times), param, self._budget)
 
     # Functions
 
@@ -192,8 +209,8 @@ class Evaluation:
 
     def _timestamp(self, node: Call, times: Times) -> Block:
         if isinstance(node.args[0], Selector):
-            block, sampled = self._aligned(node.args[0], times)
-            return function.each(block, sampled / 1000)
+            block = self._aligned(node.args[0], times, timestamps=True)
+            return function.each(block, block.values)
         block = self._vector(node.args[0], times)
         return function.each(block, np.broadcast_to(times / 1000, block.values.shape))
 
@@ -235,7 +252,7 @@ class Evaluation:
     # Operands of a known type
 
     def _vector(self, node: Node, times: Times) -> Block:
-        return _block(self.value(node, times))
+        return block_of(self.value(node, times))
 
     def _scalar(self, node: Node, times: Times) -> Values:
         value = self.value(node, times)
@@ -249,7 +266,8 @@ def _hints(refs: Times, range_ms: int, function: str | None) -> Hints:
     return Hints(int(refs[0]), int(refs[-1]), step_ms, range_ms, function)
 
 
-def _block(value: Value) -> Block:
+def block_of(value: object) -> Block:
+    """``value`` as the instant vector that it must be."""
     if not isinstance(value, Block):
         raise QueryError("an instant vector is expected")
     return value
@@ -263,11 +281,6 @@ def _string(node: Node) -> str:
 
 def _now(times: Times) -> Row:
     return Row(times / 1000)
-
-
-def _widen(array: Any, shape: tuple[int, ...]) -> Any:
-    """Repeat a single step for all steps, where ``@`` pinned it."""
-    return array if array.shape == shape else np.broadcast_to(array, shape)
 
 
 def _absent_labels(matchers: tuple[Matcher, ...]) -> Labels:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 
 import numpy as np
 
 from collectors.sample import Values
+from promql.portion import Portion, over_portions
 from promql.statistic import quantile_of_rows
 from promql.value import Present
-from promql.window import Spread, Windows, reduce, spread, total
+from promql.window import Windows, reduce, total
 
 #: Scales sums that overflow; a power of two, so that scaling is exact.
 _SHRINK = 2.0**-64
@@ -17,8 +18,7 @@ _SHRINK = 2.0**-64
 
 def count(windows: Windows) -> tuple[Values, Present]:
     """How many samples."""
-    counts = windows.count
-    return counts.astype(np.float64), counts > 0
+    return windows.count.astype(np.float64), windows.count > 0
 
 
 def present(windows: Windows) -> tuple[Values, Present]:
@@ -29,12 +29,12 @@ def present(windows: Windows) -> tuple[Values, Present]:
 
 def first(windows: Windows) -> tuple[Values, Present]:
     """The oldest sample."""
-    return windows.values[windows.low], windows.count > 0
+    return windows.values.take(windows.low), windows.count > 0
 
 
 def last(windows: Windows) -> tuple[Values, Present]:
     """The newest sample."""
-    return windows.values[windows.high - 1], windows.count > 0
+    return windows.values.take(windows.high - 1), windows.count > 0
 
 
 def minimum(windows: Windows) -> tuple[Values, Present]:
@@ -49,29 +49,27 @@ def maximum(windows: Windows) -> tuple[Values, Present]:
 
 def sum_(windows: Windows) -> tuple[Values, Present]:
     """The sum of the samples."""
-    return total(windows.values, windows.low, windows.high), windows.count > 0
+    return total(windows), windows.count > 0
 
 
 def average(windows: Windows) -> tuple[Values, Present]:
     """The mean of the samples, even where their sum is too large for a float."""
     counts = windows.count
-    sums = total(windows.values, windows.low, windows.high)
+    sums = total(windows)
     means = sums / counts
     if np.isinf(sums).any():
-        shrunk = total(windows.values * _SHRINK, windows.low, windows.high) / counts / _SHRINK
-        means = np.where(np.isinf(sums), shrunk, means)
+        means = np.where(np.isinf(sums), total(windows, _SHRINK) / counts / _SHRINK, means)
     return means, counts > 0
 
 
 def variance(windows: Windows) -> tuple[Values, Present]:
     """The population variance."""
 
-    def of_portion(portion: Spread) -> Values:
-        values = windows.values[portion.index]
-        sizes = portion.high - portion.low
-        means = np.add.reduceat(values, portion.low) / sizes
-        squares = np.square(values - means[portion.owner])
-        result: Values = np.add.reduceat(squares, portion.low) / sizes
+    def of_portion(portion: Portion) -> Values:
+        rows = portion.blank(portion.rows)
+        rows -= (rows.sum(axis=1) / portion.sizes)[:, None]
+        np.square(rows, out=rows)
+        result: Values = portion.blank(rows).sum(axis=1) / portion.sizes
         return result
 
     return over_portions(windows, of_portion)
@@ -85,30 +83,22 @@ def deviation(windows: Windows) -> tuple[Values, Present]:
 
 def quantile(windows: Windows, q: Values) -> tuple[Values, Present]:
     """The ``q``-quantile, interpolated; ``q`` has shape (steps,)."""
-    wanted = np.broadcast_to(q, windows.low.shape).ravel()
-
-    def of_portion(portion: Spread) -> Values:
-        return quantile_of_rows(*portion.padded(windows.values), wanted[portion.cells])
-
-    return over_portions(windows, of_portion)
+    steps = windows.low.shape[1]
+    nans = math.isnan(windows.lowest)
+    return over_portions(
+        windows, lambda portion: quantile_of_rows(portion.rows, portion.exists, q[portion.cells % steps], nans)
+    )
 
 
 def median_deviation(windows: Windows) -> tuple[Values, Present]:
     """The median of the samples' distances from their median."""
+    # Where a median is infinite, a distance may be no number even if the samples are.
+    nans = not np.isfinite(windows.values).all()
 
-    def of_portion(portion: Spread) -> Values:
-        rows, exists = portion.padded(windows.values)
-        half = np.full(len(rows), 0.5)
-        medians = quantile_of_rows(rows, exists, half)
-        return quantile_of_rows(np.abs(rows - medians[:, None]), exists, half)
+    def of_portion(portion: Portion) -> Values:
+        half = np.full(len(portion.rows), 0.5)
+        rows = portion.rows
+        rows -= quantile_of_rows(rows, portion.exists, half, nans)[:, None]
+        return quantile_of_rows(np.abs(rows, out=rows), portion.exists, half, nans)
 
     return over_portions(windows, of_portion)
-
-
-def over_portions(windows: Windows, function: Callable[[Spread], Values]) -> tuple[Values, Present]:
-    """Put together what ``function`` gives for each portion's windows."""
-    counts = windows.count
-    values = np.zeros(counts.size)
-    for portion in spread(windows):
-        values[portion.cells] = function(portion)
-    return values.reshape(counts.shape), counts > 0

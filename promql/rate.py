@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from collectors.sample import Values
+from promql.cut import Index
 from promql.value import Present
 from promql.window import Windows, reduce
 
@@ -16,13 +19,14 @@ def extrapolated(windows: Windows, counter: bool, per_second: bool) -> tuple[Val
     apart (and a tenth), otherwise by half that distance; a counter never to before the moment when it was zero.
     """
     low, last = windows.low, windows.high - 1
-    first_value = windows.values[low]
-    gain = windows.values[last] - first_value
+    first_value = windows.values.take(low)
+    gain = windows.values.take(last) - first_value
     if counter:
-        gain = gain + lost_in_resets(windows)
-    first_time, last_time = windows.times[low], windows.times[last]
+        gain += lost_in_resets(windows)
+    # What follows about times alone is computed once for all series that share them.
+    first_time, last_time = windows.times.take(windows.begin), windows.times.take(windows.begin + windows.count - 1)
     sampled = (last_time - first_time) / 1000
-    typical = sampled / (last - low)
+    typical = sampled / (windows.count - 1)
     threshold = typical * 1.1
     before = (first_time - (windows.refs - windows.range_ms)) / 1000
     after = (windows.refs - last_time) / 1000
@@ -34,37 +38,39 @@ def extrapolated(windows: Windows, counter: bool, per_second: bool) -> tuple[Val
     factor = (sampled + before + after) / sampled
     if per_second:
         factor = factor / (windows.range_ms / 1000)
-    return gain * factor, last > low
+    return gain * factor, windows.count >= 2
 
 
 def lost_in_resets(windows: Windows) -> Values:
     """What a counter had reached before each of its resets, summed per window."""
     values = windows.values
-    dropped = values[1:] < values[:-1]
-    if not dropped.any():
+    before = np.flatnonzero(values[1:] < values[:-1])
+    if not len(before):
         return np.zeros(windows.low.shape)
-    lost = np.zeros(len(values))
-    lost[1:][dropped] = values[:-1][dropped]
-    return reduce(np.add, lost, np.minimum(windows.low + 1, windows.high), windows.high)
+    return reduce(np.add, values.take(before), *_between(windows, before))
 
 
 def instantaneous(windows: Windows, counter: bool) -> tuple[Values, Present]:
     """``irate`` (``counter``) and ``idelta``: between the last two samples."""
     present = windows.count >= 2
     last = windows.high - 1
-    before = np.maximum(last - 1, 0)
-    value, previous = windows.values[last], windows.values[before]
+    value, previous = windows.values.take(last), windows.values.take(np.maximum(last - 1, 0))
     difference = value - previous
     if not counter:
         return difference, present
     gain = np.where(value < previous, value, difference)
-    return gain / ((windows.times[last] - windows.times[before]) / 1000), present
+    last = windows.begin + windows.count - 1
+    apart = windows.times.take(last) - windows.times.take(np.maximum(last - 1, 0))
+    return gain / (apart / 1000), present
 
 
 def changes(windows: Windows) -> tuple[Values, Present]:
     """How often the value changed; from NaN to NaN is no change."""
     now, before = windows.values[1:], windows.values[:-1]
-    return _count_between(windows, (now != before) & ~(np.isnan(now) & np.isnan(before)))
+    marks = now != before
+    if math.isnan(windows.lowest):
+        marks &= ~(np.isnan(now) & np.isnan(before))
+    return _count_between(windows, marks)
 
 
 def resets(windows: Windows) -> tuple[Values, Present]:
@@ -74,7 +80,12 @@ def resets(windows: Windows) -> tuple[Values, Present]:
 
 def _count_between(windows: Windows, marks: Present) -> tuple[Values, Present]:
     """Marks per window; ``marks[i]`` speaks of the step from sample i to sample i + 1."""
-    upto = np.concatenate(([0], np.cumsum(marks)))
-    present = windows.high > windows.low
-    last = np.where(present, windows.high - 1, windows.low)
-    return (upto[last] - upto[windows.low]).astype(np.float64), present
+    first, end = _between(windows, np.flatnonzero(marks))
+    return (end - first).astype(np.float64), windows.count > 0
+
+
+def _between(windows: Windows, places: Index) -> tuple[Index, Index]:
+    """Which slice of ``places`` lies in each window; a place i stands for the step from sample i to sample i + 1."""
+    first = np.searchsorted(places, windows.low)
+    end = np.searchsorted(places, windows.high - 1)
+    return first, np.maximum(first, end)

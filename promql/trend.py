@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from collectors.sample import Times, Values
-from promql.overtime import over_portions
+from promql.portion import Portion, over_portions
 from promql.value import Present
-from promql.window import Spread, Windows
+from promql.window import Windows
 
 
 def derivative(windows: Windows) -> tuple[Values, Present]:
     """The slope per second of the least-squares line; needs two samples."""
 
-    def of_portion(portion: Spread) -> Values:
-        starts = windows.times[portion.index[portion.low]]
-        return _regression(windows, portion, starts)[0]
+    def of_portion(portion: Portion) -> Values:
+        times = portion.times()
+        return _regression(portion, times, times[:, 0])[0]
 
     values, _ = over_portions(windows, of_portion)
     return values, windows.count >= 2
@@ -25,9 +25,9 @@ def predict_linear(windows: Windows, now: Times, seconds: Values) -> tuple[Value
     """Where the least-squares line will be ``seconds`` after ``now`` (ms); both have shape (steps,)."""
     steps = windows.low.shape[1]
 
-    def of_portion(portion: Spread) -> Values:
+    def of_portion(portion: Portion) -> Values:
         step = portion.cells % steps
-        slope, intercept = _regression(windows, portion, now[step])
+        slope, intercept = _regression(portion, portion.times(), now[step])
         ahead: Values = slope * seconds[step] + intercept
         return ahead
 
@@ -35,24 +35,23 @@ def predict_linear(windows: Windows, now: Times, seconds: Values) -> tuple[Value
     return values, windows.count >= 2
 
 
-def _regression(windows: Windows, portion: Spread, origin: Times) -> tuple[Values, Values]:
+def _regression(portion: Portion, times: Times, origin: Times) -> tuple[Values, Values]:
     """Slope per second, and value at ``origin`` (ms, one per window), of each window's least-squares line."""
-    values = windows.values[portion.index]
-    times = windows.times[portion.index]
-    sizes = portion.high - portion.low
-    first = values[portion.low]
-
-    def sums(data: Values) -> Values:
-        summed: Values = np.add.reduceat(data, portion.low)
-        return summed
-
-    x = (times - origin[portion.owner]) / 1000
-    centre = sums(x) / sizes
-    x -= centre[portion.owner]
-    mean = sums(values) / sizes
-    slope = sums(x * (values - mean[portion.owner])) / sums(x * x)
+    values, first = portion.rows, portion.rows[:, 0].copy()
+    same = values == first[:, None]
+    if portion.exists is not None:
+        same |= ~portion.exists
+    constant = same.all(axis=1)
+    x = portion.blank((times - origin[:, None]) / 1000)
+    centre = x.sum(axis=1) / portion.sizes
+    x -= centre[:, None]
+    portion.blank(x)
+    mean = portion.blank(values).sum(axis=1) / portion.sizes
+    values -= mean[:, None]
+    values *= x
+    slope = portion.blank(values).sum(axis=1)
+    slope /= np.square(x, out=x).sum(axis=1)
     intercept = mean - slope * centre
-    constant = np.logical_and.reduceat(values == first[portion.owner], portion.low)
     finite = np.isfinite(first)
     slope = np.where(constant, np.where(finite, 0.0, np.nan), slope)
     intercept = np.where(constant, np.where(finite, first, np.nan), intercept)
@@ -66,22 +65,27 @@ def double_exponential_smoothing(windows: Windows, smoothing: Values, trend: Val
     """
     steps = windows.low.shape[1]
 
-    def of_portion(portion: Spread) -> Values:
-        rows, exists = portion.padded(windows.values)
+    def of_portion(portion: Portion) -> Values:
         step = portion.cells % steps
-        level_factor, trend_factor = smoothing[step], trend[step]
-        if rows.shape[1] < 2:
-            return np.zeros(len(rows))
-        before, level = np.zeros(len(rows)), rows[:, 0]
-        slope = rows[:, 1] - rows[:, 0]
-        for position in range(1, rows.shape[1]):
-            alive = exists[:, position]
-            if position > 1:
-                slope = np.where(alive, trend_factor * (level - before) + (1 - trend_factor) * slope, slope)
-            smoothed = level_factor * rows[:, position] + (1 - level_factor) * (level + slope)
-            before = np.where(alive, level, before)
-            level = np.where(alive, smoothed, level)
-        return level
+        if portion.rows.shape[1] < 2:
+            return np.zeros(len(portion.rows))
+        return _smoothed(portion, smoothing[step], trend[step])
 
     values, _ = over_portions(windows, of_portion)
     return values, windows.count >= 2
+
+
+def _smoothed(portion: Portion, level_factor: Values, trend_factor: Values) -> Values:
+    columns = np.ascontiguousarray(portion.rows.T)
+    before: Values = np.zeros(len(portion.rows))
+    level: Values = columns[0]
+    slope = columns[1] - columns[0]
+    for position in range(1, len(columns)):
+        if position > 1:
+            slope = trend_factor * (level - before) + (1 - trend_factor) * slope
+        smoothed = level_factor * columns[position] + (1 - level_factor) * (level + slope)
+        if portion.exists is not None:
+            # A window that has ended keeps its level; what else becomes of it does not matter.
+            smoothed = np.where(portion.exists[:, position], smoothed, level)
+        before, level = level, smoothed
+    return level

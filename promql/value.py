@@ -6,6 +6,7 @@ Presence is kept beside the values, never inside them: a NaN is a value, and abs
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -105,13 +106,13 @@ class Row:
 class RangeData:
     """A range vector over evaluation steps: each step looks at the samples in ``(ref - range_ms, ref]``.
 
-    ``refs`` (steps,) are the windows' ends. ``exact`` says that every sample lies in the one window there is.
+    ``refs`` (steps,) are the windows' ends. ``series`` can be iterated once: they are read as they are needed, and may
+    hold samples outside all windows.
     """
 
-    series: list[Series]
+    series: Iterable[Series]
     refs: Times
     range_ms: int
-    exact: bool
 
 
 Value: TypeAlias = Block | Row | RangeData | str

@@ -1,6 +1,6 @@
 """Range vectors, cut into windows: every (series, step) pair is a slice of one flat array, computed on all at once.
 
-Series are taken in batches, so that memory stays bounded whatever the query selects.
+Series are taken as they come and in batches, so that memory stays bounded whatever the query selects.
 """
 
 from __future__ import annotations
@@ -8,21 +8,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from collectors.sample import Series, Times, Values, stale_mask
-from promql.selector import Budget, Positions
-from promql.value import Present, RangeData
+from collectors.sample import Labels, Times, Values, stale_mask
+from promql.budget import Budget
+from promql.cut import Cut, Index, Memory, cut
+from promql.value import Block, Present, RangeData, empty_block
 
-Index = NDArray[np.intp]
-
-#: Samples, and (series, step) cells, that one batch holds at most (a single series may be larger).
-BATCH_SAMPLES = 2_000_000
-BATCH_CELLS = 250_000
-#: Elements that a computation over whole windows (sorting, regression) spreads out at once.
-SPREAD_ELEMENTS = 1_000_000
+#: Samples, and (series, step) cells, that one batch holds at most (a single series may be larger): about what a
+#: processor's cache holds.
+BATCH_SAMPLES = 262_144
+BATCH_CELLS = 65_536
 #: Where positive and negative values cancel to less than this share, a sum is redone exactly.
 CANCELLATION = 1e-6
 
@@ -31,149 +29,159 @@ CANCELLATION = 1e-6
 class Windows:
     """A batch of windows over flat samples without stale markers.
 
-    ``times`` (ms) and ``values`` have shape (samples + 1,): the last element is padding, so that an index one past the
-    end is harmless. ``low`` and ``high`` (series, steps) are the window's first index and the one past its last.
+    ``values`` (samples,) holds the series one after another, ``low`` (series, steps) each window's first index in it.
+    ``times`` (ms) are their moments: those of one series where all share them, otherwise of each. ``begin`` is each
+    window's first index in ``times``, ``count`` its number of samples; both have shape (series, steps), or (1, steps)
+    where all series share their moments. An empty window begins with some sample that is not its own.
     ``refs`` (steps,) are the windows' ends in ms; windows are ``(ref - range_ms, ref]``.
+    ``lowest`` is the smallest of ``values``, NaN if one of them is.
     """
 
-    times: Times
     values: Values
     low: Index
-    high: Index
+    times: Times
+    begin: Index
+    count: Index
     refs: Times
     range_ms: int
+    lowest: float
+    budget: Budget
 
     @property
-    def count(self) -> Index:
-        """Samples per window."""
-        return self.high - self.low
+    def high(self) -> Index:
+        """The index one past each window's last sample; (series, steps)."""
+        return self.low + self.count
 
 
-#: Computes (values, present), both (series, steps), from a batch of windows.
+#: Computes (values, present) from a batch of windows, both (series, steps) or broadcastable to it.
 WindowFunction = Callable[[Windows], tuple[Values, Present]]
 
 
-def over_windows(data: RangeData, function: WindowFunction, budget: Budget) -> tuple[Values, Present]:
-    """Apply ``function`` to every window of every series; both results have shape (series, steps)."""
-    shape = (len(data.series), len(data.refs))
-    budget.spend(shape[0] * shape[1])
-    values = np.empty(shape)
-    present = np.zeros(shape, dtype=bool)
-    row = 0
-    for batch in _batches(data.series, shape[1]):
-        budget.spend(0)
-        rows = slice(row, row + len(batch))
-        values[rows], present[rows] = function(_cut(batch, data))
-        row += len(batch)
-    return values, present
+def over_windows(data: RangeData, function: WindowFunction, budget: Budget) -> Block:
+    """Apply ``function`` to every window of every series that has samples in any."""
+    labels: list[Labels] = []
+    values: list[Values] = []
+    present: list[Present] = []
+    for batch in _batches(data, budget):
+        laid_out = _lay_out(batch, data, budget)
+        if laid_out is None:
+            continue
+        names, windows = laid_out
+        budget.hold(windows.low.size)
+        some_values, some_present = function(windows)
+        labels += names
+        values.append(np.broadcast_to(some_values, windows.low.shape))
+        present.append(np.broadcast_to(some_present, windows.low.shape))
+    if not labels:
+        return empty_block(len(data.refs))
+    return Block(labels, np.concatenate(values), np.concatenate(present))
 
 
-def _batches(series: list[Series], steps: int) -> Iterator[list[Series]]:
-    batch: list[Series] = []
+class _Piece(NamedTuple):
+    """The samples of one series that some window holds."""
+
+    labels: Labels
+    cut: Cut
+    values: Values
+
+    def without_stale(self) -> _Piece:
+        gone = np.flatnonzero(stale_mask(self.values))
+        if not len(gone):
+            return self
+        return _Piece(self.labels, self.cut.without(gone), np.delete(self.values, gone))
+
+
+def _batches(data: RangeData, budget: Budget) -> Iterator[list[_Piece]]:
+    cuts = Memory(lambda times: cut(times, data.refs, data.range_ms))
+    steps = len(data.refs)
+    batch: list[_Piece] = []
     samples = 0
-    for one in series:
-        if batch and (samples + len(one.times) > BATCH_SAMPLES or (len(batch) + 1) * steps > BATCH_CELLS):
+    for labels, times, values in data.series:
+        budget.read(len(times))
+        found = cuts.of(times)
+        size = len(found.times)
+        if not size:
+            continue
+        if batch and (samples + size > BATCH_SAMPLES or (len(batch) + 1) * steps > BATCH_CELLS):
             yield batch
+            budget.release(samples)
             batch, samples = [], 0
-        batch.append(one)
-        samples += len(one.times)
+        batch.append(_Piece(labels, found, found.pick(values)))
+        samples += size
+        budget.hold(size)
     if batch:
         yield batch
+        budget.release(samples)
 
 
-def _cut(batch: list[Series], data: RangeData) -> Windows:
-    """Lay the batch's samples end to end and find each window's slice."""
-    lengths = [len(one.times) for one in batch]
-    total = sum(lengths)
-    times = np.empty(total + 1, dtype=np.int64)
-    values = np.empty(total + 1)
-    np.concatenate([one.times for one in batch], out=times[:total])
-    np.concatenate([one.values for one in batch], out=values[:total])
-    times[total], values[total] = 0, 0.0
-    ends: Index = np.cumsum(lengths)
-    starts: Index = ends - np.array(lengths)
-    if data.exact:
-        low, high = starts[:, None], ends[:, None]
+def _lay_out(batch: list[_Piece], data: RangeData, budget: Budget) -> tuple[list[Labels], Windows] | None:
+    """Lay samples end to end, without stale markers nor series that have nothing else; None if nothing is left."""
+    values = _joined(batch)
+    lowest = float(values.min())
+    if math.isnan(lowest) and stale_mask(values).any():
+        batch = [one for one in (piece.without_stale() for piece in batch) if len(one.values)]
+        if not batch:
+            return None
+        values = _joined(batch)
+        lowest = float(values.min())
+    first = batch[0].cut
+    if all(one.cut is first for one in batch):
+        times, begin, count = first.times, first.low[None, :], first.count[None, :]
+        low = begin + len(times) * np.arange(len(batch))[:, None]
     else:
-        lows, highs = Positions(data.refs - data.range_ms), Positions(data.refs)
-        low = np.stack([lows.upto(one.times) for one in batch]) + starts[:, None]
-        high = np.stack([highs.upto(one.times) for one in batch]) + starts[:, None]
-    stale = stale_mask(values)
-    if stale.any():
-        kept_before = np.zeros(len(stale) + 1, dtype=np.intp)
-        np.cumsum(~stale, out=kept_before[1:])
-        times, values = times[~stale], values[~stale]
-        low, high = kept_before[low], kept_before[high]
-    return Windows(times, values, low, high, data.refs, data.range_ms)
+        times = np.concatenate([one.cut.times for one in batch])
+        count = np.array([one.cut.count for one in batch])
+        low = begin = np.array([one.cut.low for one in batch])
+        low[1:] += np.cumsum([len(one.values) for one in batch[:-1]])[:, None]
+    windows = Windows(values, low, times, begin, count, data.refs, data.range_ms, lowest, budget)
+    return [one.labels for one in batch], windows
+
+
+def _joined(batch: list[_Piece]) -> Values:
+    parts = [one.values for one in batch]
+    return np.ascontiguousarray(parts[0]) if len(parts) == 1 else np.concatenate(parts)
 
 
 def reduce(ufunc: np.ufunc, data: Values, low: Index, high: Index) -> Values:
-    """``ufunc.reduce(data[low:high])`` per window; 0 where a window is empty. ``data`` is padded like ``values``."""
+    """``ufunc.reduce(data[low:high])`` per window; 0 where a window is empty."""
     shape = low.shape
     low, high = low.ravel(), high.ravel()
     filled = high > low
-    some = not filled.all()
-    if some:
-        low, high = low[filled], high[filled]
-    edges = np.empty(2 * len(low), dtype=np.intp)
-    edges[::2], edges[1::2] = low, high
-    # Every second segment is what lies between two windows: thrown away, and of length one where windows overlap.
-    reduced: Values = ufunc.reduceat(data, edges)[::2] if len(edges) else np.empty(0)
-    if some:
-        spread = np.zeros(len(filled))
-        spread[filled] = reduced
-        reduced = spread
+    if filled.all():
+        return _reduce_filled(ufunc, data, low, high).reshape(shape)
+    reduced = np.zeros(low.shape)
+    reduced[filled] = _reduce_filled(ufunc, data, low[filled], high[filled])
     return reduced.reshape(shape)
 
 
-def total(data: Values, low: Index, high: Index) -> Values:
-    """The sum of every window, redone exactly where large values of both signs cancel out."""
-    sums = reduce(np.add, data, low, high)
-    if np.fmin.reduce(data) < 0 < np.fmax.reduce(data):
-        sizes = reduce(np.add, np.abs(data), low, high)
-        for at in np.argwhere((np.abs(sums) < sizes * CANCELLATION) & np.isfinite(sizes)):
-            cell = tuple(at)
-            sums[cell] = math.fsum(data[low[cell] : high[cell]].tolist())
-    return sums
+def _reduce_filled(ufunc: np.ufunc, data: Values, low: Index, high: Index) -> Values:
+    if not len(low):
+        return np.empty(0)
+    # Every second segment is what lies between two windows: thrown away, and of length one where windows overlap.
+    # An edge may not be the end of the data; windows that reach it get the last sample afterwards.
+    last = len(data) - 1
+    edges = np.empty(2 * len(low), dtype=np.intp)
+    edges[::2] = low
+    np.minimum(high, last, out=edges[1::2])
+    reduced: Values = ufunc.reduceat(data, edges)[::2]
+    cut_off = np.flatnonzero((high > last) & (low < last))
+    if len(cut_off):
+        reduced[cut_off] = ufunc(reduced[cut_off], data[last])
+    return reduced
 
 
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """Some windows' samples copied out one after another, for what needs every sample beside its window's own numbers.
+def total(windows: Windows, scale: float = 1.0) -> Values:
+    """The sum of every window, redone exactly where large values of both signs cancel out.
 
-    ``cells`` (windows,) are positions in the flattened (series, steps) grid; ``index`` (elements,) the samples;
-    ``owner`` (elements,) which window each belongs to; ``low`` and ``high`` (windows,) the slices of ``index``.
+    ``scale``, a power of two, is applied to every sample before.
     """
-
-    cells: Index
-    index: Index
-    owner: Index
-    low: Index
-    high: Index
-
-    def padded(self, data: Values) -> tuple[Values, Present]:
-        """One window per row, (windows, longest), and which of its elements exist."""
-        counts = self.high - self.low
-        longest = int(counts.max())
-        exists = np.arange(longest) < counts[:, None]
-        rows = np.zeros((len(counts), longest))
-        rows[exists] = data[self.index]
-        return rows, exists
-
-
-def spread(windows: Windows) -> Iterator[Spread]:
-    """All windows that are not empty, shortest first, in portions whose padded form stays bounded too."""
-    counts = windows.count.ravel()
-    low = windows.low.ravel()
-    cells = np.flatnonzero(counts)
-    cells = cells[np.argsort(counts[cells], kind="stable")]
-    sizes = counts[cells]
-    while len(cells):
-        area = sizes * np.arange(1, len(sizes) + 1)
-        taken = max(int(np.searchsorted(area, SPREAD_ELEMENTS, side="right")), 1)
-        highs = np.cumsum(sizes[:taken])
-        lows = highs - sizes[:taken]
-        owner = np.repeat(np.arange(taken), sizes[:taken])
-        index = np.arange(highs[-1]) + (low[cells[:taken]] - lows)[owner]
-        yield Spread(cells[:taken], index, owner, lows, highs)
-        cells, sizes = cells[taken:], sizes[taken:]
+    low, high = windows.low, windows.high
+    data = windows.values if scale == 1.0 else windows.values * scale
+    sums = reduce(np.add, data, low, high)
+    if windows.lowest >= 0 or not np.fmin.reduce(data) < 0 < np.fmax.reduce(data):
+        return sums
+    sizes = reduce(np.add, np.abs(data), low, high)
+    for at in np.argwhere((np.abs(sums) < sizes * CANCELLATION) & np.isfinite(sizes)):
+        cell = tuple(at)
+        sums[cell] = math.fsum(data[low[cell] : high[cell]].tolist())
+    return sums

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collectors.sample import STALE, Labels
-from promql import Engine, Matrix, window
+from promql import Engine, Matrix, portion, window
 from tests.promql.memory import MemorySource
 
 Window = list[tuple[int, float]]
@@ -130,7 +130,7 @@ def test_range_functions_agree_with_a_sample_by_sample_reference(
     engine = Engine(MemorySource(series.items()))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(window, "BATCH_SAMPLES", batch)
-        patch.setattr(window, "SPREAD_ELEMENTS", batch)
+        patch.setattr(portion, "PORTION_ELEMENTS", batch)
         for text, reference in REFERENCES.items():
             matrix = engine.range(text.format(f"{span}ms"), start, start + 6 * step, step)
             rows = {dict(labels)["n"]: row for row, labels in enumerate(matrix.labels)}
