@@ -58,8 +58,9 @@ RETENTION_SECONDS = 600.0
 FIRST_RETENTION_SECONDS = 60.0
 #: Seconds between two looks whether there is enough in the journal for a block.
 SEAL_SECONDS = 30.0
-#: What one query may read and take: the process that answers it serves the model as well.
-QUERY_SAMPLES = 5_000_000
+#: What one query may hold in memory at once, read in all, and take: the process that answers it serves the model too.
+QUERY_SAMPLES = 8_000_000
+QUERY_READ = 1_000_000_000
 QUERY_SECONDS = 30.0
 #: Seconds between two times that freed memory is given back.
 TRIM_SECONDS = 60.0
@@ -92,7 +93,7 @@ class Application:
         store = SeriesStore(
             database, head_minutes=settings.storage.head_minutes, sync_always=settings.storage.sync_seconds == 0
         )
-        query = QueryEngine(store, max_samples=QUERY_SAMPLES, timeout_seconds=QUERY_SECONDS)
+        query = QueryEngine(store, max_samples=QUERY_SAMPLES, max_read=QUERY_READ, timeout_seconds=QUERY_SECONDS)
         ledger = Ledger(settings.data_dir)
         restarts = _count_restarts(ledger)  # only the supervisor adds to it, and only when this process has ended
         incidents = IncidentLog(database)
