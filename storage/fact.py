@@ -7,7 +7,7 @@ from typing import Literal
 
 from sqlalchemy import Connection
 
-#: ``identity``: of this database, which the journal names. ``sealed``: the journal's last segment that is all in blocks.
+#: ``identity``: of this database, named by the journal. ``sealed``: the journal's last segment that is all in blocks.
 #: ``last_tick_ms``: the newest tick in them. ``horizon_ms``: samples before it have expired. ``generation``: grows with
 #: every change of the list of blocks, so that processes notice each other's.
 Fact = Literal["identity", "sealed", "last_tick_ms", "horizon_ms", "generation"]

@@ -178,6 +178,16 @@ def replay(segment: Segment, identity: str) -> Iterator[Record]:
                 logger.error("journal_frame_unusable", path=str(segment.path))
 
 
+def read_segments(folder: Path, identity: str) -> Iterator[tuple[int, list[Record]]]:
+    """The number and the records of each segment; one that is sealed and deleted meanwhile is left out."""
+    for segment in segments(folder):
+        try:
+            yield segment.number, list(replay(segment, identity))
+        except StorageError:
+            if segment.path.exists():
+                raise
+
+
 def _payloads(data: bytes, path: Path) -> Iterator[bytes]:
     position = 0
     while 0 <= position <= len(data) - _HEADER.size:

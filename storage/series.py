@@ -6,27 +6,25 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import structlog
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
-from collectors.sample import Hints, Labels, Matcher, Series, Tick, stale_mask
+from collectors.sample import Hints, Labels, Matcher, Series, Tick
 from storage.block import BLOCK_SAMPLES, Block, BlockWriter
 from storage.cache import DecodedCache
-from storage.catalogue import Catalogue
 from storage.error import StorageError, storage_errors
 from storage.fact import identity, note_fact, read_fact, read_number
 from storage.head import Section, SectionView
 from storage.history import History
 from storage.index import SeriesIndex
-from storage.journal import Journal, Row, Segment, State, replay, segments
-from storage.layout import Layout
+from storage.journal import Journal, Record, State, read_segments
 from storage.piece import Assembler, Part
 from storage.registrar import Registrar
 from storage.retention import delete_blocks, delete_series, released, shrink
 from storage.seal import seal
-from storage.writer import Batch, TickWriter
+from storage.timeline import UNKNOWN, Timeline, View
+from storage.writer import Batch, TickWriter, alive
 
 logger = structlog.get_logger(__name__)
 
@@ -35,14 +33,6 @@ MINUTE_MS = 60_000
 CACHE_BYTES = 32 * 1024 * 1024
 #: Seconds between two looks for what other processes have added to the file.
 _LOOK_SECONDS = 1.0
-
-
-class _View(NamedTuple):
-    """All of the history at one moment: what memory answers for, and what the file does."""
-
-    sections: Sequence[SectionView]
-    catalogue: Catalogue
-    horizon_ms: int
 
 
 class SeriesStore:
@@ -67,16 +57,11 @@ class SeriesStore:
         self._writer = TickWriter(self._index, self._registrar)
         self._blocks = BlockWriter(engine)
         self._history = History(engine, DecodedCache(CACHE_BYTES))
+        self._timeline = Timeline()
         self._identity = ""
-        self._sections: tuple[Section, ...] = ()
-        self._catalogue = Catalogue()
-        self._horizon_ms = 0
-        self._generation = 0
         self._looked = 0.0
-        self._last_tick_ms: int | None = None
         self._append_lock = threading.Lock()
         self._seal_lock = threading.Lock()
-        self._view_lock = threading.Lock()
 
     # --- life ----------------------------------------------------------------------------------------------------
 
@@ -90,15 +75,12 @@ class SeriesStore:
             self._blocks.clear(imported=False)
             with self._engine.begin() as connection:
                 self._identity = identity(connection)
-                sealed = self._read_file(connection)
+                sealed = read_number(connection, "sealed")
             self._journal.drop(sealed)
-            left = segments(self._journal.folder)
-            self._writer = TickWriter(self._index, self._registrar)
-            self._sections = tuple(self._replay(segment, list(replay(segment, self._identity))) for segment in left)
-            self._begin_section(max([sealed, *(segment.number for segment in left)]) + 1)
-            last_ms = self._last_tick_ms
-            self._write(self._writer.end_all(last_ms or 0))
-            self._last_tick_ms = last_ms
+            left = list(read_segments(self._journal.folder, self._identity))
+            self._take_up(left)
+            self._begin_section(max([sealed, *(number for number, _ in left)]) + 1)
+            self._end_all()
 
     def attach(self) -> None:
         """See the history as it is now, beside a process that writes it. For readers only."""
@@ -106,19 +88,17 @@ class SeriesStore:
             with self._engine.connect() as connection:
                 self._identity = read_fact(connection, "identity") or ""
             # The journal before the file: what is sealed in between is in both then, and left out here.
-            found = list(_read_all(segments(self._journal.folder), self._identity))
+            found = list(read_segments(self._journal.folder, self._identity))
             with self._engine.connect() as connection:
-                sealed = self._read_file(connection)
-            self._sections = tuple(self._replay(one, records) for one, records in found if one.number > sealed)
+                sealed = read_number(connection, "sealed")
+            self._take_up([(number, records) for number, records in found if number > sealed])
 
     def close(self) -> None:
         """End every series and seal what is left, so that the one file holds all of the history."""
+        if not self._journal.number:
+            return
         with self._append_lock:
-            if not self._journal.number:
-                return
-            last_ms = self._last_tick_ms
-            self._write(self._writer.end_all(last_ms or 0))
-            self._last_tick_ms = last_ms
+            self._end_all()
         self.seal(everything=True)
         self._journal.close()
 
@@ -149,7 +129,7 @@ class SeriesStore:
                 blocks = seal(self._blocks, [section.view() for section in sections])
                 self._publish(sections, blocks)
                 self._journal.drop(sections[-1].number)
-            self._trim()
+            self._timeline.trim(self._head_ms)
         return sum(section.samples for section in sections)
 
     def expire(self, before_ms: int) -> int:
@@ -162,10 +142,7 @@ class SeriesStore:
             with self._engine.begin() as connection:
                 before_ms = max(before_ms, read_number(connection, "horizon_ms"))
                 note_fact(connection, "horizon_ms", before_ms)
-            with self._view_lock:
-                self._horizon_ms = before_ms
-                old = [block for block in self._catalogue.blocks if block.end_ms < before_ms]
-                self._catalogue = self._catalogue.minus([block.id for block in old])
+            old = self._timeline.expire(before_ms)
             delete_blocks(self._engine, old)
             self._forget(old)
             pages = shrink(self._engine)
@@ -179,7 +156,7 @@ class SeriesStore:
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Series]:
         """The samples of all series that the matchers mean, within the window (inclusive), stale markers among them.
 
-        Series without samples there are left out. The arrays are read-only. Windows that lie in the head touch no file.
+        Series without samples there are left out. The arrays are read-only. Windows that lie in memory touch no file.
         """
         view = self._view()
         blocks = view.catalogue.between(max(start_ms, view.horizon_ms), end_ms)
@@ -191,8 +168,8 @@ class SeriesStore:
         Blocks that none of the query's windows touch are not read.
         """
         view = self._view()
-        start_ms = hints.start_ms - hints.range_ms + 1
         blocks = view.catalogue.touched(hints)
+        start_ms = hints.start_ms - hints.range_ms + 1
         return self._read(view, self._index.match(matchers), start_ms, hints.end_ms, blocks)
 
     def labels(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Labels]:
@@ -200,28 +177,17 @@ class SeriesStore:
 
         Judged by the blocks that hold them, without reading samples: across a gap this may name a few too many.
         """
-        view = self._view()
-        start_ms = max(start_ms, view.horizon_ms)
-        ids = self._index.match(matchers)
-        alive: set[int] = set()
-        for section in view.sections:
-            alive |= section.series_between(start_ms, end_ms)
-        for series in {block.series for block in view.catalogue.between(start_ms, end_ms)}:
-            alive |= series
-        found = (self._index.labels_of(id) for id in ids if id in alive)
+        alive = self._view().series_between(start_ms, end_ms)
+        found = (self._index.labels_of(id) for id in self._index.match(matchers) if id in alive)
         return [labels for labels in found if labels is not None]
 
     def last_tick_ms(self) -> int | None:
         """The time of the newest tick, earlier processes' among them once :meth:`load` has run; None without any."""
-        return self._last_tick_ms
+        return self._timeline.last_tick_ms
 
     def span(self) -> tuple[int, int] | None:
         """The times of the oldest and the newest sample, ends of series among them; None when there is none."""
-        view = self._view()
-        bounds = [(block.start_ms, block.end_ms) for block in view.catalogue.blocks]
-        bounds += [run.bounds for section in view.sections for runs in section.runs.values() for run in runs]
-        bounds = [(max(first, view.horizon_ms), last) for first, last in bounds if last >= view.horizon_ms]
-        return (min(first for first, _ in bounds), max(last for _, last in bounds)) if bounds else None
+        return self._view().span()
 
     @property
     def dropped(self) -> int:
@@ -235,38 +201,29 @@ class SeriesStore:
 
     # --- within --------------------------------------------------------------------------------------------------
 
-    def _read_file(self, connection: Connection) -> int:
-        """Learn what the file has; returns the last segment of the journal that has been sealed into it."""
-        self._index.load(connection)
-        last_ms = read_number(connection, "last_tick_ms")
-        with self._view_lock:
-            self._sections = ()
-            self._catalogue = Catalogue.load(connection)
-            self._generation = read_number(connection, "generation")
-            self._horizon_ms = read_number(connection, "horizon_ms")
-            self._last_tick_ms = last_ms or None
-        return read_number(connection, "sealed")
+    def _take_up(self, left: Sequence[tuple[int, Sequence[Record]]]) -> None:
+        """Learn what the file has, lay the journal's segments beside it, and note where their sources stood."""
+        self._writer = TickWriter(self._index, self._registrar)
+        self._timeline = Timeline()
+        for number, records in left:
+            self._timeline.begin(Section(number))
+            for record in records:
+                if isinstance(record, State):
+                    self._writer.take_up(record)
+                else:
+                    self._timeline.push(record)
+                    for row in record:
+                        self._writer.take_up(State(row.layout.source, row.time_ms, alive(row)))
+        self._learn()
 
-    def _replay(self, segment: Segment, records: Sequence[State | list[Row]]) -> Section:
-        """Lay a segment of the journal into memory, and learn where its sources stood."""
-        section = Section(segment.number)
-        states: dict[str, State] = {}
-        for record in records:
-            if isinstance(record, State):
-                if record.last_ms >= 0:
-                    states[record.source] = record
-                continue
-            for row in record:
-                section.push(row)
-                states[row.layout.source] = State(row.layout.source, row.time_ms, _alive(row))
-                self._last_tick_ms = max(self._last_tick_ms or 0, row.time_ms)
-        self._writer.take_up(states.values())
-        return section
+    def _learn(self) -> None:
+        with self._engine.connect() as connection:
+            self._index.load(connection)
+            self._timeline.read(connection)
 
     def _begin_section(self, number: int) -> None:
         self._journal.begin(number, self._identity, self._writer.states())
-        with self._view_lock:
-            self._sections = (*self._sections, Section(number))
+        self._timeline.begin(Section(number))
 
     def _write(self, batch: Batch) -> None:
         """Write the rows; then let readers see them."""
@@ -275,15 +232,18 @@ class SeriesStore:
             if self._sync_always:
                 self._journal.sync()
         self._writer.commit(batch)
-        with self._view_lock:
-            for row in batch.rows:
-                self._sections[-1].push(row)
-                self._last_tick_ms = max(self._last_tick_ms or 0, row.time_ms)
+        self._timeline.push(batch.rows)
+
+    def _end_all(self) -> None:
+        """End every open series. The ends are no ticks: the newest of those stays what it is."""
+        last_ms = self._timeline.last_tick_ms
+        self._write(self._writer.end_all(last_ms or 0))
+        self._timeline.last_tick_ms = last_ms
 
     def _due(self, everything: bool) -> list[Section]:
         """The sections that are to be sealed now, none of them written any more."""
         with self._append_lock:
-            *ended, current = [section for section in self._sections if section.blocks is None]
+            *ended, current = self._timeline.unsealed()
             if not everything and sum(section.longest for section in ended) >= BLOCK_SAMPLES:
                 return ended  # an earlier attempt failed
             if sum(section.longest for section in (*ended, current)) < (1 if everything else BLOCK_SAMPLES):
@@ -296,67 +256,38 @@ class SeriesStore:
     def _publish(self, sections: Sequence[Section], blocks: Sequence[Block]) -> None:
         """Make the blocks count, and the journal's segments count no more, in one transaction."""
         with self._engine.begin() as connection:
+            known = read_number(connection, "generation") == self._timeline.generation
             self._blocks.publish(connection, blocks)
             note_fact(connection, "sealed", sections[-1].number)
-            note_fact(connection, "last_tick_ms", self._last_tick_ms or 0)
+            note_fact(connection, "last_tick_ms", self._timeline.last_tick_ms or 0)
             generation = read_number(connection, "generation")
-        joint = Section.join(sections, blocks)
-        with self._view_lock:
-            sealed = set(sections)
-            self._sections = (joint, *(section for section in self._sections if section not in sealed))
-            self._generation = generation
-
-    def _trim(self) -> None:
-        """Let the file answer for what memory has held long enough."""
-        with self._view_lock:
-            while self._sections and (first := self._sections[0]).blocks is not None:
-                if first.last_ms > (self._last_tick_ms or 0) - self._head_ms:
-                    return
-                self._catalogue = self._catalogue.plus(first.blocks)
-                self._sections = self._sections[1:]
+        self._timeline.settle(sections, blocks, generation if known else UNKNOWN)
 
     def _forget(self, deleted: Sequence[Block]) -> None:
         """Delete the series that only these blocks held."""
         with self._append_lock:
-            view = self._view()
-            kept = view.catalogue.series() | self._writer.open_series()
-            for section in view.sections:
-                kept |= section.series()
-            gone = released(deleted, kept)
+            gone = released(deleted, self._view().series() | self._writer.open_series())
             if gone:
                 with self._engine.begin() as connection:
                     delete_series(connection, gone)
                 self._index.remove(gone)
                 self._writer.forget()
 
-    def _view(self) -> _View:
-        self._look()
-        with self._view_lock:
-            sections = [section.view() for section in self._sections]
-            return _View(sections, self._catalogue, self._horizon_ms)
-
-    def _look(self) -> None:
-        """Notice what another process has added to the file or taken from it: an import, a restore."""
-        if time.monotonic() - self._looked < _LOOK_SECONDS:
-            return
-        self._looked = time.monotonic()
-        try:
-            with self._engine.connect() as connection:
-                generation = read_number(connection, "generation")
-                if generation == self._generation:
-                    return
-                self._index.load(connection)
-                catalogue = Catalogue.load(connection)
-        except StorageError as error:
-            logger.warning("history_not_looked_at", error=str(error))
-            return
-        with self._view_lock:
-            held = {section.number for section in self._sections}
-            self._catalogue = catalogue.minus([block.id for block in catalogue.blocks if block.segment in held])
-            self._generation = generation
+    def _view(self) -> View:
+        """What there is now, with what another process has added to the file or taken from it a second ago."""
+        if time.monotonic() - self._looked > _LOOK_SECONDS:
+            self._looked = time.monotonic()
+            try:
+                with self._engine.connect() as connection:
+                    known = read_number(connection, "generation") == self._timeline.generation
+                if not known:
+                    self._learn()
+            except StorageError as error:
+                logger.warning("history_not_looked_at", error=str(error))
+        return self._timeline.view()
 
     def _read(
-        self, view: _View, ids: Sequence[int], start_ms: int, end_ms: int, blocks: Sequence[Block]
+        self, view: View, ids: Sequence[int], start_ms: int, end_ms: int, blocks: Sequence[Block]
     ) -> Iterator[Series]:
         """The series one by one, each joined from what file and memory have of it."""
         start_ms = max(start_ms, view.horizon_ms)
@@ -390,22 +321,3 @@ def _head_parts(sections: Sequence[SectionView], ids: set[int], start_ms: int, e
                 part = Part((section.number, number), piece.times, piece.values[piece.columns[series]])
                 parts.setdefault(series, []).append(part)
     return parts
-
-
-def _alive(row: Row) -> Layout | None:
-    """The series that are still open after a row: those whose value is no end."""
-    ended = stale_mask(row.values)
-    if not ended.any():
-        return row.layout
-    series = tuple(id for id, end in zip(row.layout.series, ended.tolist(), strict=True) if not end)
-    return Layout(0, row.layout.source, series) if series else None
-
-
-def _read_all(found: Sequence[Segment], identity: str) -> Iterator[tuple[Segment, list[State | list[Row]]]]:
-    """The records of each segment; one that is sealed and deleted meanwhile is left out."""
-    for segment in found:
-        try:
-            yield segment, list(replay(segment, identity))
-        except StorageError:
-            if segment.path.exists():
-                raise

@@ -10,7 +10,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from collectors.sample import STALE_BITS, Labels, Sample, Tick, Values
+from collectors.sample import STALE_BITS, Labels, Sample, Tick, Values, stale_mask
 from storage.index import Key, SeriesIndex
 from storage.journal import Row, State
 from storage.layout import Layout, LayoutRegistry, gather_order
@@ -103,14 +103,15 @@ class TickWriter:
         self._bear_witness(batch, ticks)
         return batch
 
-    def take_up(self, states: Iterable[State]) -> None:
-        """Go on where the journal says that sources stand."""
-        for state in states:
-            shape = None
-            if state.layout is not None:
-                layout = self._layouts.find(state.source, state.layout.series)
-                shape = _Shape((), (), layout, None)  # it fits no tick: the first one finds its series anew
-            self._sources[state.source] = _Source(state.last_ms, shape)
+    def take_up(self, state: State) -> None:
+        """Go on where the journal says that a source stands; one that only names a layout says nothing."""
+        if state.last_ms < 0:
+            return
+        shape = None
+        if state.layout is not None:
+            layout = self._layouts.find(state.source, state.layout.series)
+            shape = _Shape((), (), layout, None)  # it fits no tick: the first one finds its series anew
+        self._sources[state.source] = _Source(state.last_ms, shape)
 
     def states(self) -> list[State]:
         """Where every source stands."""
@@ -240,6 +241,15 @@ class TickWriter:
             if source not in self._doubled_sources:
                 self._doubled_sources.add(source)
                 logger.warning("samples_duplicated", source=source, count=count)
+
+
+def alive(row: Row) -> Layout | None:
+    """The series that are still open after a row: those whose value is no end."""
+    ended = stale_mask(row.values)
+    if not ended.any():
+        return row.layout
+    series = tuple(id for id, end in zip(row.layout.series, ended.tolist(), strict=True) if not end)
+    return Layout(0, row.layout.source, series) if series else None
 
 
 def _stale_row(width: int) -> Values:

@@ -240,7 +240,7 @@ def test_history_older_than_the_head_comes_from_the_file(engine: Engine, monkeyp
         store.seal()
     assert read(store, "a") == [(second * 1000, second) for second in range(100)]
     assert read(store, "b", T0 + 80_000, T0 + 96_000) == [(second * 1000, -second) for second in range(80, 97)]
-    assert sum(section.samples for section in store._sections) < 60
+    assert sum(section.samples for section in store._timeline._sections) < 60
     again = reopened(engine)
     assert read(again, "a", 0, T0 + 99_000) == [(second * 1000, second) for second in range(100)]
 
