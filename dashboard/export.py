@@ -1,16 +1,20 @@
-"""``GET /api/export.csv``: history as CSV, streamed."""
+"""``GET /api/export.csv``: history as CSV, streamed; ``GET /api/export/estimate``: how large it would be."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import chain
+from typing import NamedTuple
 
+import orjson
 import structlog
 from flask import Blueprint, Response, request
 
 from collectors.sample import Matcher
 from dashboard.access import require
+from dashboard.compression import compress
+from dashboard.estimate import estimate
 from dashboard.parameter import Window, invalid, one_of, parse_duration, window
 from dashboard.problem import Problem
 from dashboard.selector import EVERY_SERIES, selector_matchers
@@ -21,22 +25,48 @@ from storage.export import csv_long, csv_wide
 
 log = structlog.get_logger(__name__)
 blueprint = Blueprint("export", __name__)
+blueprint.after_request(compress)
 
 MAX_SELECTORS = 100
+
+
+class Wanted(NamedTuple):
+    """What a caller wants to have, whether as a file or as a number."""
+
+    selectors: list[tuple[Matcher, ...]]
+    period: Window
+    step_ms: int | None
+    wide: bool
 
 
 @blueprint.get("/api/export.csv")
 @require("viewer")
 def export() -> Response:
     """``match[]`` (all series without one), ``start``, ``end`` (the last hour without), ``step``, ``format``."""
-    selectors = [_selector(text) for text in request.args.getlist("match[]")[:MAX_SELECTORS]] or [EVERY_SERIES]
-    period, step_ms = window(), _step()
-    write = csv_long if one_of("format", ("wide", "long")) == "long" else csv_wide
-    pieces = write(services().store, selectors, period.start_ms, period.end_ms, step_ms)
+    wanted = _wanted()
+    write = csv_wide if wanted.wide else csv_long
+    pieces = write(services().store, wanted.selectors, *wanted.period, wanted.step_ms)
     first = next(pieces, b"")  # what fails at once becomes a problem document, not half a file
     response = Response(chain((first,), _logged(pieces)), content_type="text/csv; charset=utf-8")
-    response.headers["Content-Disposition"] = f'attachment; filename="{_file_name(period)}"'
+    response.headers["Content-Disposition"] = f'attachment; filename="{_file_name(wanted.period)}"'
     return response
+
+
+@blueprint.get("/api/export/estimate")
+@require("viewer")
+def size() -> Response:
+    """Series, rows and bytes that ``export.csv`` would have for the same parameters, about."""
+    wanted = _wanted()
+    found = estimate(services().store, wanted.selectors, *wanted.period, wanted.step_ms, wide=wanted.wide)
+    return Response(orjson.dumps(found._asdict()), mimetype="application/json")
+
+
+def _wanted() -> Wanted:
+    texts = request.args.getlist("match[]")
+    if len(texts) > MAX_SELECTORS:
+        invalid("match[]", f"is given {len(texts)} times, but may be {MAX_SELECTORS} times at most")
+    selectors = [_selector(text) for text in texts] or [EVERY_SERIES]
+    return Wanted(selectors, window(), _step(), one_of("format", ("wide", "long")) != "long")
 
 
 def _selector(text: str) -> tuple[Matcher, ...]:

@@ -46,8 +46,16 @@ _START = _query("start", "RFC 3339, or seconds or milliseconds since 1970.")
 _END = _query("end", "As start; now without it.")
 _WINDOW = (_START, _END)
 _MATCH = _query("match[]", "A series selector; may be repeated.", array(STRING))
+_EXPORT = (
+    _MATCH,
+    *_WINDOW,
+    _query("step", "Seconds, or a duration such as 1m; raw samples without it."),
+    _query("format", "One column for each series, or one row for each sample.", {"enum": ["wide", "long"]}),
+)
 _LIMIT = _query("limit", "Most results.", {"type": "integer", "minimum": 0})
-_TIMEOUT = _query("timeout", "Accepted for compatibility; queries have a limit of their own.")
+_TIMEOUT = _query("timeout", "Seconds or a duration; the server's own limit stays the longest.")
+_LOOKBACK = _query("lookback_delta", "How old a sample may be, as seconds or a duration; five minutes without it.")
+_STATS = _query("stats", "Anything: adds how long it took.")
 _ALERT_ID = {"name": "alert_id", "in": "path", "required": True, "schema": {"type": "integer"}}
 _LABEL = {"name": "name", "in": "path", "required": True, "schema": STRING}
 _REASON = _json(object_of(reason={"type": "string", "maxLength": 500}))
@@ -202,13 +210,17 @@ CALLS: tuple[Call, ...] = (
         "/api/export.csv",
         "History as CSV, streamed.",
         "viewer",
-        parameters=(
-            _MATCH,
-            *_WINDOW,
-            _query("step", "Seconds, or a duration such as 1m; raw samples without it."),
-            _query("format", "One column for each series, or one row for each sample.", {"enum": ["wide", "long"]}),
-        ),
+        parameters=_EXPORT,
         answer=(200, "text/csv", STRING),
+        errors=(400, 422),
+    ),
+    Call(
+        "get",
+        "/api/export/estimate",
+        "How large such a CSV file would be, about.",
+        "viewer",
+        parameters=_EXPORT,
+        answer=(200, JSON, ref("ExportEstimate")),
         errors=(400, 422),
     ),
     Call(
@@ -232,6 +244,8 @@ CALLS: tuple[Call, ...] = (
         _query("query", "PromQL.", required=True),
         _query("time", "RFC 3339 or seconds since 1970; now without it."),
         _TIMEOUT,
+        _LOOKBACK,
+        _STATS,
         _LIMIT,
         post=True,
         errors=_EVALUATION_ERRORS,
@@ -244,9 +258,18 @@ CALLS: tuple[Call, ...] = (
         _query("end", "As start.", required=True),
         _query("step", "Seconds or a duration.", required=True),
         _TIMEOUT,
+        _LOOKBACK,
+        _STATS,
         _LIMIT,
         post=True,
         errors=_EVALUATION_ERRORS,
+    ),
+    *_prometheus(
+        "query_exemplars",
+        "Traces behind samples: there are none.",
+        _query("query", "PromQL.", required=True),
+        *_WINDOW,
+        post=True,
     ),
     *_prometheus("series", "Label sets that selectors mean.", _MATCH | {"required": True}, *_WINDOW, _LIMIT, post=True),
     *_prometheus("labels", "All label names.", _MATCH, *_WINDOW, _LIMIT, post=True),
@@ -265,10 +288,19 @@ CALLS: tuple[Call, ...] = (
         _query("rule_name[]", "Only these rules.", array(STRING)),
         _query("rule_group[]", "Only these groups.", array(STRING)),
         _query("file[]", "Only these files.", array(STRING)),
+        _MATCH,
         _query("exclude_alerts", "Leave the alerts out."),
+        _query("group_limit", "Most groups; the rest is had with group_next_token.", {"type": "integer", "minimum": 1}),
+        _query("group_next_token", "groupNextToken of the answer before."),
     ),
     *_prometheus("alerts", "Pending and firing alerts.", errors=()),
     *_prometheus("status/buildinfo", "What answers here.", errors=()),
+    *_prometheus("status/runtimeinfo", "How the server process is doing.", errors=()),
+    *_prometheus("status/flags", "Settings that Prometheus has as flags.", errors=()),
+    *_prometheus("status/config", "Settings that Prometheus has in its file.", errors=()),
+    *_prometheus("status/tsdb", "How many series there are, and of what.", _LIMIT),
+    *_prometheus("targets", "What is scraped over HTTP: nothing.", errors=()),
+    *_prometheus("alertmanagers", "Where alerts are sent on to: nowhere.", errors=()),
 )
 
 

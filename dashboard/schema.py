@@ -149,7 +149,10 @@ SCHEMAS: dict[str, Schema] = {
     "AuditEntry": object_of(
         "time_ms", "actor", "action", time_ms=INTEGER, actor=STRING, action=STRING, target=STRING, detail=ANY_OBJECT
     ),
-    "PrometheusAnswer": object_of("status", "data", status={"const": "success"}, data={}, warnings=array(STRING)),
+    "ExportEstimate": object_of("series", "rows", "bytes", series=INTEGER, rows=INTEGER, bytes=INTEGER),
+    "PrometheusAnswer": object_of(
+        "status", "data", status={"const": "success"}, data={}, warnings=array(STRING), infos=array(STRING)
+    ),
     "PrometheusError": object_of(
         "status", "errorType", "error", status={"const": "error"}, errorType=STRING, error=STRING
     ),

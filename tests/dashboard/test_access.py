@@ -58,9 +58,11 @@ DOORS = {
     "/api/requests": "viewer",
     "/api/audit": "admin",
     "/api/export.csv": "viewer",
+    "/api/export/estimate": "viewer",
     "/api/panels": "viewer",
     "/api/v1/query": "viewer",
     "/api/v1/query_range": "viewer",
+    "/api/v1/query_exemplars": "viewer",
     "/api/v1/series": "viewer",
     "/api/v1/labels": "viewer",
     "/api/v1/label/<name>/values": "viewer",
@@ -68,6 +70,12 @@ DOORS = {
     "/api/v1/rules": "viewer",
     "/api/v1/alerts": "viewer",
     "/api/v1/status/buildinfo": "viewer",
+    "/api/v1/status/runtimeinfo": "viewer",
+    "/api/v1/status/flags": "viewer",
+    "/api/v1/status/config": "viewer",
+    "/api/v1/status/tsdb": "viewer",
+    "/api/v1/targets": "viewer",
+    "/api/v1/alertmanagers": "viewer",
 }
 ELSEWHERE = {"REMOTE_ADDR": "203.0.113.9"}
 
