@@ -38,6 +38,10 @@ POOL_OVERFLOW = 56
 POOL_WAIT_SECONDS = 30.0
 CACHE_KIB = 1024
 
+PAGE_BYTES = 1024
+#: Pages in the write-ahead log before they are copied into the file: about 4 MB.
+CHECKPOINT_PAGES = 4000
+
 _BEGIN_MODE = "wakeless_begin_mode"
 
 
@@ -142,8 +146,13 @@ def _create_file(path: Path) -> None:
 
 
 def _prepare(path: Path) -> None:
-    """Set what is kept in the file itself. ``auto_vacuum`` has an effect only before the first table exists."""
+    """Set what is kept in the file itself. Page size and ``auto_vacuum`` can be set only before the first table exists.
+
+    Chunks are a few hundred bytes to some kilobytes: in small pages they waste a tenth less of the file, and a commit
+    that changes a row or two writes less.
+    """
     with closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
+        connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL")
 
@@ -153,6 +162,7 @@ def _configure(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> N
     connection.execute(f"PRAGMA synchronous = {SYNCHRONOUS}")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
     connection.execute(
         "PRAGMA secure_delete = FAST"
     )  # Debian's default overwrites what retention deletes: twice the I/O
