@@ -14,9 +14,9 @@ from promql.budget import Budget
 from promql.error import QueryError
 from promql.label import grouper, replace
 from promql.node import Aggregate
+from promql.reduction import CANCELLATION
 from promql.statistic import quantile_of_rows
 from promql.value import Block, Present, Row, Value, empty_block, merge_same_labels
-from promql.window import CANCELLATION
 
 _SHRINK = 2.0**-64
 _MAX_INT = 2.0**63

@@ -79,9 +79,10 @@ class Cut:
 
 def cut(times: Times, refs: Times, range_ms: int) -> Cut:
     """Find the windows ``(ref - range_ms, ref]``; ``refs`` (steps,) ascend."""
-    low = np.searchsorted(times, refs - range_ms, side="right")
-    high = np.searchsorted(times, refs, side="right")
+    low, high = times.searchsorted(refs - range_ms, "right"), times.searchsorted(refs, "right")
     first, end = int(low[0]), int(high[-1])
+    if len(refs) == 1:
+        return Cut(times[first:end], low - low, high - low, slice(first, end))
     # What lies between a window and those before it, summed up; windows that overlap have nothing between them.
     before = np.empty_like(high)
     before[0], before[1:] = first, high[:-1]

@@ -8,9 +8,10 @@ import numpy as np
 
 from collectors.sample import Values
 from promql.portion import Portion, over_portions
+from promql.reduction import reduce, total
 from promql.statistic import quantile_of_rows
 from promql.value import Present
-from promql.window import Windows, reduce, total
+from promql.window import Windows
 
 #: Scales sums that overflow; a power of two, so that scaling is exact.
 _SHRINK = 2.0**-64

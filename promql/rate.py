@@ -8,8 +8,9 @@ import numpy as np
 
 from collectors.sample import Values
 from promql.cut import Index
+from promql.reduction import reduce
 from promql.value import Present
-from promql.window import Windows, reduce
+from promql.window import Windows
 
 
 def extrapolated(windows: Windows, counter: bool, per_second: bool) -> tuple[Values, Present]:

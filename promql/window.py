@@ -19,10 +19,8 @@ from promql.value import Block, Present, RangeData, empty_block
 
 #: Samples, and (series, step) cells, that one batch holds at most (a single series may be larger): about what a
 #: processor's cache holds.
-BATCH_SAMPLES = 262_144
+BATCH_SAMPLES = 131_072
 BATCH_CELLS = 65_536
-#: Where positive and negative values cancel to less than this share, a sum is redone exactly.
-CANCELLATION = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,48 +138,3 @@ def _lay_out(batch: list[_Piece], data: RangeData, budget: Budget) -> tuple[list
 def _joined(batch: list[_Piece]) -> Values:
     parts = [one.values for one in batch]
     return np.ascontiguousarray(parts[0]) if len(parts) == 1 else np.concatenate(parts)
-
-
-def reduce(ufunc: np.ufunc, data: Values, low: Index, high: Index) -> Values:
-    """``ufunc.reduce(data[low:high])`` per window; 0 where a window is empty."""
-    shape = low.shape
-    low, high = low.ravel(), high.ravel()
-    filled = high > low
-    if filled.all():
-        return _reduce_filled(ufunc, data, low, high).reshape(shape)
-    reduced = np.zeros(low.shape)
-    reduced[filled] = _reduce_filled(ufunc, data, low[filled], high[filled])
-    return reduced.reshape(shape)
-
-
-def _reduce_filled(ufunc: np.ufunc, data: Values, low: Index, high: Index) -> Values:
-    if not len(low):
-        return np.empty(0)
-    # Every second segment is what lies between two windows: thrown away, and of length one where windows overlap.
-    # An edge may not be the end of the data; windows that reach it get the last sample afterwards.
-    last = len(data) - 1
-    edges = np.empty(2 * len(low), dtype=np.intp)
-    edges[::2] = low
-    np.minimum(high, last, out=edges[1::2])
-    reduced: Values = ufunc.reduceat(data, edges)[::2]
-    cut_off = np.flatnonzero((high > last) & (low < last))
-    if len(cut_off):
-        reduced[cut_off] = ufunc(reduced[cut_off], data[last])
-    return reduced
-
-
-def total(windows: Windows, scale: float = 1.0) -> Values:
-    """The sum of every window, redone exactly where large values of both signs cancel out.
-
-    ``scale``, a power of two, is applied to every sample before.
-    """
-    low, high = windows.low, windows.high
-    data = windows.values if scale == 1.0 else windows.values * scale
-    sums = reduce(np.add, data, low, high)
-    if windows.lowest >= 0 or not np.fmin.reduce(data) < 0 < np.fmax.reduce(data):
-        return sums
-    sizes = reduce(np.add, np.abs(data), low, high)
-    for at in np.argwhere((np.abs(sums) < sizes * CANCELLATION) & np.isfinite(sizes)):
-        cell = tuple(at)
-        sums[cell] = math.fsum(data[low[cell] : high[cell]].tolist())
-    return sums

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 import re2
 
-from collectors.sample import Hints, Labels, Matcher, Series
+from collectors.sample import Hints, Labels, Matcher, Series, Times
 
 Points = Sequence[tuple[int, float]]
 
@@ -29,10 +29,11 @@ def matches(matchers: Sequence[Matcher], labels: Labels) -> bool:
 
 
 class MemorySource:
-    """Series held as label sets with their points."""
+    """Series held as label sets with their points. A ``generous`` source gives all of a series, whatever is asked."""
 
-    def __init__(self, series: Iterable[tuple[Labels, Points]] = ()) -> None:
+    def __init__(self, series: Iterable[tuple[Labels, Points]] = (), *, generous: bool = False) -> None:
         self.points: dict[Labels, dict[int, float]] = {}
+        self._generous = generous
         for labels, points in series:
             self.add(labels, points)
 
@@ -41,9 +42,11 @@ class MemorySource:
         self.points.setdefault(tuple(sorted(labels)), {}).update(points)
 
     def stream(self, matchers: Sequence[Matcher], hints: Hints) -> Iterator[Series]:
+        shared: dict[tuple[int, ...], Times] = {}
         for labels, points in self.points.items():
             if not matches(matchers, labels):
                 continue
-            inside = sorted(time for time in points if hints.start_ms - hints.range_ms < time <= hints.end_ms)
-            values = np.array([points[time] for time in inside], dtype=np.float64)
-            yield Series(labels, np.array(inside, dtype=np.int64), values)
+            first = hints.start_ms - hints.range_ms
+            inside = tuple(sorted(time for time in points if self._generous or first < time <= hints.end_ms))
+            times = shared.setdefault(inside, np.array(inside, dtype=np.int64))
+            yield Series(labels, times, np.array([points[time] for time in inside], dtype=np.float64))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import weakref
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
 
-from collectors.sample import Hints, Labels, Matcher, Series
-from promql import Engine, Matrix, QueryError, RawMatrix, Scalar, String, Vector, parse
+from collectors.sample import Hints, Labels, Matcher, Series, Values
+from promql import Engine, Matrix, Query, QueryError, RawMatrix, Scalar, String, Vector, parse, window
 from tests.promql.memory import MemorySource
 from tests.promql.notation import parse_labels
 from tests.promql.test_parse import RULES
@@ -106,12 +107,77 @@ def test_it_stops_a_query_that_needs_too_much(text: str) -> None:
     assert caught.value.kind == "execution"
 
 
+class _Long:
+    """Ten series of a thousand samples each, made when they are asked for; knows how many are alive at most."""
+
+    def __init__(self) -> None:
+        self.made: list[weakref.ref[Values]] = []
+        self.alive = 0
+
+    def stream(self, matchers: Sequence[Matcher], hints: Hints) -> Iterator[Series]:
+        times = np.arange(1000, dtype=np.int64) * 1000
+        for number in range(10):
+            values = np.arange(1000.0)
+            self.made.append(weakref.ref(values))
+            self.alive = max(self.alive, sum(one() is not None for one in self.made))
+            yield Series((("__name__", "x"), ("n", str(number))), times, values)
+
+
+@pytest.mark.parametrize("text", ["x", "sum(x)", "sum(rate(x[1s]))", "sum(rate(x[10s]))", "stddev_over_time(x[10s])"])
+def test_it_holds_samples_of_few_series_at_a_time(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(window, "BATCH_SAMPLES", 1000)
+    source = _Long()
+    matrix = Engine(source, max_samples=4000).range(text, 0, 990_000, 10_000)
+    assert matrix.present.any() or "1s" in text
+    assert source.alive <= 3  # the one that is made, the one that waits, and the one that is being computed
+
+
+def test_it_ends_a_query_that_reads_too_much_as_soon_as_it_does() -> None:
+    source = _Long()
+    with pytest.raises(QueryError, match="reads more than 3500 samples") as caught:
+        Engine(source, max_read=3500).range("sum(x)", 0, 990_000, 10_000)
+    assert caught.value.kind == "execution"
+    assert len(source.made) == 4
+
+
+def test_only_what_is_needed_later_counts_as_held() -> None:
+    engine = Engine(
+        _Long(), max_samples=3500
+    )  # each operand has 10 series of 100 steps, and reads 1000 samples at once
+    assert engine.range("+".join(["x"] * 50), 0, 990_000, 10_000).values[0, 5] == 50 * 50
+    with pytest.raises(QueryError, match="3500 samples at once"):
+        engine.range("x + (x + x)", 0, 990_000, 10_000)
+
+
+def test_it_refuses_as_many_series_as_there_are_values() -> None:
+    engine = Engine(_Long(), max_samples=20_000)
+    with pytest.raises(QueryError, match="samples at once"):
+        engine.range('count_values("v", x)', 0, 990_000, 1000)
+
+
 def test_it_stops_a_query_that_takes_too_long() -> None:
     engine = Engine(MemorySource([_series("x", [1])]), timeout_seconds=-1.0)
     with pytest.raises(QueryError) as caught:
         engine.instant("x", 0)
     assert caught.value.kind == "timeout"
     assert not caught.value.permanent
+
+
+def test_it_parses_a_text_that_it_is_asked_again_only_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed = []
+
+    def note(text: str) -> Query:
+        parsed.append(text)
+        return parse(text)
+
+    monkeypatch.setattr("promql.engine.parse", note)
+    engine = Engine(MemorySource([_series("x", [1, 2])]))
+    for _ in range(3):
+        assert engine.instant("x", 0).values.tolist() == [1.0]  # type: ignore[union-attr]
+        with pytest.raises(QueryError):
+            engine.instant("x +", 0)
+    assert parsed.count("x") == 1
+    assert parsed.count("x +") == 3
 
 
 def test_a_query_parsed_once_can_be_asked_again() -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collectors.sample import STALE, Labels
-from promql import Engine, Matrix, portion, window
+from promql import Engine, Matrix, RawMatrix, portion, reduction, window
 from tests.promql.memory import MemorySource
 
 Window = list[tuple[int, float]]
@@ -118,19 +118,33 @@ def _is_stale(value: float) -> bool:
 @settings(max_examples=150, deadline=None)
 @given(
     gaps=st.lists(_SERIES, min_size=1, max_size=4),
+    together=st.booleans(),
+    generous=st.booleans(),
     span=st.integers(1, 30_000),
     step=st.integers(1, 9000),
     start=st.integers(0, 60_000),
     batch=st.sampled_from([1, 17, 2_000_000]),
+    long=st.sampled_from([0, 1000]),
 )
 def test_range_functions_agree_with_a_sample_by_sample_reference(
-    gaps: list[list[tuple[int, float]]], span: int, step: int, start: int, batch: int
+    gaps: list[list[tuple[int, float]]],
+    together: bool,
+    generous: bool,
+    span: int,
+    step: int,
+    start: int,
+    batch: int,
+    long: int,
 ) -> None:
+    if together:  # as the series of one source do
+        gaps = [[(gap, value) for (gap, _), (_, value) in zip(gaps[0], one, strict=False)] for one in gaps]
     series = {(("__name__", "x"), ("n", str(n))): _points(one) for n, one in enumerate(gaps)}
-    engine = Engine(MemorySource(series.items()))
+    engine = Engine(MemorySource(series.items(), generous=generous))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(window, "BATCH_SAMPLES", batch)
         patch.setattr(portion, "PORTION_ELEMENTS", batch)
+        patch.setattr(reduction, "LONG", long)
+        patch.setattr(reduction, "OVERLAP", long)
         for text, reference in REFERENCES.items():
             matrix = engine.range(text.format(f"{span}ms"), start, start + 6 * step, step)
             rows = {dict(labels)["n"]: row for row, labels in enumerate(matrix.labels)}
@@ -148,12 +162,18 @@ def test_range_functions_agree_with_a_sample_by_sample_reference(
 
 
 @settings(max_examples=100, deadline=None)
-@given(gaps=_SERIES, start=st.integers(0, 60_000), step=st.integers(1, 9000), lookback=st.integers(1, 20_000))
+@given(
+    gaps=_SERIES,
+    generous=st.booleans(),
+    start=st.integers(0, 60_000),
+    step=st.integers(1, 9000),
+    lookback=st.integers(1, 20_000),
+)
 def test_an_instant_selector_takes_the_last_sample_unless_it_is_stale(
-    gaps: list[tuple[int, float]], start: int, step: int, lookback: int
+    gaps: list[tuple[int, float]], generous: bool, start: int, step: int, lookback: int
 ) -> None:
     points = _points(gaps)
-    engine = Engine(MemorySource([(X, points)]), lookback_ms=lookback)
+    engine = Engine(MemorySource([(X, points)], generous=generous), lookback_ms=lookback)
     matrix = engine.range("x", start, start + 5 * step, step)
     for column, time in enumerate(range(start, start + 5 * step + 1, step)):
         inside = [value for at, value in points if time - lookback < at <= time]
@@ -163,10 +183,12 @@ def test_an_instant_selector_takes_the_last_sample_unless_it_is_stale(
 
 
 @settings(max_examples=60, deadline=None)
-@given(gaps=st.lists(_SERIES, min_size=1, max_size=3), time=st.integers(0, 90_000))
-def test_an_instant_query_is_one_step_of_a_range_query(gaps: list[list[tuple[int, float]]], time: int) -> None:
-    source = MemorySource(((("__name__", "x"), ("n", str(n))), _points(one)) for n, one in enumerate(gaps))
-    engine = Engine(source)
+@given(gaps=st.lists(_SERIES, min_size=1, max_size=3), generous=st.booleans(), time=st.integers(0, 90_000))
+def test_an_instant_query_is_one_step_of_a_range_query(
+    gaps: list[list[tuple[int, float]]], generous: bool, time: int
+) -> None:
+    series = (((("__name__", "x"), ("n", str(n))), _points(one)) for n, one in enumerate(gaps))
+    engine = Engine(MemorySource(series, generous=generous))
     for text in (
         "x > 10",
         "sum(x)",
@@ -196,3 +218,31 @@ def test_a_nan_that_is_no_stale_marker_is_a_value() -> None:
     assert matrix.labels == [X]
     assert matrix.present.all()
     assert np.isnan(matrix.values).all()
+
+
+def test_a_range_vector_holds_only_what_lies_in_its_window() -> None:
+    points = [(0, 1.0), (1000, 2.0), (2000, STALE), (3000, 4.0), (4000, 5.0)]
+    engine = Engine(MemorySource([(X, points)], generous=True))
+    raw = engine.instant("x[3s]", 3000)
+    assert isinstance(raw, RawMatrix)
+    assert raw.series[0].times.tolist() == [1000, 3000]
+    assert raw.series[0].values.tolist() == [2.0, 4.0]
+    assert engine.instant("x[1s]", 2000) == RawMatrix([])
+
+
+def test_windows_that_cancel_out_are_summed_exactly() -> None:
+    values = [1e16, 1.0, -1e16, 3.0] * 500
+    engine = Engine(MemorySource([(X, [(1000 * i, value) for i, value in enumerate(values)])]))
+    assert engine.instant("sum_over_time(x[2000s])", 1_999_000).values.tolist() == [2000.0]  # type: ignore[union-attr]
+
+
+def test_infinities_and_nan_are_reduced_as_they_are() -> None:
+    values = [math.inf, 1.0, math.nan, -math.inf, 2.0]
+    engine = Engine(MemorySource([(X, [(1000 * i, value) for i, value in enumerate(values)])]))
+    wanted = {
+        "sum": [math.inf, math.inf, math.nan, math.nan, -math.inf],
+        "max": [math.inf, math.inf, 1.0, -math.inf, 2.0],
+    }
+    for name, expected in wanted.items():
+        found = engine.range(f"{name}_over_time(x[2s])", 0, 4000, 1000).values[0]
+        np.testing.assert_array_equal(found, expected)
