@@ -1,4 +1,4 @@
-"""History as CSV, streamed window by window, so that a month takes no more memory than an hour.
+"""History as text, streamed window by window, so that a month takes no more memory than an hour.
 
 Wide: ``time`` and one column for each series, headed by its selector text; a cell is empty where there is no sample.
 Long: ``time,series,value``. Stale markers are ends, not samples, and never show. With a step, each time on the grid
@@ -8,19 +8,23 @@ one are left out, as they are without a step.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import Protocol
 
 import numpy as np
 
 from collectors.sample import METRIC_NAME, Labels, Matcher, Series, Times, Values, stale_mask
+from storage.text import iso_texts, row_texts, value_texts
 
 Selectors = Sequence[Sequence[Matcher]]
+#: Told the time up to which the rows have been made.
+Progress = Callable[[int], None]
 
-#: Cells of a window, about: some tens of megabytes while they are text.
-_CELLS = 100_000
-#: Samples of one series a second that windows are laid out for; more of them only make a window larger.
-_RATE = 1.0
+#: Samples of a window, about, at one a second: some tens of megabytes while they are read.
+_CELLS = 2_000_000
+#: Cells made into text at once.
+_TEXT_CELLS = 200_000
 _LONGEST_WINDOW_MS = 6 * 3_600_000
 
 
@@ -41,40 +45,51 @@ class SeriesSource(Protocol):
 
 
 def csv_wide(
-    source: SeriesSource, selectors: Selectors, start_ms: int, end_ms: int, step_ms: int | None = None
+    source: SeriesSource,
+    selectors: Selectors,
+    start_ms: int,
+    end_ms: int,
+    step_ms: int | None = None,
+    progress: Progress | None = None,
 ) -> Iterator[bytes]:
     """One row for each time, one column for each series that any selector means; times are inclusive.
 
     Yields pieces of UTF-8 text with ``\\n`` at the end of lines. Raises ``ValueError`` for a step below 1 ms.
     """
-    columns = _columns(source, selectors, start_ms, end_ms)
+    columns = export_columns(source, selectors, start_ms, end_ms)
     yield (",".join(["time", *(quote(text) for text in columns)]) + "\n").encode()
     for window in _windows(source, selectors, start_ms, end_ms, step_ms, len(columns)):
         by_text = {selector_text(series.labels): series for series in window}
-        by_text = {text: by_text[text] for text in columns if text in by_text}  # not those that appeared meanwhile
-        if not by_text:
-            continue
-        times = _union([series.times for series in by_text.values()])
-        cells = [_iso(times)]
-        cells += [_cells(times, by_text[text]) if text in by_text else [""] * len(times) for text in columns]
-        yield "".join(",".join(row) + "\n" for row in zip(*cells, strict=True)).encode()
+        known = [by_text.get(text) for text in columns]  # without those that appeared meanwhile
+        present = [series for series in known if series is not None]
+        if present:
+            yield from _wide_rows(_union([series.times for series in present]), known)
+            if progress:
+                progress(max(int(series.times[-1]) for series in present))
 
 
 def csv_long(
-    source: SeriesSource, selectors: Selectors, start_ms: int, end_ms: int, step_ms: int | None = None
+    source: SeriesSource,
+    selectors: Selectors,
+    start_ms: int,
+    end_ms: int,
+    step_ms: int | None = None,
+    progress: Progress | None = None,
 ) -> Iterator[bytes]:
     """One row for each sample, by time and then by series; else as :func:`csv_wide`."""
     yield b"time,series,value\n"
-    width = len(_columns(source, selectors, start_ms, end_ms))
+    width = len(export_columns(source, selectors, start_ms, end_ms))
     for window in _windows(source, selectors, start_ms, end_ms, step_ms, width):
         window.sort(key=lambda series: selector_text(series.labels))
-        names = [quote(selector_text(series.labels)) for series in window]
-        times = np.concatenate([series.times for series in window])
-        values = [text for series in window for text in format_values(series.values)]
-        owner = np.repeat(np.arange(len(window)), [len(series.times) for series in window])
-        order = np.argsort(times, kind="stable")
-        rows = zip(_iso(times[order]), owner[order].tolist(), order.tolist(), strict=True)
-        yield "".join(f"{time},{names[number]},{values[position]}\n" for time, number, position in rows).encode()
+        yield from _long_rows(window)
+        if progress:
+            progress(max(int(series.times[-1]) for series in window))
+
+
+def export_columns(source: SeriesSource, selectors: Selectors, start_ms: int, end_ms: int) -> list[str]:
+    """The selector texts of all series that any selector means, sorted, each once: the columns of a wide file."""
+    found = {labels for matchers in selectors for labels in source.labels(matchers, start_ms, end_ms)}
+    return sorted(selector_text(labels) for labels in found)
 
 
 def selector_text(labels: Labels) -> str:
@@ -92,21 +107,51 @@ def quote(text: str) -> str:
 
 
 def format_values(values: Values) -> list[str]:
-    """Each value as the shortest text that reads back as the same number; ``NaN`` and ``+Inf`` as in Prometheus."""
-    texts = [text[:-2] if text.endswith(".0") else text for text in map(repr, values.tolist())]
-    for position in np.flatnonzero(~np.isfinite(values)).tolist():
-        texts[position] = {"nan": "NaN", "inf": "+Inf", "-inf": "-Inf"}[texts[position]]
-    return texts
+    """The text of each value as the cells have it."""
+    return [text.decode() for text in value_texts(values)]
 
 
 def _escape(value: str) -> str:
     return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
 
-def _columns(source: SeriesSource, selectors: Selectors, start_ms: int, end_ms: int) -> list[str]:
-    """The selector texts of all series that any selector means, sorted, each once."""
-    found = {labels for matchers in selectors for labels in source.labels(matchers, start_ms, end_ms)}
-    return sorted(selector_text(labels) for labels in found)
+def _wide_rows(times: Times, columns: Sequence[Series | None]) -> Iterator[bytes]:
+    """The rows of a window, some at a time. ``times`` are those of all the series; None is a column without samples."""
+    rows = max(1, _TEXT_CELLS // len(columns))
+    for first in range(0, len(times), rows):
+        part = times[first : first + rows]
+        values = np.empty((len(columns), len(part)))
+        missing = np.zeros((len(columns), len(part)), dtype=np.bool_)
+        for place, series in enumerate(columns):
+            if series is None:
+                missing[place] = True
+            elif series.times is times:
+                values[place] = series.values[first : first + rows]
+            else:
+                begin, end = series.times.searchsorted((part[0], part[-1] + 1)).tolist()
+                there = part.searchsorted(series.times[begin:end])
+                missing[place] = True
+                missing[place, there] = False
+                values[place, there] = series.values[begin:end]
+        texts = row_texts(values.T, missing.T if missing.any() else None)
+        lines = zip(iso_texts(part), texts, strict=True)
+        yield b"\n".join([b"%b,%b" % line for line in lines]) + b"\n"
+
+
+def _long_rows(window: Sequence[Series]) -> Iterator[bytes]:
+    """One line for each sample, by time and then in the order of the series."""
+    times = np.concatenate([series.times for series in window])
+    values = np.concatenate([series.values for series in window])
+    owner = np.repeat(np.arange(len(window)), [len(series.times) for series in window])
+    order = np.argsort(times, kind="stable")
+    names = np.array([f",{quote(selector_text(series.labels))},".encode() for series in window], dtype=object)
+    for first in range(0, len(order), _TEXT_CELLS):
+        part = order[first : first + _TEXT_CELLS]
+        distinct, places = np.unique(times[part], return_inverse=True)
+        moments = np.array(iso_texts(distinct), dtype=object)[places].tolist()
+        numbers = value_texts(values[part])
+        lines = zip(moments, names[owner[part]].tolist(), numbers, [b"\n"] * len(part), strict=True)
+        yield b"".join(chain.from_iterable(lines))
 
 
 def _windows(
@@ -118,7 +163,7 @@ def _windows(
     span = source.span()
     if span is None or width == 0:
         return
-    length = min(_LONGEST_WINDOW_MS, max(1, int(1000 * _CELLS / (width * _RATE))))
+    length = min(_LONGEST_WINDOW_MS, max(1, 1000 * _CELLS // width))
     if step_ms is None:
         first, last, stride = max(start_ms, span[0]), min(end_ms, span[1]), length
     else:
@@ -138,13 +183,15 @@ def _windows(
 
 
 def _read(source: SeriesSource, selectors: Selectors, first: int, last: int) -> dict[Labels, Series]:
-    """All series of a window that have samples, each once."""
+    """All series of a window that have samples, each once; those of one source keep sharing their times."""
     found: dict[Labels, Series] = {}
     for matchers in selectors:
         for series in source.select(matchers, first, last):
-            alive = ~stale_mask(series.values)
-            if alive.any():
-                found[series.labels] = Series(series.labels, series.times[alive], series.values[alive])
+            stale = stale_mask(series.values)
+            if not stale.any():
+                found[series.labels] = series
+            elif not stale.all():
+                found[series.labels] = Series(series.labels, series.times[~stale], series.values[~stale])
     return found
 
 
@@ -184,23 +231,7 @@ def _on_grid(series: Series, first: int, last: int, step_ms: int) -> Series:
 def _union(times: Sequence[Times]) -> Times:
     """All moments, ascending, each once; the usual case of shared moments is quick."""
     first = times[0]
-    if all(other is first or np.array_equal(other, first) for other in times):
+    if all(other is first for other in times):
         return first
-    return np.unique(np.concatenate(times))
-
-
-def _cells(times: Times, series: Series) -> list[str]:
-    """A column: the text of each value, empty where the series has no sample."""
-    texts = format_values(series.values)
-    if len(texts) == len(times):
-        return texts
-    cells = [""] * len(times)
-    for row, text in zip(np.searchsorted(times, series.times).tolist(), texts, strict=True):
-        cells[row] = text
-    return cells
-
-
-def _iso(times: Times) -> list[str]:
-    """ISO 8601 in UTC with milliseconds: ``2026-11-21T08:00:00.000Z``."""
-    texts: list[str] = np.datetime_as_string(times.astype("datetime64[ms]"), unit="ms", timezone="UTC").tolist()
-    return texts
+    distinct = {id(other): other for other in times}
+    return np.unique(np.concatenate(list(distinct.values())))
