@@ -60,6 +60,14 @@ class Catalogue:
         window_end = hints.start_ms + ordinal * hints.step_ms
         return self._pick((window_end <= hints.end_ms) & (window_end - hints.range_ms < self._ends))
 
+    def last_times(self) -> dict[str, int]:
+        """The newest sample's time of each source whose ticks were sealed; what was imported does not count."""
+        newest: dict[str, int] = {}
+        for block in self.blocks:
+            if block.segment is not None:
+                newest[block.source] = max(block.end_ms, newest.get(block.source, block.end_ms))
+        return newest
+
     def series(self) -> set[int]:
         """The series of all blocks."""
         distinct = {id(block.series): block.series for block in self.blocks}

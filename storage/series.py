@@ -215,6 +215,8 @@ class SeriesStore:
                     for row in record:
                         self._writer.take_up(State(row.layout.source, row.time_ms, alive(row)))
         self._learn()
+        for source, last_ms in self._timeline.view().catalogue.last_times().items():
+            self._writer.take_up(State(source, last_ms, None))  # where the journal has been lost
 
     def _learn(self) -> None:
         with self._engine.connect() as connection:

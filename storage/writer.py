@@ -104,8 +104,8 @@ class TickWriter:
         return batch
 
     def take_up(self, state: State) -> None:
-        """Go on where the journal says that a source stands; one that only names a layout says nothing."""
-        if state.last_ms < 0:
+        """Go on where a source stands, as the latest of journal and file knows; a mere layout says nothing."""
+        if state.last_ms <= self._sources.get(state.source, _NEW_SOURCE).last_ms:
             return
         shape = None
         if state.layout is not None:
