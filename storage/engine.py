@@ -20,6 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from storage.error import StorageError, explain, storage_errors
+from storage.problem import Problems
 from storage.tables import Base
 
 #: The newest migration. A test holds it against the files in ``storage/migrations``.
@@ -43,6 +44,7 @@ PAGE_BYTES = 1024
 CHECKPOINT_PAGES = 4000
 
 _BEGIN_MODE = "wakeless_begin_mode"
+_BUSY_SECONDS = "wakeless_busy_seconds"
 
 
 class Database(Engine):
@@ -58,14 +60,15 @@ class Database(Engine):
     """
 
     path: Path
+    problems: Problems  #: told of every trouble that SQLite reports, and of every write that worked
     _writer: threading.Lock
 
     @classmethod
-    def open(cls, path: Path) -> Database:
-        """Make the pool for ``path`` without touching the file."""
+    def open(cls, path: Path, problems: Problems | None = None) -> Database:
+        """Make the pool for ``path`` without touching the file. A file that is not there is not made either."""
         plain = create_engine(
             URL.create("sqlite", database=str(path)),
-            connect_args={"timeout": BUSY_SECONDS, "isolation_level": None, "check_same_thread": False},
+            creator=lambda: connect_plainly(path, check_same_thread=False),
             pool_size=POOL_SIZE,
             max_overflow=POOL_OVERFLOW,
             pool_timeout=POOL_WAIT_SECONDS,
@@ -73,6 +76,7 @@ class Database(Engine):
         )
         database = cls(plain.pool, plain.dialect, plain.url)
         database.path = path
+        database.problems = problems or Problems()
         database._writer = threading.Lock()
         event.listen(database, "connect", _configure)
         event.listen(database, "begin", _begin)
@@ -93,12 +97,14 @@ class Database(Engine):
             connection.execution_options(**{_BEGIN_MODE: "IMMEDIATE"})
             with connection.begin():
                 yield connection
+        self.problems.worked("database")
 
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Be the only writer of this process: for statements that cannot run inside a transaction."""
-        if not self._writer.acquire(timeout=WRITER_WAIT_SECONDS):
-            raise StorageError(f"the database {self.path} is busy: no turn to write in 30 s", permanent=False)
+        seconds = WRITER_WAIT_SECONDS if _patience.seconds is None else _patience.seconds
+        if not self._writer.acquire(timeout=seconds):
+            raise StorageError(f"the database {self.path} is busy: no turn to write in {seconds:g} s", permanent=False)
         try:
             yield
         finally:
@@ -107,13 +113,17 @@ class Database(Engine):
     def _explain(self, context: ExceptionContext) -> StorageError | None:
         """What SQLAlchemy raises instead of an error of SQLite."""
         error = context.original_exception
-        return explain(error, self.path) if isinstance(error, sqlite3.Error) else None
+        if not isinstance(error, sqlite3.Error):
+            return None
+        explained = explain(error, self.path)
+        self.problems.blame(explained, "database")
+        return explained
 
     def dispose(self, close: bool = True) -> None:
         """Close all connections, after letting SQLite refresh the statistics that its planner uses."""
         if close:
             try:
-                with closing(sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=rw", uri=True)) as connection:
+                with closing(connect_plainly(self.path)) as connection:
                     connection.execute("PRAGMA analysis_limit = 400")
                     connection.execute("PRAGMA optimize")
             except sqlite3.Error:
@@ -121,7 +131,35 @@ class Database(Engine):
         super().dispose(close)
 
 
-def open_database(path: Path) -> Engine:
+class _Patience(threading.local):
+    seconds: float | None = None
+
+
+_patience = _Patience()
+
+
+@contextmanager
+def hurried(seconds: float) -> Iterator[None]:
+    """On this thread, wait at most so long for the locks of a database: for who has something better to do."""
+    before, _patience.seconds = _patience.seconds, seconds
+    try:
+        yield
+    finally:
+        _patience.seconds = before
+
+
+def connect_plainly(path: Path, *, read_only: bool = False, check_same_thread: bool = True) -> sqlite3.Connection:
+    """A connection of the driver's own to a file that is there: SQLite would make an empty one."""
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}",
+        uri=True,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=check_same_thread,
+    )
+
+
+def open_database(path: Path, problems: Problems | None = None) -> Database:
     """Open the database at ``path``, creating it (mode 0600, its folder 0700) and bringing its schema up to date.
 
     Raises :class:`StorageError` with one clear line when that is impossible.
@@ -129,7 +167,7 @@ def open_database(path: Path) -> Engine:
     with storage_errors(path):
         _create_file(path)
         _prepare(path)
-        database = Database.open(path)
+        database = Database.open(path, problems)
         try:
             _migrate(database)
         except BaseException:
@@ -171,8 +209,20 @@ def _configure(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> N
 
 def _begin(connection: Connection) -> None:
     """Begin for real: Python's own driver would begin only at the first write (it is told to stay out of this)."""
+    _set_patience(connection)
     options: dict[str, Any] = dict(connection.get_execution_options())
     connection.exec_driver_sql(f"BEGIN {options.get(_BEGIN_MODE, 'DEFERRED')}")
+
+
+def _set_patience(connection: Connection) -> None:
+    """Let SQLite wait for locks as long as this thread wants to; a connection remembers what it was told last."""
+    seconds = BUSY_SECONDS if _patience.seconds is None else _patience.seconds
+    told: float = connection.info.get(_BUSY_SECONDS, BUSY_SECONDS)
+    if seconds != told:
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        driver.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
+        connection.info[_BUSY_SECONDS] = seconds
 
 
 def _migrate(database: Database) -> None:

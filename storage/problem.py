@@ -42,6 +42,8 @@ _TROUBLES: Mapping[Trouble, Kind] = {
 _PASSING: tuple[Kind, ...] = ("locked", "disk_full", "disk_error", "read_only", "database_missing")
 #: Something that comes and goes is told as one problem: it is over once it has not been seen for so long.
 _CALM_SECONDS = 10.0
+#: A lock that is held for less is no problem: an import or a backup beside the server takes it for a moment.
+_LOCKED_SECONDS = 3.0
 
 
 class Words(NamedTuple):
@@ -78,7 +80,7 @@ WORDS: Mapping[Kind, Words] = {
     ),
     "database_damaged": Words(
         "Parts of the database cannot be read: some history is left out of answers.",
-        "Check the disk, then restore a backup (python app.py restore) or restart the process, which saves what it can.",
+        "Check the disk, then restore a backup (python app.py restore) or restart the process: it saves what it can.",
     ),
     "database_moved_aside": Words(
         "The database was damaged: it was moved aside at the start, and a new one was begun.",
@@ -123,6 +125,7 @@ class Problems:
         self._clock = clock or (lambda: time.time_ns() // 1_000_000)
         self._elapsed = elapsed
         self._known: dict[tuple[Kind, Origin], _Known] = {}
+        self._suspected: dict[Origin, float] = {}  # since when it has found the database locked
         self._lock = threading.Lock()
 
     def tell(
@@ -146,13 +149,17 @@ class Problems:
 
     def blame(self, error: StorageError, origin: Origin) -> None:
         """Note what an error says about the file or its disk, if it does."""
+        if error.trouble == "locked" and self._elapsed() - self._suspect(origin) < _LOCKED_SECONDS:
+            return
         if error.trouble is not None:
             self.tell(_TROUBLES[error.trouble], origin, str(error))
 
     def worked(self, origin: Origin) -> None:
         """Something was written: what a write can disprove is over, unless it was seen a moment ago."""
-        if not self._known:  # without the lock: this is asked at every tick
+        if not self._known and not self._suspected:  # without the lock: this is asked at every tick
             return
+        with self._lock:
+            self._suspected.pop(origin, None)
         self._end([key for key in self._troubled(origin) if self._elapsed() - self._known[key].seen >= _CALM_SECONDS])
 
     def over(self, kind: Kind, origin: Origin = "store") -> None:
@@ -160,8 +167,8 @@ class Problems:
         self._end([(kind, origin)])
 
     def hampered(self, origin: Origin) -> bool:
-        """Whether ``origin`` has a trouble that may pass, so that it is worth trying."""
-        return bool(self._known) and bool(self._troubled(origin))
+        """Whether ``origin`` has a trouble that may pass, or is suspected of one: it is worth trying."""
+        return origin in self._suspected or bool(self._known and self._troubled(origin))
 
     def has(self, kind: Kind) -> bool:
         """Whether this is a problem now."""
@@ -181,6 +188,10 @@ class Problems:
         """1 or 0 for every kind there is, so that a rule sees a problem end."""
         present = {problem.kind for problem in self.current()}
         return {make_labels(kind=kind): float(kind in present) for kind in WORDS}
+
+    def _suspect(self, origin: Origin) -> float:
+        with self._lock:
+            return self._suspected.setdefault(origin, self._elapsed())
 
     def _troubled(self, origin: Origin) -> list[tuple[Kind, Origin]]:
         with self._lock:

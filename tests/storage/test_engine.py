@@ -27,6 +27,7 @@ def schema(path: Path) -> list[tuple[str, ...]]:
 
 
 def migrated_from_nothing(path: Path) -> None:
+    path.touch()
     database = Database.open(path)
     upgrade(database)
     database.dispose()
