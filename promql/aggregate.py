@@ -16,7 +16,7 @@ from promql.label import grouper, replace
 from promql.node import Aggregate
 from promql.reduction import CANCELLATION
 from promql.statistic import quantile_of_rows
-from promql.value import Block, Present, Row, Value, empty_block, merge_same_labels
+from promql.value import Block, Present, Row, Value, empty_block
 
 _SHRINK = 2.0**-64
 _MAX_INT = 2.0**63
@@ -99,8 +99,11 @@ def _reduced(op: str, values: Values, present: Present, groups: Groups, counts: 
         case "group":
             return np.ones(counts.shape)
         case "stdvar" | "stddev":
-            means = _average(np.where(present, values, 0.0), groups, counts)
-            squares = np.square(np.where(present, values - groups.spread(means), 0.0))
+            # Taken from a value of the group, so that equal values differ by nothing at all.
+            base = groups.reduce(np.fmin, np.where(present, values, np.nan))
+            shifted = np.where(present, values - groups.spread(base), 0.0)
+            means = _average(shifted, groups, counts)
+            squares = np.square(np.where(present, shifted - groups.spread(means), 0.0))
             variance: Values = groups.reduce(np.add, squares) / counts
             return variance if op == "stdvar" else np.sqrt(variance)
     raise QueryError(f"the aggregation {op!r} is not supported", "unsupported")
@@ -152,18 +155,20 @@ def _extremes(block: Block, groups: Groups, k: Values, largest: bool) -> Block:
 
 
 def _count_values(block: Block, groups: Groups, label: str, budget: Budget) -> Block:
-    labels: list[Labels] = []
-    rows: list[Values] = []
+    """How often each value occurs per group and step; a label of the group gives way to one of the same name."""
     steps = block.values.shape[1]
+    numbers: dict[Labels, int] = {}
+    cells: list[NDArray[np.int64]] = []
     for name, members in zip(groups.labels, groups.members(), strict=True):
         present = block.present[members]
-        distinct, which = np.unique(block.values[members][present], return_inverse=True)
-        budget.hold(len(distinct) * steps)  # there may be as many as there are samples
-        cells = which * steps + np.nonzero(present)[1]
-        rows.append(np.bincount(cells, minlength=len(distinct) * steps).reshape(-1, steps).astype(np.float64))
-        labels += [replace(name, label, format_value(value)) for value in distinct]
-    counts = np.concatenate(rows)
-    return merge_same_labels(Block(labels, counts, counts > 0))
+        values, which = np.unique(block.values[members][present], return_inverse=True)
+        budget.hold(len(values) * steps)  # there may be as many as there are samples
+        rows = [
+            numbers.setdefault(replace(name, label, format_value(value)), len(numbers)) for value in values.tolist()
+        ]
+        cells.append(np.array(rows, dtype=np.int64)[which] * steps + np.nonzero(present)[1])
+    counts = np.bincount(np.concatenate(cells), minlength=len(numbers) * steps).reshape(len(numbers), steps)
+    return Block(list(numbers), counts.astype(np.float64), counts > 0)
 
 
 def format_value(value: float) -> str:

@@ -67,7 +67,7 @@ def variance(windows: Windows) -> tuple[Values, Present]:
     """The population variance."""
 
     def of_portion(portion: Portion) -> Values:
-        rows = portion.blank(portion.rows)
+        rows = portion.blank(portion.rows - portion.rows[:, :1])  # so that equal values differ by nothing at all
         rows -= (rows.sum(axis=1) / portion.sizes)[:, None]
         np.square(rows, out=rows)
         result: Values = portion.blank(rows).sum(axis=1) / portion.sizes
