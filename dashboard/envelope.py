@@ -40,19 +40,17 @@ class ApiError(Exception):
         self.type: ErrorType = type
 
 
-def success(data: Any, warnings: Sequence[str] = (), infos: Sequence[str] = ()) -> Response:
+def success(data: Any, warnings: Sequence[str] = ()) -> Response:
     """The envelope around what JSON can carry."""
-    return Response(orjson.dumps({"status": "success", "data": data, **_notes(warnings, infos)}), mimetype=JSON)
+    return Response(orjson.dumps({"status": "success", "data": data, **_notes(warnings, ())}), mimetype=JSON)
 
 
-def answer(
-    result: Result, time_ms: int, warnings: Sequence[str], infos: Sequence[str], stats: dict[str, Any] | None = None
-) -> Response:
+def answer(result: Result, time_ms: int, stats: dict[str, Any] | None = None) -> Response:
     """The envelope around the result of a query at ``time_ms``; very large ones are sent while they are written."""
     kind, inside, size = _of_result(result, time_ms)
     head = b'{"status":"success","data":{"resultType":"%b","result":' % kind
     beside = b"" if stats is None else b',"stats":' + orjson.dumps(stats)
-    notes = _notes(warnings, infos)
+    notes = _notes(result.warnings, result.infos)
     tail = beside + b"}" + (b"," + orjson.dumps(notes)[1:] if notes else b"}")
     pieces = chain((head,), inside, (tail,))
     return Response(pieces if size >= STREAMED_POINTS else b"".join(pieces), mimetype=JSON)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 from collectors.sample import Labels, Series, Times, stale_mask
-from storage.export import Selectors, SeriesSource, format_values, quote, selector_text
+from dashboard.point import values_as_text
+from storage.export import Selectors, SeriesSource, quote, selector_text
 
 #: Looks into the window, and how long each is: enough for some samples of a source that runs once a minute.
 LOOKS = 5
@@ -29,16 +30,17 @@ class Estimate(NamedTuple):
 
 
 class _Seen:
-    """What the looks found of one series."""
+    """What the looks found of one series: rows of the file that it fills in them, and how wide its values are."""
 
     def __init__(self) -> None:
-        self.samples = 0
+        self.rows = 0.0
         self.measured = 0
         self.characters = 0
 
-    def add(self, series: Series) -> None:
-        texts = format_values(series.values[:_MEASURED])
-        self.samples += len(series.times)
+    def add(self, series: Series, most: float) -> None:
+        """Add one look, in which the file has ``most`` rows at most."""
+        texts = values_as_text(series.values[:_MEASURED])
+        self.rows += min(len(series.times), most)
         self.measured += len(texts)
         self.characters += sum(map(len, texts))
 
@@ -55,18 +57,20 @@ def estimate(
     if not names or first > last:
         return Estimate(len(names), 0, header)
     windows = list(_windows(first, last))
-    share = (last - first + 1) / sum(until - begin + 1 for begin, until in windows)
     seen: defaultdict[Labels, _Seen] = defaultdict(_Seen)
-    moments = sum(_look(source, selectors, begin, until, seen) for begin, until in windows)
-    most = np.inf if step_ms is None else (last - first) // step_ms + 1
-    counts = {labels: min(one.samples * share, most) for labels, one in seen.items()}
+    length = windows[0][1] - windows[0][0] + 1
+    most = np.inf if step_ms is None else max(1.0, length / step_ms)
+    moments = sum(_look(source, selectors, window, most, seen) for window in windows)
+    share = (last - first + 1) / (length * len(windows))
+    if step_ms is not None:
+        share = min(share, ((last - first) // step_ms + 1) / (most * len(windows)))
     width = {labels: one.characters / one.measured for labels, one in seen.items()}
     if wide:
-        rows = min(moments * share, most)
-        size = rows * (_TIME_BYTES + len(names) + 1) + sum(counts[labels] * width[labels] for labels in seen)
+        rows = moments * share
+        size = rows * (_TIME_BYTES + len(names) + 1) + sum(one.rows * share * width[key] for key, one in seen.items())
     else:
-        rows = sum(counts.values())
-        size = sum(counts[labels] * (_TIME_BYTES + names.get(labels, 0) + width[labels] + 3) for labels in seen)
+        rows = sum(one.rows for one in seen.values()) * share
+        size = sum(one.rows * share * (_TIME_BYTES + names.get(key, 0) + width[key] + 3) for key, one in seen.items())
     return Estimate(len(names), round(rows), header + round(size))
 
 
@@ -81,18 +85,15 @@ def _windows(first: int, last: int) -> Iterator[tuple[int, int]]:
         yield begin, begin + LOOK_MS - 1
 
 
-def _look(source: SeriesSource, selectors: Selectors, begin: int, until: int, seen: defaultdict[Labels, _Seen]) -> int:
-    """Add what lies in one window to ``seen``; returns how many moments it has."""
-    found: dict[Labels, Series] = {}
+def _look(
+    source: SeriesSource, selectors: Selectors, window: tuple[int, int], most: float, seen: defaultdict[Labels, _Seen]
+) -> float:
+    """Add what lies in one window to ``seen``; returns the rows that a wide file has there, ``most`` at most."""
+    found: dict[Labels, Times] = {}
     for matchers in selectors:
-        for series in source.select(matchers, begin, until):
+        for series in source.select(matchers, *window):
             alive = ~stale_mask(series.values)
             if series.labels not in found and alive.any():
-                found[series.labels] = Series(series.labels, series.times[alive], series.values[alive])
-    for labels, series in found.items():
-        seen[labels].add(series)
-    return _moments([series.times for series in found.values()])
-
-
-def _moments(times: Sequence[Times]) -> int:
-    return len(np.unique(np.concatenate(times))) if times else 0
+                found[series.labels] = series.times[alive]
+                seen[series.labels].add(Series(series.labels, series.times[alive], series.values[alive]), most)
+    return min(len(np.unique(np.concatenate(list(found.values())))), most) if found else 0

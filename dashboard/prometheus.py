@@ -212,11 +212,8 @@ def _evaluated(evaluate: Callable[[Engine, str], Result], time_ms: int, limit: i
         found = of_query_error(error)
         raise question.invalid("query", str(found)) if found.type == "bad_data" else found from error
     seconds = time.perf_counter() - started
-    warnings: tuple[str, ...] = getattr(result, "warnings", ())
-    infos: tuple[str, ...] = getattr(result, "infos", ())
-    if limit is not None and (shorter := _first(result, limit)) is not None:
-        result, warnings = shorter, (*warnings, _TRUNCATED)
-    return answer(result, time_ms, warnings, infos, _stats(seconds) if question.value("stats") else None)
+    result = result if limit is None else _first(result, limit)
+    return answer(result, time_ms, _stats(seconds) if question.value("stats") else None)
 
 
 def _engine() -> Engine:
@@ -232,17 +229,18 @@ def _engine() -> Engine:
     return engine
 
 
-def _first(result: Result, limit: int) -> Result | None:
-    """The first series of a result; None where there are no more of them."""
+def _first(result: Result, limit: int) -> Result:
+    """The first series of a result, with a warning if there are more."""
+    warnings = (*result.warnings, _TRUNCATED)
     match result:
-        case Vector() if len(result.labels) > limit:
-            return replace(result, labels=result.labels[:limit], values=result.values[:limit])
-        case Matrix() if len(result.labels) > limit:
-            chosen = {name: getattr(result, name)[:limit] for name in ("labels", "values", "present")}
-            return replace(result, **chosen)
-        case RawMatrix() if len(result.series) > limit:
-            return replace(result, series=result.series[:limit])
-    return None
+        case Vector(labels, values) if len(labels) > limit:
+            return replace(result, labels=labels[:limit], values=values[:limit], warnings=warnings)
+        case Matrix(_, labels, values, present) if len(labels) > limit:
+            cut = replace(result, labels=labels[:limit], values=values[:limit], present=present[:limit])
+            return replace(cut, warnings=warnings)
+        case RawMatrix(series) if len(series) > limit:
+            return replace(result, series=series[:limit], warnings=warnings)
+    return result
 
 
 def _stats(seconds: float) -> dict[str, Any]:

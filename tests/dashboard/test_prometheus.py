@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import threading
+import gzip
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 from collectors.sample import Sample, Tick, make_labels
 from promql import Engine
+from storage.error import StorageError
 from tests.dashboard.house import House, MakeHouse, open_house
 
 T0 = 1_700_000_000
-PROMTOOL = shutil.which("promtool")
 
 RULES = """
 groups:
@@ -69,8 +67,10 @@ def ruled(make_house: MakeHouse, tmp_path: Path) -> House:
 
 def fill(house: House) -> None:
     for second in range(10):
-        samples = tuple(Sample("a", make_labels(gpu=gpu), second + gpu / 4) for gpu in (0, 1))
-        house.services.store.append([Tick("t", (T0 + second) * 1000, samples)])
+        samples = [Sample("a", make_labels(gpu=gpu), second + gpu / 4) for gpu in (0, 1)]
+        samples += [Sample("gpu_power_watts", (("a.b", "\N{BUG}"),), 300.0)]
+        samples += [Sample("inference_queue_duration_seconds_count", (), float(second))]
+        house.services.store.append([Tick("t", (T0 + second) * 1000, tuple(samples))])
 
 
 def call(house: House, path: str, status: int = 200, method: str = "GET", **query: Any) -> dict[str, Any]:
@@ -138,9 +138,18 @@ def test_a_limit_cuts_and_says_so(filled: House) -> None:
     [
         ("query", {"query": "a +"}, 400, "bad_data", 'invalid parameter "query"'),
         ("query", {}, 400, "bad_data", 'invalid parameter "query"'),
-        ("query", {"query": "a", "time": "noon"}, 400, "bad_data", 'cannot parse "noon" to a valid timestamp'),
+        (
+            "query",
+            {"query": "a", "time": "noon"},
+            400,
+            "bad_data",
+            """invalid parameter "time": Invalid time value for 'time': cannot parse "noon" to a valid timestamp""",
+        ),
         ("query", {"query": "a", "timeout": "x"}, 400, "bad_data", 'cannot parse "x" to a valid duration'),
-        ("query", {"query": "a", "limit": "-1"}, 400, "bad_data", 'invalid parameter "limit"'),
+        ("query", {"query": "a", "timeout": "-1"}, 503, "timeout", "took too long"),
+        ("query", {"query": "a", "lookback_delta": "x"}, 400, "bad_data", "error parsing lookback delta duration"),
+        ("query", {"query": "a", "limit": "-1"}, 400, "bad_data", 'invalid parameter "limit": limit must be non-neg'),
+        ("query", {"query": "a", "limit": "1.5"}, 400, "bad_data", 'strconv.Atoi: parsing "1.5": invalid syntax'),
         ("query", {"query": "a + on() a", "time": T0}, 422, "execution", ""),
         ("query_range", {"query": "a", "end": T0, "step": 1}, 400, "bad_data", 'invalid parameter "start"'),
         (
@@ -156,8 +165,16 @@ def test_a_limit_cuts_and_says_so(filled: House) -> None:
         ("query_range", {"query": "a[5m]", "start": T0, "end": T0, "step": 1}, 400, "bad_data", ""),
         ("series", {}, 400, "bad_data", "no match[] parameter provided"),
         ("series", {"match_list": "rate(a[1m])"}, 400, "bad_data", 'invalid parameter "match[]"'),
-        ("labels", {"start": 5, "end": 1}, 400, "bad_data", "end timestamp must not"),
-        ("label/0bad/values", {}, 400, "bad_data", 'invalid label name: "0bad"'),
+        ("series", {"match_list": "{}"}, 400, "bad_data", "match[] must contain at least one non-empty matcher"),
+        ("labels", {"match_list": "a["}, 400, "bad_data", "parse error"),
+        ("query_exemplars", {"query": "a", "start": 5, "end": 1}, 400, "bad_data", "end timestamp must not be before"),
+        ("query_exemplars", {"query": "a +"}, 400, "bad_data", "parse error"),
+        ("metadata", {"limit": "x"}, 400, "bad_data", "limit must be a number"),
+        ("status/tsdb", {"limit": "0"}, 400, "bad_data", "limit must be a positive number"),
+        ("rules", {"exclude_alerts": "maybe"}, 400, "bad_data", 'invalid parameter "exclude_alerts"'),
+        ("rules", {"group_limit": "0"}, 400, "bad_data", 'invalid parameter "group_limit"'),
+        ("rules", {"group_next_token": "x"}, 400, "bad_data", "group_limit needs to be set"),
+        ("rules", {"group_limit": 1, "group_next_token": "x"}, 400, "bad_data", 'invalid parameter "group_next_token"'),
         ("rules", {"type": "both"}, 400, "bad_data", 'invalid parameter "type"'),
     ],
 )
@@ -175,18 +192,127 @@ def test_it_lists_series_labels_and_values(filled: House) -> None:
     assert call(filled, "series", method="POST", match_list='a{gpu="1"}')["data"] == both[1:]
     assert call(filled, "series", match_list=['a{gpu="1"}', 'a{gpu="0"}'])["data"] == both
     assert call(filled, "series", match_list="a", start=T0 - 100, end=T0 - 50)["data"] == []
-    assert call(filled, "labels")["data"] == ["__name__", "gpu"]
+    assert call(filled, "labels")["data"] == ["__name__", "a.b", "gpu"]
     assert call(filled, "labels", match_list="nothing")["data"] == []
+    assert call(filled, "labels", start=5, end=1)["data"] == []
     assert call(filled, "label/gpu/values")["data"] == ["0", "1"]
     assert call(filled, "label/gpu/values", match_list='a{gpu!="0"}')["data"] == ["1"]
-    assert call(filled, "label/__name__/values")["data"] == ["a"]
+    assert call(filled, "label/0nothing/values")["data"] == []
+    names = ["a", "gpu_power_watts", "inference_queue_duration_seconds_count"]
+    assert call(filled, "label/__name__/values")["data"] == names
 
 
-def test_it_explains_metrics(filled: House) -> None:
-    found = call(filled, "metadata", metric="gpu_power_watts")["data"]
-    assert found == {"gpu_power_watts": [{"type": "gauge", "unit": "watts", "help": "Power drawn by the board."}]}
-    assert len(call(filled, "metadata", limit=3)["data"]) == 3
-    assert call(filled, "metadata", metric="nothing")["data"] == {}
+@pytest.mark.parametrize("edges", [("-9223309901257974", "9223309901257975"), ("-292273086-05-16T16:47:06Z", T0 + 5)])
+def test_all_of_time_may_be_asked_for(filled: House, edges: tuple[str, str]) -> None:
+    start, end = edges
+    assert len(call(filled, "series", match_list="a", start=start, end=end)["data"]) == 2
+    assert call(filled, "labels", start=start, end=end)["data"] == ["__name__", "a.b", "gpu"]
+    assert call(filled, "query", query="a", time=start)["data"]["result"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("U__a_2e_b", ["\N{BUG}"]),
+        ("U__gpu", ["0", "1"]),
+        ("U______name____", ["a", "gpu_power_watts", "inference_queue_duration_seconds_count"]),
+        ("U__a_2e", []),
+        ("U__a_D800_", []),
+        ("U__a_zz_b", []),
+        ("a.b", ["\N{BUG}"]),
+    ],
+)
+def test_a_labels_name_may_be_escaped(filled: House, name: str, values: list[str]) -> None:
+    assert call(filled, f"label/{name}/values")["data"] == values
+
+
+def test_it_explains_the_metrics_that_there_are(filled: House) -> None:
+    power = {"gpu_power_watts": [{"type": "gauge", "unit": "watts", "help": "Power drawn by the board."}]}
+    assert call(filled, "metadata", metric="gpu_power_watts")["data"] == power
+    queue = call(filled, "metadata", metric="inference_queue_duration_seconds")["data"]
+    assert queue["inference_queue_duration_seconds"][0]["type"] == "histogram"
+    assert call(filled, "metadata")["data"] == power | queue
+    assert len(call(filled, "metadata", limit=1)["data"]) == 1
+    assert call(filled, "metadata", limit=0)["data"] == {}
+    assert call(filled, "metadata", limit=-1, limit_per_metric=1)["data"] == power | queue
+    assert call(filled, "metadata", metric="gpu_temperature_celsius")["data"] == {}
+
+
+def test_a_form_comes_before_the_address(filled: House) -> None:
+    client, headers = filled.visitor(), filled.token("viewer")
+    found = client.post(f"/api/v1/query?query=1&time={T0}", data={"query": "2"}, headers=headers).get_json()
+    assert found["data"]["result"] == [T0, "2"]
+
+
+def test_the_caller_may_look_back_less_far_and_wait_less_long(filled: House) -> None:
+    at = T0 + 30
+    assert len(call(filled, "query", query="a", time=at)["data"]["result"]) == 2
+    assert call(filled, "query", query="a", time=at, lookback_delta="5s")["data"]["result"] == []
+    assert len(call(filled, "query", query="a", time=at, lookback_delta="0", timeout="1m")["data"]["result"]) == 2
+    ranged: dict[str, Any] = {"query": "a", "start": T0, "end": at, "step": 1, "lookback_delta": "500ms"}
+    assert len(call(filled, "query_range", **ranged)["data"]["result"][0]["values"]) == 10
+    assert call(filled, "query_range", 503, **ranged, timeout="0")["errorType"] == "timeout"
+
+
+def test_what_a_query_remarks_stands_beside_its_result(filled: House) -> None:
+    found = call(filled, "query", query="quantile(7, a)", time=T0)
+    assert "quantile value should be between 0 and 1" in found["warnings"][0]
+    cut = call(filled, "query", query="quantile by (gpu) (7, a)", time=T0, limit=1)
+    assert len(cut["warnings"]) == 2
+    assert cut["warnings"][1] == "results truncated due to limit"
+    assert call(filled, "query", query="rate(a[5s])", time=T0 + 5)["infos"]
+    assert "infos" not in call(filled, "query", query="a", time=T0 + 5)
+
+
+def test_it_says_how_long_it_took_if_asked(filled: House) -> None:
+    assert "stats" not in call(filled, "query", query="a")["data"]
+    assert call(filled, "query", query="a", stats="all")["data"]["stats"]["timings"]["evalTotalTime"] > 0
+
+
+def test_there_are_no_exemplars(filled: House) -> None:
+    assert call(filled, "query_exemplars", method="POST", query="a", start=T0, end=T0 + 9)["data"] == []
+
+
+def test_a_large_answer_is_compressed_for_who_sits_elsewhere_and_takes_it(filled: House) -> None:
+    query = f"/api/v1/query_range?query=a&start={T0}&end={T0 + 200}&step=1"
+    elsewhere = {"REMOTE_ADDR": "192.0.2.7"}
+    plain = filled.visitor().get(query, environ_overrides=elsewhere)
+    assert "Content-Encoding" not in plain.headers
+    assert "Accept-Encoding" in plain.headers["Vary"]
+    taken = filled.visitor().get(query, environ_overrides=elsewhere, headers={"Accept-Encoding": "deflate, gzip"})
+    assert taken.headers["Content-Encoding"] == "gzip"
+    assert int(taken.headers["Content-Length"]) == len(taken.data) < len(plain.data) / 3
+    assert json.loads(gzip.decompress(taken.data)) == plain.get_json()
+    small = filled.visitor().get(
+        "/api/v1/query?query=1", environ_overrides=elsewhere, headers={"Accept-Encoding": "gzip"}
+    )
+    unwanted = filled.visitor().get(query, environ_overrides=elsewhere, headers={"Accept-Encoding": "gzip;q=0"})
+    here = filled.visitor().get(query, headers={"Accept-Encoding": "gzip"})
+    for answer in (small, unwanted, here):
+        assert "Content-Encoding" not in answer.headers
+    proxied = {"Accept-Encoding": "gzip", "X-Forwarded-For": "192.0.2.7"}
+    assert filled.visitor().get(query, headers=proxied).headers["Content-Encoding"] == "gzip"
+
+
+def test_pages_of_other_sites_may_not_read_it(filled: House) -> None:
+    answer = filled.visitor().get("/api/v1/query?query=1", headers={"Origin": "https://evil.example"})
+    assert not [name for name, _ in answer.headers if name.startswith("Access-Control")]
+
+
+def test_history_that_cannot_be_read_is_said_in_this_apis_form(
+    make_house: MakeHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = make_house()
+
+    def broken(*_: object) -> None:
+        raise StorageError("/secret/path is locked", permanent=False)
+
+    monkeypatch.setattr(house.services.store, "labels", broken)
+    found = call(house, "labels", 503)
+    assert found["errorType"] == "unavailable"
+    assert "secret" not in found["error"]
+    answer = house.visitor().get("/api/v1/labels", headers=house.token("viewer"))
+    assert answer.headers["Retry-After"] == "5"
 
 
 def test_it_lists_rules_with_their_state(ruled: House) -> None:
@@ -217,6 +343,8 @@ def test_rules_can_be_chosen(ruled: House) -> None:
     assert names(type="record") == ["job:a:sum"]
     assert names(rule_name_list="Never") == ["Never"]
     assert names(rule_group_list="other") == []
+    assert names(match_list='{severity=~"warn.*"}') == ["Big"]
+    assert names(match_list=['{severity="warning"}', '{team="x"}']) == ["job:a:sum", "Big"]
     ruled.services.alerts.evaluate((T0 + 9) * 1000)
     groups = call(ruled, "rules", exclude_alerts="true", rule_name_list="Big")["data"]["groups"]
     assert groups[0]["rules"][0]["alerts"] == []
@@ -232,36 +360,48 @@ def test_it_lists_alerts_and_an_acknowledged_one_is_firing(ruled: House) -> None
     assert found[0]["activeAt"] == "2023-11-14T22:13:29.000Z"
 
 
+def test_groups_of_rules_come_page_by_page(make_house: MakeHouse, tmp_path: Path) -> None:
+    rules = tmp_path / "rules.yml"
+    groups = [{"name": name, "rules": [{"alert": f"Rule {name}", "expr": "a > 1"}]} for name in "ABC"]
+    rules.write_text(json.dumps({"groups": groups}))
+    house = make_house(alerts={"rules": [rules], "stock_rules": False})
+    seen: list[list[str]] = []
+    token = ""
+    while True:
+        page = call(house, "rules", group_limit=2, group_next_token=token)["data"]
+        seen.append([group["name"] for group in page["groups"]])
+        if not (token := page.get("groupNextToken", "")):
+            break
+    assert seen == [["A", "B"], ["C"]]
+
+
 def test_it_says_what_it_is(filled: House) -> None:
-    assert call(filled, "status/buildinfo")["data"]["application"] == "Wakeless"
+    found = call(filled, "status/buildinfo")["data"]
+    assert found["application"] == "Wakeless"
+    assert found["version"] == "3.0.0"
+    assert "features" not in found
 
 
-class _Quiet(WSGIRequestHandler):
-    def log(self, *_: Any, **__: Any) -> None:
-        """Keep the test's output clean."""
+def test_it_tells_of_itself_without_naming_a_folder(filled: House) -> None:
+    runtime = call(filled, "status/runtimeinfo")["data"]
+    assert (runtime["storageRetention"], runtime["CWD"]) == ("30d", "")
+    assert runtime["goroutineCount"] >= 1
+    assert call(filled, "status/flags")["data"]["storage.tsdb.retention.time"] == "30d"
+    assert (
+        call(filled, "status/config")["data"]["yaml"] == "global:\n  scrape_interval: 1s\n  evaluation_interval: 5s\n"
+    )
+    for path in ("runtimeinfo", "flags", "config", "tsdb"):
+        assert str(filled.data_dir) not in json.dumps(call(filled, f"status/{path}"))
+    assert call(filled, "targets")["data"]["activeTargets"] == []
+    assert call(filled, "alertmanagers")["data"]["activeAlertmanagers"] == []
 
 
-@pytest.mark.skipif(PROMTOOL is None, reason="promtool is not installed")
-def test_promtool_can_query_us(filled: House) -> None:
-    # As an anonymous viewer: Debian's promtool has no option for a token yet.
-    server = make_server("127.0.0.1", 0, filled.app, threaded=True, request_handler=_Quiet)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-
-    def ask(*arguments: str) -> str:
-        command = [PROMTOOL or "", "query", *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
-
-    url = f"http://127.0.0.1:{server.server_port}"
-    try:
-        assert ask("instant", f"--time={T0 + 4}", url, 'a{gpu="1"}') == f'a{{gpu="1"}} => 4.25 @[{T0 + 4}]'
-        found = ask("range", f"--start={T0}", f"--end={T0 + 2}", "--step=1s", url, "sum(a)")
-        assert found == f"{{}} =>\n0.25 @[{T0}]\n2.25 @[{T0 + 1}]\n4.25 @[{T0 + 2}]"
-        assert ask("series", "--match=a", f"--start={T0}", f"--end={T0 + 9}", url).count("__name__") == 2
-        assert ask("labels", f"--start={T0}", f"--end={T0 + 9}", url, "gpu") == "0\n1"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+def test_it_counts_its_series(filled: House) -> None:
+    found = call(filled, "status/tsdb", limit=2)["data"]
+    assert found["headStats"]["numSeries"] == 4
+    assert found["headStats"]["numLabelPairs"] == 6
+    assert found["headStats"]["minTime"] == T0 * 1000
+    assert found["seriesCountByMetricName"][0] == {"name": "a", "value": 2}
+    assert found["labelValueCountByLabelName"] == [{"name": "__name__", "value": 3}, {"name": "gpu", "value": 2}]
+    assert found["seriesCountByLabelValuePair"][0] == {"name": "__name__=a", "value": 2}
+    assert [one["name"] for one in found["memoryInBytesByLabelName"]] == ["__name__", "a.b"]
