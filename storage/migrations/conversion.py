@@ -1,8 +1,8 @@
 """From the first schema's rows, one for each tick, to blocks of history; a part of migration 0002.
 
 It runs in the migration's one transaction: a kill leaves the file as it was. Beside the file it needs room for the
-blocks, a tenth of it or so, and memory for what is on its way into a block. The rows are deleted with their table, which
-costs next to nothing; retention then gives their room back to the disk.
+blocks, a tenth of it or so, and memory for what is on its way into a block. The rows are deleted with their table,
+which costs next to nothing; retention then gives their room back to the disk.
 """
 
 from __future__ import annotations
