@@ -14,6 +14,7 @@ import struct
 import threading
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -70,7 +71,8 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.number = 0  #: of the segment that is being written; 0 before :meth:`begin`
-        self._identity = ""
+        self._path = folder  # of that segment
+        self._unlisted = False  # whether the folder's own list of files is not on the disk yet
         self._descriptor: int | None = None
         self._ended: list[int] = []  # files of earlier segments, to be synced once more
         self._syncing = threading.Lock()
@@ -81,7 +83,7 @@ class Journal:
         """Start a new segment. ``identity`` is the database's: ticks mean nothing without its series."""
         with storage_errors(self.folder):
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path = self.folder / f"{number:08d}{_SUFFIX}"
+            path = segment_path(self.folder, number)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         opening = _frame(_OPENING + orjson.dumps({"store": identity, "segment": number}))
         states = list(states)
@@ -89,11 +91,13 @@ class Journal:
             size = self._write(descriptor, 0, opening + b"".join(_frame(_STATE + _dump(state)) for state in states))
         except BaseException:
             os.close(descriptor)
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # the failure that is told is the first one
+                path.unlink()
             raise
         if self._descriptor is not None:
             self._ended.append(self._descriptor)
-        self._descriptor, self._size, self.number, self._identity = descriptor, size, number, identity
+        self._descriptor, self._size, self.number, self._path = descriptor, size, number, path
+        self._unlisted = True
         self._defined = {state.layout.id for state in states if state.layout is not None}
 
     def append(self, rows: Sequence[Row]) -> None:
@@ -116,13 +120,22 @@ class Journal:
             ended, descriptor = list(self._ended), self._descriptor
             for one in [*ended, *([] if descriptor is None else [descriptor])]:
                 os.fdatasync(one)
+            if self._unlisted:
+                self._unlisted = False
+                _sync_folder(self.folder)
             for one in ended:
                 self._ended.remove(one)
                 os.close(one)
 
     def lost(self) -> bool:
-        """Whether the segment that is being written has been deleted by someone else."""
-        return self._descriptor is not None and os.fstat(self._descriptor).st_nlink == 0
+        """Whether the segment that is being written has been deleted, moved or replaced by someone else."""
+        if self._descriptor is None:
+            return False
+        try:
+            there = os.stat(self._path)
+        except FileNotFoundError:
+            return True
+        return not os.path.samestat(there, os.fstat(self._descriptor))
 
     def drop(self, number: int) -> None:
         """Delete the segments up to ``number``: all that they held is in the database."""
@@ -138,12 +151,30 @@ class Journal:
             self._ended, self._descriptor = [], None
 
     def _write(self, descriptor: int, offset: int, data: bytes) -> int:
-        """Write at ``offset`` and return where the data end. What a failed write left there is overwritten next."""
+        """Write at ``offset`` and return where the data end. Of a write that failed nothing stays."""
         with storage_errors(self.folder):
             done = 0
-            while done < len(data):
-                done += os.pwrite(descriptor, data[done:], offset + done)
+            try:
+                while done < len(data):
+                    done += os.pwrite(descriptor, data[done:], offset + done)
+            except OSError:
+                with suppress(OSError):  # a reader leaves a torn end out, and the next write begins at ``offset``
+                    os.ftruncate(descriptor, offset)
+                raise
         return offset + len(data)
+
+
+def segment_path(folder: Path, number: int) -> Path:
+    """Where a segment lies."""
+    return folder / f"{number:08d}{_SUFFIX}"
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def segments(folder: Path) -> list[Segment]:
