@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ T = TypeVar("T")
 
 #: Where windows touch less than this share of the samples, those are copied out, and the others never looked at.
 SPARSE = 0.5
+#: Up to one in so many samples is left out by joining what lies between; more, one by one.
+FEW = 256
 #: Bytes of moments whose findings are kept at the same time.
 _MEMORY_BYTES = 1 << 25
 
@@ -73,8 +75,17 @@ class Cut:
         if self._trimmed is None or self._trimmed[0] != key:
             high = self.low + self.count
             low, high = self.low - np.searchsorted(gone, self.low), high - np.searchsorted(gone, high)
-            self._trimmed = key, _cut(np.delete(self.times, gone), low, high, slice(None))
+            self._trimmed = key, _cut(without(self.times, gone), low, high, slice(None))
         return self._trimmed[1]
+
+
+def without(data: NDArray[Any], gone: Index) -> NDArray[Any]:
+    """``data`` without what is at ``gone`` (ascending): series have few ends, far apart, and often only a last one."""
+    if len(gone) * FEW > len(data):
+        return np.delete(data, gone)
+    starts, ends = [0, *(gone + 1).tolist()], [*gone.tolist(), len(data)]
+    parts = [data[start:end] for start, end in zip(starts, ends, strict=True) if start < end]
+    return parts[0] if len(parts) == 1 else np.concatenate([data[:0], *parts])
 
 
 def cut(times: Times, refs: Times, range_ms: int) -> Cut:

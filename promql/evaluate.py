@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from collectors.sample import METRIC_NAME, Hints, Labels, Matcher, Times, Values
-from promql import calendar, function
+from collectors.sample import Times, Values
+from promql import calendar, function, reach
+from promql.absence import absent
 from promql.aggregate import aggregate
 from promql.annotation import Annotations
 from promql.binary import binary
@@ -18,7 +19,6 @@ from promql.histogram import histogram_quantile
 from promql.label import drop_names
 from promql.node import (
     Aggregate,
-    At,
     Binary,
     Call,
     Negation,
@@ -35,9 +35,6 @@ from promql.source import SeriesSource
 from promql.support import CALENDAR, COUNTER, MATH, RANGE
 from promql.value import Block, RangeData, Row, Value, merge_same_labels
 from promql.window import over_windows
-
-#: Steps that one subquery may be evaluated at.
-MAX_SUBQUERY_STEPS = 1_000_000
 
 
 class Evaluation:
@@ -89,8 +86,8 @@ class Evaluation:
 
     def _aligned(self, node: Selector, times: Times, *, timestamps: bool = False) -> Block:
         """The selector's values at each step, or the times (seconds) of the samples they come from."""
-        refs = self._refs(times, node.at, node.offset_ms)
-        series = self._source.stream(node.matchers, _hints(refs, self._lookback_ms, None))
+        refs = self._ends(node, times)
+        series = self._source.stream(node.matchers, reach.hints(refs, self._lookback_ms, None))
         block = align(series, refs, self._lookback_ms, self._budget, timestamps=timestamps)
         return self._widened(block, len(times))
 
@@ -102,36 +99,26 @@ class Evaluation:
         self._budget.hold(shape[0] * shape[1])
         return Block(block.labels, np.broadcast_to(block.values, shape), np.broadcast_to(block.present, shape))
 
-    def _refs(self, times: Times, at: At, offset_ms: int) -> Times:
-        """The moments that a selector looks at: one per step, or a single one where ``@`` pins it."""
-        if at is None:
-            return times - offset_ms if offset_ms else times
-        moment = self._bounds[at] if isinstance(at, str) else at
-        return np.array([moment - offset_ms], dtype=np.int64)
+    def _ends(self, node: Selector | Subquery, times: Times) -> Times:
+        return reach.window_ends(times, node.at, node.offset_ms, self._bounds)
 
     # Range vectors
 
     def range_data(self, node: Node, times: Times, function: str | None = None) -> RangeData:
         """The samples that a range expression looks at, for the range function of that name."""
         if isinstance(node, RangeSelector):
-            refs = self._refs(times, node.selector.at, node.selector.offset_ms)
-            series = self._source.stream(node.selector.matchers, _hints(refs, node.range_ms, function))
+            refs = self._ends(node.selector, times)
+            series = self._source.stream(node.selector.matchers, reach.hints(refs, node.range_ms, function))
             return RangeData(series, refs, node.range_ms)
         if isinstance(node, Subquery):
             return self._subquery(node, times)
         raise QueryError("a range vector is expected")
 
     def _subquery(self, node: Subquery, times: Times) -> RangeData:
-        refs = self._refs(times, node.at, node.offset_ms)
-        step = node.step_ms or self._default_step_ms
-        # Steps are multiples of the step since 1970, whatever the query's own times.
-        first = ((int(refs[0]) - node.range_ms) // step + 1) * step
-        count = (int(refs[-1]) - first) // step + 1
-        if count > MAX_SUBQUERY_STEPS:
-            raise QueryError(f"a subquery needs {count} steps; at most {MAX_SUBQUERY_STEPS} are allowed", "execution")
-        if count <= 0:
+        refs = self._ends(node, times)
+        inner_times = reach.subquery_steps(node, refs, self._default_step_ms)
+        if not len(inner_times):
             return RangeData([], refs, node.range_ms)
-        inner_times = first + step * np.arange(count, dtype=np.int64)
         inner = self.value(node.expr, inner_times)
         if isinstance(inner, Row):
             inner = function.vector(inner)
@@ -157,13 +144,9 @@ class Evaluation:
         return merge_same_labels(Block(drop_names(block.labels), block.values, block.present), strict=True)
 
     def _absent_over_time(self, node: Call, times: Times) -> Block:
-        argument = node.args[0]
-        data = self.range_data(argument, times, node.name)
-        block = self._widened(
-            over_windows(data, window_function("present_over_time", [], times), self._budget), len(times)
-        )
-        matchers = argument.selector.matchers if isinstance(argument, RangeSelector) else ()
-        return function.absent(_absent_labels(matchers), np.logical_or.reduce(block.present, axis=0))
+        data = self.range_data(node.args[0], times, node.name)
+        block = over_windows(data, window_function("present_over_time", [], times), self._budget)
+        return absent(node.args[0], self._widened(block, len(times)))
 
     # Operators
 
@@ -215,10 +198,7 @@ class Evaluation:
         return function.each(block, np.broadcast_to(times / 1000, block.values.shape))
 
     def _absent(self, node: Call, times: Times) -> Block:
-        argument = node.args[0]
-        block = self._vector(argument, times)
-        matchers = argument.matchers if isinstance(argument, Selector) else ()
-        return function.absent(_absent_labels(matchers), np.logical_or.reduce(block.present, axis=0))
+        return absent(node.args[0], self._vector(node.args[0], times))
 
     def _clamp(self, node: Call, times: Times) -> Block:
         block = self._vector(node.args[0], times)
@@ -261,11 +241,6 @@ class Evaluation:
         return value.values
 
 
-def _hints(refs: Times, range_ms: int, function: str | None) -> Hints:
-    step_ms = int(refs[1] - refs[0]) if len(refs) > 1 else 0
-    return Hints(int(refs[0]), int(refs[-1]), step_ms, range_ms, function)
-
-
 def block_of(value: object) -> Block:
     """``value`` as the instant vector that it must be."""
     if not isinstance(value, Block):
@@ -281,17 +256,6 @@ def _string(node: Node) -> str:
 
 def _now(times: Times) -> Row:
     return Row(times / 1000)
-
-
-def _absent_labels(matchers: tuple[Matcher, ...]) -> Labels:
-    """The labels that an absent series would surely have: asked for by ``=`` and contradicted by nothing later."""
-    known: dict[str, str] = {}
-    for name, op, value in matchers:
-        if op == "=" and name not in known:
-            known[name] = value
-        elif name in known:
-            known[name] = ""  # asked for twice: no longer sure
-    return tuple(sorted((name, value) for name, value in known.items() if value and name != METRIC_NAME))
 
 
 _Handler = Callable[[Evaluation, Any, Times], Any]

@@ -11,7 +11,7 @@ from collectors.sample import Labels, Values
 from promql.error import QueryError
 from promql.label import drop_names, get, natural_key, replace
 from promql.pattern import compile_pattern
-from promql.value import Block, Present, Row, empty_block, merge_same_labels
+from promql.value import Block, Row, merge_same_labels
 
 
 def _sign(values: Values) -> Values:
@@ -81,13 +81,6 @@ def scalar(block: Block) -> Row:
 def vector(row: Row) -> Block:
     """A scalar as a series without labels."""
     return Block([()], row.values[None, :], np.ones((1, len(row.values)), dtype=bool))
-
-
-def absent(labels: Labels, any_present: Present) -> Block:
-    """1 under ``labels`` at steps where there was nothing; ``any_present`` has shape (steps,)."""
-    if any_present.all():
-        return empty_block(len(any_present))
-    return Block([labels], np.ones((1, len(any_present))), ~any_present[None, :])
 
 
 def sort(block: Block, descending: bool) -> Block:

@@ -16,7 +16,7 @@ from promql.value import Present
 from promql.window import Windows
 
 #: Elements that one portion's matrix holds at most (a single window may be larger).
-PORTION_ELEMENTS = 262_144
+PORTION_ELEMENTS = 131_072
 #: Windows of as many different sizes as this share of all are padded; of fewer, each size has portions of its own.
 _MANY_SIZES = 1 / 16
 

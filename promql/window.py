@@ -14,7 +14,7 @@ import numpy as np
 
 from collectors.sample import Labels, Times, Values, stale_mask
 from promql.budget import Budget
-from promql.cut import Cut, Index, Memory, cut
+from promql.cut import Cut, Index, Memory, cut, without
 from promql.value import Block, Present, RangeData, empty_block
 
 #: Samples, and (series, step) cells, that one batch holds at most (a single series may be larger): about what a
@@ -86,7 +86,7 @@ class _Piece(NamedTuple):
         gone = np.flatnonzero(stale_mask(self.values))
         if not len(gone):
             return self
-        return _Piece(self.labels, self.cut.without(gone), np.delete(self.values, gone))
+        return _Piece(self.labels, self.cut.without(gone), without(self.values, gone))
 
 
 def _batches(data: RangeData, budget: Budget) -> Iterator[list[_Piece]]:
@@ -116,12 +116,14 @@ def _lay_out(batch: list[_Piece], data: RangeData, budget: Budget) -> tuple[list
     """Lay samples end to end, without stale markers nor series that have nothing else; None if nothing is left."""
     values = _joined(batch)
     lowest = float(values.min())
-    if math.isnan(lowest) and stale_mask(values).any():
-        batch = [one for one in (piece.without_stale() for piece in batch) if len(one.values)]
-        if not batch:
-            return None
-        values = _joined(batch)
-        lowest = float(values.min())
+    if math.isnan(lowest):
+        rid = [one.without_stale() for one in batch]
+        if any(one is not other for one, other in zip(rid, batch, strict=True)):
+            batch = [one for one in rid if len(one.values)]
+            if not batch:
+                return None
+            values = _joined(batch)
+            lowest = float(values.min())
     first = batch[0].cut
     if all(one.cut is first for one in batch):
         times, begin, count = first.times, first.low[None, :], first.count[None, :]

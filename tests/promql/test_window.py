@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collectors.sample import STALE, Labels
-from promql import Engine, Matrix, RawMatrix, portion, reduction, window
+from promql import Engine, Matrix, RawMatrix, cut, portion, reduction, window
 from tests.promql.memory import MemorySource
 
 Window = list[tuple[int, float]]
@@ -144,6 +144,7 @@ def test_range_functions_agree_with_a_sample_by_sample_reference(
         patch.setattr(window, "BATCH_SAMPLES", batch)
         patch.setattr(portion, "PORTION_ELEMENTS", batch)
         patch.setattr(reduction, "LONG", long)
+        patch.setattr(cut, "FEW", long)
         patch.setattr(reduction, "OVERLAP", long)
         for text, reference in REFERENCES.items():
             matrix = engine.range(text.format(f"{span}ms"), start, start + 6 * step, step)
