@@ -7,47 +7,17 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
-from functools import wraps
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any
 
 import click
 
-from config import Settings, SettingsError, is_loopback, load_settings
+from command_base import USAGE, database, fail, local_time, with_settings
+from command_history import export, import_command
+from config import Settings, SettingsError, is_loopback
 from supervisor import DataFolderTaken, Server, run
-
-if TYPE_CHECKING:
-    from sqlalchemy import Engine
-
-#: The latest moment that a tick can have, in UTC milliseconds: some time in the year 2248.
-LAST_MS = 2**43 - 1
-
-#: Exit status for a mistake in the settings, a file, or the call.
-USAGE = 2
-
-
-def fail(message: str) -> NoReturn:
-    """One line on stderr, exit status 2."""
-    click.echo(f"wakeless: {message}", err=True)
-    sys.exit(USAGE)
-
-
-def with_settings(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the settings as its first argument; a mistake in them ends the program with one line."""
-
-    @wraps(function)
-    @click.pass_context
-    def wrapper(context: click.Context, *args: Any, **kwargs: Any) -> Any:
-        try:
-            settings = load_settings(context.find_root().obj)
-        except SettingsError as error:
-            fail(str(error))
-        return function(settings, *args, **kwargs)
-
-    return wrapper
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -168,23 +138,6 @@ def check_rules_command(file: Path) -> None:
     click.echo(f"{file}: no mistakes, {len(problems)} warnings")
 
 
-@contextmanager
-def _database(settings: Settings) -> Iterator[Engine]:
-    """The database of the data folder, while the server runs or not."""
-    from storage.engine import open_database
-    from storage.error import StorageError
-
-    try:
-        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        database = open_database(settings.data_dir / "wakeless.db")
-    except (StorageError, OSError) as error:
-        fail(str(error))
-    try:
-        yield database
-    finally:
-        database.dispose()
-
-
 @main.group()
 def token() -> None:
     """Tokens for programs (Authorization: Bearer …)."""
@@ -206,8 +159,8 @@ def token_list(settings: Settings) -> None:
     """List tokens: name, role, when made, when last used."""
     with _accounts(settings) as accounts:
         for item in accounts.tokens():
-            used = _local(item.used_ms) if item.used_ms else "never used"
-            click.echo(f"{item.name}\t{item.role}\t{_local(item.created_ms)}\t{used}")
+            used = local_time(item.used_ms) if item.used_ms else "never used"
+            click.echo(f"{item.name}\t{item.role}\t{local_time(item.created_ms)}\t{used}")
 
 
 @token.command("revoke")
@@ -294,60 +247,12 @@ def user_link(settings: Settings, name: str) -> None:
 def _accounts(settings: Settings) -> Iterator[Any]:
     from storage.account import AccountError, Accounts
 
-    with _database(settings) as database:
+    with database(settings) as opened:
         try:
-            yield Accounts(database)
+            yield Accounts(opened)
         except AccountError as error:
             fail(str(error))
 
 
-@main.command()
-@click.option("--match", "match", multiple=True, help="A series selector; may be repeated. Default: every series.")
-@click.option("--start", help="ISO 8601 or Unix seconds. Default: one hour before the end.")
-@click.option("--end", help="ISO 8601 or Unix seconds. Default: now.")
-@click.option(
-    "--step", type=click.FloatRange(min=0.001, max=1e9), help="Seconds between rows. Default: every raw sample."
-)
-@click.option("--format", "layout", type=click.Choice(["wide", "long"]), default="wide", show_default=True)
-@with_settings
-def export(
-    settings: Settings, match: tuple[str, ...], start: str | None, end: str | None, step: float | None, layout: str
-) -> None:
-    """Write metric history as CSV to stdout; works while the server runs."""
-    from dashboard.selector import EVERY_SERIES, selector_matchers
-    from promql import QueryError
-    from storage.error import StorageError
-    from storage.export import csv_long, csv_wide
-    from storage.series import SeriesStore
-
-    end_ms = _moment(end) if end else time.time_ns() // 1_000_000
-    start_ms = _moment(start) if start else end_ms - 3_600_000
-    try:
-        selectors = [selector_matchers(text) for text in match] or [EVERY_SERIES]
-    except QueryError as error:
-        fail(str(error))
-    write = csv_long if layout == "long" else csv_wide
-    with _database(settings) as database:
-        store = SeriesStore(database)
-        try:
-            store.attach()
-            for piece in write(store, selectors, start_ms, end_ms, int(step * 1000) if step else None):
-                sys.stdout.buffer.write(piece)
-        except StorageError as error:
-            fail(str(error))
-        except BrokenPipeError:
-            os._exit(0)  # `… | head` closed the pipe; there is nobody left to tell
-
-
-def _moment(text: str) -> int:
-    """UTC milliseconds from ISO 8601 (without a zone: local time) or Unix seconds."""
-    with suppress(ValueError, OverflowError):
-        return min(max(int(float(text) * 1000), 0), LAST_MS)
-    try:
-        return int(datetime.fromisoformat(text).astimezone(UTC).timestamp() * 1000)
-    except (ValueError, OverflowError):
-        raise click.BadParameter(f"{text!r} is neither ISO 8601 nor Unix seconds") from None
-
-
-def _local(time_ms: int) -> str:
-    return datetime.fromtimestamp(time_ms / 1000, tz=UTC).astimezone().strftime("%Y-%m-%d %H:%M")
+main.add_command(export)
+main.add_command(import_command)

@@ -8,6 +8,7 @@ one are left out, as they are without a step.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import Protocol
@@ -18,13 +19,15 @@ from collectors.sample import METRIC_NAME, Labels, Matcher, Series, Times, Value
 from storage.text import iso_texts, row_texts, value_texts
 
 Selectors = Sequence[Sequence[Matcher]]
-#: Told the time up to which the rows have been made.
-Progress = Callable[[int], None]
+#: Told which share of the rows has been made.
+Progress = Callable[[float], None]
 
 #: Samples of a window, about, at one a second: some tens of megabytes while they are read.
 _CELLS = 2_000_000
 #: Cells made into text at once.
 _TEXT_CELLS = 200_000
+_PLAIN_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+_PLAIN_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _LONGEST_WINDOW_MS = 6 * 3_600_000
 
 
@@ -58,14 +61,14 @@ def csv_wide(
     """
     columns = export_columns(source, selectors, start_ms, end_ms)
     yield (",".join(["time", *(quote(text) for text in columns)]) + "\n").encode()
-    for window in _windows(source, selectors, start_ms, end_ms, step_ms, len(columns)):
+    for window, share in _windows(source, selectors, start_ms, end_ms, step_ms, len(columns)):
         by_text = {selector_text(series.labels): series for series in window}
         known = [by_text.get(text) for text in columns]  # without those that appeared meanwhile
         present = [series for series in known if series is not None]
         if present:
             yield from _wide_rows(_union([series.times for series in present]), known)
-            if progress:
-                progress(max(int(series.times[-1]) for series in present))
+        if progress:
+            progress(share)
 
 
 def csv_long(
@@ -79,11 +82,11 @@ def csv_long(
     """One row for each sample, by time and then by series; else as :func:`csv_wide`."""
     yield b"time,series,value\n"
     width = len(export_columns(source, selectors, start_ms, end_ms))
-    for window in _windows(source, selectors, start_ms, end_ms, step_ms, width):
+    for window, share in _windows(source, selectors, start_ms, end_ms, step_ms, width):
         window.sort(key=lambda series: selector_text(series.labels))
         yield from _long_rows(window)
         if progress:
-            progress(max(int(series.times[-1]) for series in window))
+            progress(share)
 
 
 def export_columns(source: SeriesSource, selectors: Selectors, start_ms: int, end_ms: int) -> list[str]:
@@ -93,10 +96,12 @@ def export_columns(source: SeriesSource, selectors: Selectors, start_ms: int, en
 
 
 def selector_text(labels: Labels) -> str:
-    """A label set as PromQL writes it: ``gpu_utilization_ratio{gpu="0"}``."""
+    """A label set as PromQL writes it: ``gpu_utilization_ratio{gpu="0"}``; names of other characters are in quotes."""
     name = next((value for label, value in labels if label == METRIC_NAME), "")
-    pairs = ",".join(f'{label}="{_escape(value)}"' for label, value in labels if label != METRIC_NAME)
-    return f"{name}{{{pairs}}}" if pairs or not name else name
+    pairs = [f'{_name(label)}="{_escape(value)}"' for label, value in labels if label != METRIC_NAME]
+    if not _PLAIN_NAME.fullmatch(name):
+        pairs, name = [f'"{_escape(name)}"', *pairs] if name else pairs, ""
+    return f"{name}{{{','.join(pairs)}}}" if pairs or not name else name
 
 
 def quote(text: str) -> str:
@@ -109,6 +114,10 @@ def quote(text: str) -> str:
 def format_values(values: Values) -> list[str]:
     """The text of each value as the cells have it."""
     return [text.decode() for text in value_texts(values)]
+
+
+def _name(label: str) -> str:
+    return label if _PLAIN_LABEL.fullmatch(label) else f'"{_escape(label)}"'
 
 
 def _escape(value: str) -> str:
@@ -156,8 +165,11 @@ def _long_rows(window: Sequence[Series]) -> Iterator[bytes]:
 
 def _windows(
     source: SeriesSource, selectors: Selectors, start_ms: int, end_ms: int, step_ms: int | None, width: int
-) -> Iterator[list[Series]]:
-    """The samples of one window after the other, without stale markers; windows without samples are left out."""
+) -> Iterator[tuple[list[Series], float]]:
+    """The samples of one window after the other, without stale markers, and which share is done with it.
+
+    Windows without samples are left out.
+    """
     if step_ms is not None and step_ms < 1:
         raise ValueError("the step must be at least one millisecond")
     span = source.span()
@@ -171,6 +183,7 @@ def _windows(
         first = start_ms + max(0, span[0] - start_ms) // step_ms * step_ms
         last = min(end_ms, span[1] + step_ms)
         stride = max(step_ms, length // step_ms * step_ms)
+    begin = first
     while first <= last:
         until = min(first + stride - 1, last)
         if step_ms is None:
@@ -178,7 +191,7 @@ def _windows(
         else:
             window = _read_grid(source, selectors, (first, until, step_ms), length, span[0])
         if window:
-            yield list(window.values())
+            yield list(window.values()), (until - begin + 1) / (last - begin + 1)
         first += stride
 
 

@@ -7,6 +7,7 @@ left out, so that an import that was killed is simply run again.
 from __future__ import annotations
 
 import fcntl
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -148,15 +149,13 @@ def _key(labels: Labels) -> Key:
 @contextmanager
 def only_import(database: Engine) -> Iterator[None]:
     """Be the only import, and clear away what a killed one has left. Raises :class:`StorageError`."""
-    path = Path(database.url.database or "").with_suffix(".import")
+    folder = os.open(Path(database.url.database or "").parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        file = path.open("w", encoding="ascii")
-    except OSError as error:
-        raise StorageError(f"{path} cannot be written: {error.strerror}", permanent=True) from error
-    with file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
             raise StorageError("another import is running", permanent=False) from None
         BlockWriter(database).clear(imported=True)
         yield
+    finally:
+        os.close(folder)

@@ -119,7 +119,7 @@ def _positions(times: Times, among: Times) -> Index | None:
 def _window_ms(times: Times) -> int:
     """A power of two in which the series has about as many samples as a block should have.
 
-    The median tells how often they come, whatever the gaps; but not much oftener than on the whole, for those in bursts.
+    The median tells how often they come, whatever the gaps; but not many times oftener than on average.
     """
     if len(times) < 2:
         step = _USUAL_STEP_MS

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.running import PASSWORD, ROOT, RunningServer, free_port
+from tests.running import PASSWORD, ROOT, RunningServer, eventually, free_port
 
 
 def run(*arguments: str, data_dir: Path, within: float = 30, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -31,7 +33,7 @@ def run(*arguments: str, data_dir: Path, within: float = 30, **settings: str) ->
 def test_help_lists_the_commands(tmp_path: Path) -> None:
     shown = run("--help", data_dir=tmp_path)
     assert shown.returncode == 0
-    for name in ("serve", "check-config", "check-rules", "export", "token", "user"):
+    for name in ("serve", "check-config", "check-rules", "export", "import", "token", "user"):
         assert re.search(rf"^  {name} ", shown.stdout, re.M), name
 
 
@@ -118,6 +120,81 @@ def test_an_export_with_a_bad_selector_says_so(tmp_path: Path) -> None:
     ended = run("export", "--match", "up{", data_dir=tmp_path)
     assert ended.returncode == 2
     assert ended.stderr.startswith("wakeless: ")
+
+
+DUMP = """# TYPE cpu_seconds_total counter
+cpu_seconds_total{cpu="0"} 1.5 1795248000.123
+cpu_seconds_total{cpu="0"} 2.5 1795248005.123
+imported_up 1 1795248000
+# EOF
+"""
+DUMPED = ("--start", "1795240000", "--end", "1795250000")
+
+
+def test_an_import_ends_with_one_line_and_what_was_exported_can_be_imported_elsewhere(tmp_path: Path) -> None:
+    source = tmp_path / "dump.prom.gz"
+    source.write_bytes(gzip.compress(DUMP.encode()))
+    there = tmp_path / "there"
+    first = run("import", str(source), data_dir=there)
+    assert first.returncode == 0, first.stderr
+    assert re.fullmatch(r"3 samples of 2 series in \S+ s \(\S+ samples/s\), 0 skipped\n", first.stdout)
+    assert "0 samples of 0 series" in run("import", str(source), data_dir=there).stdout
+    wide = run("export", *DUMPED, "--progress", data_dir=there)
+    assert wide.stdout.splitlines() == [
+        'time,"cpu_seconds_total{cpu=""0""}",imported_up',
+        "2026-11-21T08:00:00.000Z,,1",
+        "2026-11-21T08:00:00.123Z,1.5,",
+        "2026-11-21T08:00:05.123Z,2.5,",
+    ]
+    assert re.search(r"^export of 2 series, about \d+ bytes: 100 %$", wide.stderr, re.M)
+    moved = run("export", *DUMPED, "--format", "openmetrics", data_dir=there).stdout
+    (tmp_path / "moved.prom").write_text(moved)
+    assert "3 samples of 2 series" in run("import", str(tmp_path / "moved.prom"), data_dir=tmp_path / "else").stdout
+    assert run("export", *DUMPED, "--format", "openmetrics", data_dir=tmp_path / "else").stdout == moved
+
+
+def test_an_import_while_the_server_runs_is_seen_by_it(tmp_path: Path) -> None:
+    with RunningServer(tmp_path / "data", MODEL__ENABLED="false") as server:
+        headers = server.token("viewer")
+        moment = int(time.time()) - 3600
+        (tmp_path / "dump.prom").write_text(f"imported_up 7 {moment}\n# EOF\n")
+        assert run("import", str(tmp_path / "dump.prom"), data_dir=server.data_dir).returncode == 0
+
+        def seen() -> bool:
+            window = f"start={moment - 1}&end={moment + 1}"
+            _, body = server.get(f"/api/export.csv?match[]=imported_up&format=long&{window}", **headers)
+            return body.decode().endswith("Z,imported_up,7\n")
+
+        assert eventually(seen, within=10, what="what was imported")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a 1 2\na{ 1 2\n# EOF\n", "line 2: a label should be written"),
+        ("a 1\n# EOF\n", "line 1: the timestamp is missing"),
+        ("a 1 2\na 1 3", "line 2: ends in its middle"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_said_with_its_line(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "bad.prom").write_text(text)
+    ended = run("import", str(tmp_path / "bad.prom"), data_dir=tmp_path / "data")
+    assert ended.returncode == 2
+    assert ended.stderr.count("\n") == 1
+    assert f"bad.prom: {message}" in ended.stderr
+
+
+def test_an_import_says_what_is_odd_about_a_file(tmp_path: Path) -> None:
+    (tmp_path / "old.prom").write_text("a 1 1000\n")
+    ended = run("import", str(tmp_path / "old.prom"), data_dir=tmp_path / "data")
+    assert ended.returncode == 0
+    assert "1 samples are older than storage.retention_days" in ended.stderr
+    assert "does not end with # EOF" in ended.stderr
+    missing = run("import", str(tmp_path / "nowhere.prom"), data_dir=tmp_path / "data")
+    assert missing.returncode == 2
+    assert "cannot be read: No such file or directory" in missing.stderr
+    (tmp_path / "torn.prom.gz").write_bytes(gzip.compress(b"a 1 2\n" * 10_000)[:-20])
+    assert run("import", str(tmp_path / "torn.prom.gz"), data_dir=tmp_path / "data").returncode == 2
 
 
 def test_people_are_added_listed_and_get_links(tmp_path: Path) -> None:

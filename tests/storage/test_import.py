@@ -227,11 +227,11 @@ def test_every_sample_is_in_exactly_one_stretch(parts: list[tuple[int, list[int]
     buffer = Buffer()
     for number, gaps, random in parts:
         labels = labels_of("x", n=number)
-        times = (T0 + np.cumsum(gaps)).tolist()
-        random.shuffle(times)  # type: ignore[attr-defined]
-        values = [float(len(expected)) + time for time in times]
-        buffer.add([column(labels, times, values)])
-        expected.setdefault(labels, {}).update(zip(times, values, strict=True))
+        moments = (T0 + np.cumsum(gaps)).tolist()
+        random.shuffle(moments)  # type: ignore[attr-defined]
+        numbers = [float(len(expected)) + time for time in moments]
+        buffer.add([column(labels, moments, numbers)])
+        expected.setdefault(labels, {}).update(zip(moments, numbers, strict=True))
     found: dict[Labels, dict[int, float]] = {}
     for window in buffer.drain(Moments()):
         for times, columns in stretches(window):
