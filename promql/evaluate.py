@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from collectors.sample import Times, Values
-from promql import calendar, function, reach
+from promql import calendar, function, reach, relabel
 from promql.absence import absent
 from promql.aggregate import aggregate
 from promql.annotation import Annotations
@@ -219,11 +219,11 @@ class Evaluation:
 
     def _label_replace(self, node: Call, times: Times) -> Block:
         target, replacement, source, pattern = (_string(argument) for argument in node.args[1:])
-        return function.label_replace(self._vector(node.args[0], times), target, replacement, source, pattern)
+        return relabel.label_replace(self._vector(node.args[0], times), target, replacement, source, pattern)
 
     def _label_join(self, node: Call, times: Times) -> Block:
         target, separator, *sources = (_string(argument) for argument in node.args[1:])
-        return function.label_join(self._vector(node.args[0], times), target, separator, sources)
+        return relabel.label_join(self._vector(node.args[0], times), target, separator, sources)
 
     def _sort_by_label(self, node: Call, times: Times) -> Block:
         names = [_string(argument) for argument in node.args[1:]]

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 import numpy as np
 
-from collectors.sample import Labels, Values
-from promql.error import QueryError
-from promql.label import drop_names, get, natural_key, replace
-from promql.pattern import compile_pattern
+from collectors.sample import Values
+from promql.label import drop_names, get, natural_key
 from promql.value import Block, Row, merge_same_labels
 
 
@@ -101,48 +98,3 @@ def sort_by_label(block: Block, names: list[str], descending: bool) -> Block:
         return (*(natural_key(get(labels, name)) for name in names), labels)
 
     return block.take(sorted(range(len(block.labels)), key=key, reverse=descending))
-
-
-_REFERENCE = re.compile(r"\$(?:(\$)|\{([0-9A-Za-z_]+)\}|([0-9A-Za-z_]+))")
-
-
-def label_replace(block: Block, target: str, replacement: str, source: str, pattern: str) -> Block:
-    """Set label ``target`` from what ``pattern`` finds in label ``source``; ``$1`` and ``${name}`` stand for groups."""
-    _check_label_name(target, "label_replace")
-    compiled = compile_pattern(pattern)
-
-    def relabel(labels: Labels) -> Labels:
-        found = compiled.fullmatch(get(labels, source))
-        if found is None:
-            return labels
-
-        def expand(reference: re.Match[str]) -> str:
-            if reference[1]:
-                return "$"
-            name: str = reference[2] or reference[3]
-            try:
-                return found.group(int(name) if name.isdecimal() else name) or ""
-            except (IndexError, KeyError):
-                return ""
-
-        return replace(labels, target, _REFERENCE.sub(expand, replacement))
-
-    return _relabelled(block, [relabel(labels) for labels in block.labels])
-
-
-def label_join(block: Block, target: str, separator: str, sources: list[str]) -> Block:
-    """Set label ``target`` to the values of ``sources``, joined."""
-    _check_label_name(target, "label_join")
-    joined = [
-        replace(labels, target, separator.join(get(labels, source) for source in sources)) for labels in block.labels
-    ]
-    return _relabelled(block, joined)
-
-
-def _relabelled(block: Block, labels: list[Labels]) -> Block:
-    return merge_same_labels(Block(labels, block.values, block.present))
-
-
-def _check_label_name(name: str, function: str) -> None:
-    if not name:
-        raise QueryError(f"invalid destination label name {name!r} in {function}", "execution")

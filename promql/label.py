@@ -63,13 +63,24 @@ def grouper(names: Collection[str], without: bool) -> Callable[[Labels], Labels]
 
 def format_labels(labels: Labels) -> str:
     """``{a="b", c="d"}``, for messages."""
-    return "{" + ", ".join(f'{name}="{value}"' for name, value in labels) + "}"
+    return "{" + ", ".join(f"{name}={_quoted(value)}" for name, value in labels) + "}"
 
 
-_DIGITS = re.compile(r"(\d+)")
+def _quoted(value: str) -> str:
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+
+
+_DIGITS = re.compile(r"([0-9]+)")
 
 
 def natural_key(value: str) -> tuple[tuple[int, int, str], ...]:
     """A sort key that puts ``cpu2`` before ``cpu10``."""
-    parts = _DIGITS.split(value)
-    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part)
+    return tuple(_part_key(part) for part in _DIGITS.split(value) if part)
+
+
+def _part_key(part: str) -> tuple[int, int, str]:
+    """Digits compare as a number would, first by how many there are: they may be more than ``int`` takes."""
+    if part[0] not in "0123456789":
+        return 1, 0, part
+    digits = part.lstrip("0")
+    return 0, len(digits), digits

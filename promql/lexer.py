@@ -21,20 +21,27 @@ MAX_NESTING = 100
 Kind = Literal["word", "number", "duration", "string", "operator", "error", "end"]
 
 _DIGITS = r"[0-9]+(?:_[0-9]+)*"
-_TOKEN = re.compile(
-    rf"""
-      (?P<space>[ \t\n\r]+|\#[^\n\r]*)
-    | (?P<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`[^`]*`)
-    | (?P<number>(?:0[xX]_?[0-9a-fA-F]+(?:_[0-9a-fA-F]+)*|(?:{_DIGITS}(?:\.(?:{_DIGITS})?)?|\.{_DIGITS})
-        (?:[eE][+-]?{_DIGITS})?)(?![0-9A-Za-z_.]))
-    | (?P<duration>(?:[0-9]+(?:ms|[smhdwy]))+(?![0-9A-Za-z_.]))
-    | (?P<malformed>\.?[0-9][0-9A-Za-z_.]*)
-    | (?P<word>[A-Za-z_:][A-Za-z0-9_:]*)
-    | (?P<operator>==|!=|>=|<=|=~|!~|[-+*/%^<>=,@:()\[\]{{}}])
-    """,
-    re.VERBOSE,
-)
-_LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def _pattern(word: str) -> re.Pattern[str]:
+    return re.compile(
+        rf"""
+          (?P<space>[ \t\n\r]+|\#[^\n\r]*)
+        | (?P<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`[^`]*`)
+        | (?P<number>(?:0[xX]_?[0-9a-fA-F]+(?:_[0-9a-fA-F]+)*|(?:{_DIGITS}(?:\.(?:{_DIGITS})?)?|\.{_DIGITS})
+            (?:[eE][+-]?{_DIGITS})?)(?![0-9A-Za-z_.]))
+        | (?P<duration>(?:[0-9]+(?:ms|[smhdwy]))+(?![0-9A-Za-z_.]))
+        | (?P<malformed>\.?[0-9][0-9A-Za-z_.]*)
+        | (?P<word>{word})
+        | (?P<operator>==|!=|>=|<=|=~|!~|[-+*/%^<>=,@:()\[\]{{}}])
+        """,
+        re.VERBOSE,
+    )
+
+
+_OUTSIDE = _pattern("[A-Za-z_:][A-Za-z0-9_:]*")
+#: Inside square brackets a colon separates a range from its step; inside braces it has no business.
+_INSIDE = _pattern("[A-Za-z_][A-Za-z0-9_]*")
 _WORD_OPERATORS = frozenset({"and", "or", "unless", "atan2"})
 _CLOSES = {"(": ")", "[": "]", "{": "}"}
 _NAMES = {"(": "left parenthesis", "[": "left bracket", ")": "right parenthesis", "]": "right bracket"}
@@ -81,7 +88,8 @@ def _scan(text: str) -> Iterator[Token]:
     at = 0
     brackets: list[str] = []
     while at < len(text):
-        match = _TOKEN.match(text, at)
+        pattern = _INSIDE if brackets and brackets[-1] != "(" else _OUTSIDE
+        match = pattern.match(text, at)
         if match is None:
             yield Token("error", _complaint(text, at, brackets), at, at + 1)
             return
@@ -91,11 +99,6 @@ def _scan(text: str) -> Iterator[Token]:
         if kind == "malformed":
             yield Token("error", f'bad number or duration syntax: "{token}"', start, at)
             return
-        if kind == "word" and ":" in token and brackets and brackets[-1] != "(":
-            # A colon separates a range from its step inside square brackets, and has no business inside braces.
-            label = _LABEL.match(token)
-            kind, token = ("word", label[0]) if label else ("operator", ":")
-            at = start + len(token)
         if kind == "operator" and (problem := _bracket(token, brackets)):
             yield Token("error", problem, start, at)
             return

@@ -12,7 +12,7 @@ from promql.reader import Reader
 from promql.typecheck import Operand
 
 #: Instructions that a query's regular expressions may compile to, all together: tens of milliseconds at worst.
-MAX_PROGRAM = 40_000
+MAX_PROGRAM = 20_000
 
 _MATCH_OPS: tuple[MatchOp, ...] = ("=", "!=", "=~", "!~")
 
