@@ -64,7 +64,8 @@ def portions(windows: Windows) -> Iterator[Portion]:
     low = windows.low.ravel()
     for cells, sizes in _groups(windows):
         while len(cells):
-            area = sizes * np.arange(1, len(sizes) + 1)
+            fitting = sizes[: max(PORTION_ELEMENTS // int(sizes[0]), 1)]
+            area = fitting * np.arange(1, len(fitting) + 1)
             taken = max(int(np.searchsorted(area, PORTION_ELEMENTS, side="right")), 1)
             some, longest = sizes[:taken], int(sizes[taken - 1])
             exists = None if some[0] == longest else np.arange(longest) < some[:, None]

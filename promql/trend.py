@@ -9,6 +9,9 @@ from promql.portion import Portion, over_portions
 from promql.value import Present
 from promql.window import Windows
 
+#: Steps of a recursion between two looks at the clock.
+_CHECK_EVERY = 1024
+
 
 def derivative(windows: Windows) -> tuple[Values, Present]:
     """The slope per second of the least-squares line; needs two samples."""
@@ -81,6 +84,8 @@ def _smoothed(portion: Portion, level_factor: Values, trend_factor: Values) -> V
     level: Values = columns[0]
     slope = columns[1] - columns[0]
     for position in range(1, len(columns)):
+        if position % _CHECK_EVERY == 0:
+            portion.windows.budget.check()
         if position > 1:
             slope = trend_factor * (level - before) + (1 - trend_factor) * slope
         smoothed = level_factor * columns[position] + (1 - level_factor) * (level + slope)

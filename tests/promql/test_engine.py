@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import weakref
 from collections.abc import Iterator, Sequence
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from collectors.sample import Hints, Labels, Matcher, Series, Values
-from promql import Engine, Matrix, Query, QueryError, RawMatrix, Scalar, String, Vector, parse, window
+from promql import Engine, Matrix, Query, QueryError, RawMatrix, Scalar, String, Vector, parse, trend, window
 from tests.promql.memory import MemorySource
 from tests.promql.notation import parse_labels
 from tests.promql.test_parse import RULES
@@ -161,6 +162,24 @@ def test_it_stops_a_query_that_takes_too_long() -> None:
         engine.instant("x", 0)
     assert caught.value.kind == "timeout"
     assert not caught.value.permanent
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "quantile_over_time(0.5, x[1000s])",
+        "sum_over_time(x[1000s])",
+        "double_exponential_smoothing(x[1000s], 0.5, 0.5)",
+    ],
+)
+def test_it_looks_at_the_clock_while_it_computes_over_one_series(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trend, "_CHECK_EVERY", 100)
+    values = [1e300, 1.0, -1e300, 0.0] * 500  # sums that are redone exactly, one by one
+    source = MemorySource([_series("x", values, step_ms=1000)])
+    looks = itertools.count()
+    monkeypatch.setattr("promql.budget.time.monotonic", lambda: next(looks))
+    with pytest.raises(QueryError, match="too long"):
+        Engine(source, timeout_seconds=5.0).range(text, 1_000_000, 1_990_000, 1000)
 
 
 def test_it_parses_a_text_that_it_is_asked_again_only_once(monkeypatch: pytest.MonkeyPatch) -> None:
