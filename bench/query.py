@@ -1,25 +1,27 @@
 """Range queries over a month, asked of Wakeless and of Prometheus over HTTP, on the same samples in the same run.
 
-    python -m bench.query --keep DIR [--days 30] [--rounds 5] [--only wakeless|prometheus]
+    python -m bench.query --keep DIR [--days 30] [--starts 3] [--rounds 5] [--only wakeless|prometheus]
 
 ``DIR`` is what ``bench.history`` filled, or is filled first. Each query is asked of a server process that has just been
 started, once (cold: nothing in the process' caches; the operating system may still hold the files), then ``--rounds``
-times more, of which the median counts (warm). The time runs from the request to the last byte of the answer.
+times more (warm). That happens ``--starts`` times, the programs in turn, and medians count. The time runs from the
+request to the last byte of the answer.
 
 The answers are compared point by point. Windows begin half a second off the grid of the samples: Prometheus 2 counts a
 sample at the very beginning of a window and Prometheus 3 does not, so that no sample may lie there. After that: how
-long from the start to the first page, and what the server's memory peaks at under all of these queries.
+long from the start to the first page, and what the servers' memory peaks at under all of these queries.
 """
 
 from __future__ import annotations
 
 import argparse
 import http.client
+import os
 import statistics
 import tempfile
 import time
 import urllib.parse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -35,6 +37,8 @@ from tests.running import eventually
 
 POINTS = 1000
 OFF_GRID_MS = 500
+#: The last point lies so far before the end: after the last sample Wakeless has seen its series end, and says so.
+EARLY_MS = 10_000
 REST_SECONDS = 3.0
 #: A slow query is not asked again after so many seconds of asking.
 PATIENCE_SECONDS = 30.0
@@ -54,7 +58,7 @@ MONTH = (
 DAY = (
     ("200 series, raw", ALL),
     ("rate[5m], all 200 series", f"rate({ALL}[5m])"),
-    ("rate[5m], 102 counters", f"rate({COUNTERS}[5m])"),
+    ("rate[5m], 104 counters", f"rate({COUNTERS}[5m])"),
     ("avg_over_time[1h], 200 series", f"avg_over_time({ALL}[1h])"),
     (
         "histogram_quantile(rate[5m])",
@@ -105,7 +109,7 @@ def queries(fleet: Fleet) -> list[Query]:
     found = []
     for prefix, kinds, first_ms, last_ms in spans:
         step_ms = (last_ms - first_ms) // POINTS
-        start_ms = first_ms + step_ms - 5000 + OFF_GRID_MS
+        start_ms = first_ms + step_ms - EARLY_MS + OFF_GRID_MS
         end_ms = start_ms + (POINTS - 1) * step_ms
         found += [Query(prefix + title, text, start_ms, end_ms, step_ms) for title, text in kinds]
     return found
@@ -137,33 +141,47 @@ def measure(program: Program, query: Query, rounds: int) -> Timing:
     return Timing(cold, statistics.median(later), status, body)
 
 
+def in_turn(programs: Sequence[Program | None], query: Query, starts: int, rounds: int) -> list[Timing | None]:
+    """The medians of each program over several starts."""
+    found: list[list[Timing]] = [[] for _ in programs]
+    for _ in range(starts):
+        for program, timings in zip(programs, found, strict=True):
+            if program is not None:
+                timings.append(measure(program, query, rounds))
+    return [_middle(timings) if timings else None for timings in found]
+
+
+def _middle(timings: Sequence[Timing]) -> Timing:
+    cold, warm = (statistics.median(column) for column in list(zip(*timings, strict=True))[:2])
+    return timings[-1]._replace(cold=cold, warm=warm)
+
+
 def report_memory(wakeless: Wakeless, asked: Sequence[Query], rounds: int) -> None:
     """How long the start takes, and what the server's memory peaks at under all queries, one after the other."""
     with tempfile.TemporaryDirectory() as folder:
-        empty_seconds, empty_mb, _ = _live(Wakeless(Path(folder)), [], 0)
-    seconds, idle_mb, peak_mb = _live(wakeless, asked, rounds)
-    print(
-        f"\nStart to first page: {seconds:.2f} s, {empty_seconds:.2f} s without history (limit {START_LIMIT_SECONDS} s)"
-    )
+        bare = Wakeless(Path(folder))
+        without, empty_mb, _ = live(bare, lambda: bare.running.answers("/"), [])
+    seconds, idle_mb, peak_mb = live(wakeless, lambda: wakeless.running.answers("/"), [*asked] * rounds)
+    print(f"\nStart to first page: {seconds:.2f} s, without history {without:.2f} s (limit {START_LIMIT_SECONDS} s)")
     print(
         f"Resident: {empty_mb:.0f} MB without history, {idle_mb:.0f} MB idle with it, {peak_mb:.0f} MB at the peak of"
         f" {rounds} rounds of all queries: the store costs {peak_mb - empty_mb:.0f} MB (limit {MEMORY_LIMIT_MB} MB)"
     )
 
 
-def _live(program: Wakeless, asked: Sequence[Query], rounds: int) -> tuple[float, float, float]:
-    """Seconds to the first page, resident MB at rest, and at the peak while all is asked."""
+def live(program: Program, answers: Callable[[], bool], asked: Sequence[Query]) -> tuple[float, float, float]:
+    """Seconds from the start until it ``answers``, resident MB at rest, and at the peak while all is asked."""
     began = time.perf_counter()
     program.start()
     try:
-        eventually(lambda: program.running.answers("/"), what="the first page")
+        eventually(answers, what="the first answer")
         seconds = time.perf_counter() - began
         time.sleep(2 * REST_SECONDS)
         server = program.server
         idle = server.memory_info().rss / 1e6
         Path(f"/proc/{server.pid}/clear_refs").write_text("5")  # the peak begins anew
         with closing(http.client.HTTPConnection("127.0.0.1", program.port, timeout=600)) as connection:
-            for query in [*asked] * rounds:
+            for query in asked:
                 ask(connection, query.path)
         peak = peak_bytes(server.pid) / 1e6
     finally:
@@ -178,6 +196,7 @@ def peak_bytes(pid: int) -> int:
 
 
 def head() -> None:
+    print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     print(f"{'milliseconds':42}{'cold':>9}{'peer':>9}{'times':>7}{'warm':>10}{'peer':>9}{'times':>7}   answers")
 
 
@@ -208,7 +227,8 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, required=True, help="folder of bench.history")
     parser.add_argument("--days", type=int, default=30)
     parser.add_argument("--interval", type=float, default=5.0, help="seconds between two ticks")
-    parser.add_argument("--rounds", type=int, default=5, help="warm answers of each query")
+    parser.add_argument("--starts", type=int, default=3, help="fresh processes for each query")
+    parser.add_argument("--rounds", type=int, default=5, help="warm answers of each of them")
     parser.add_argument("--only", choices=("wakeless", "prometheus"))
     options = parser.parse_args()
     folder: Path = options.keep
@@ -224,13 +244,12 @@ def main() -> None:
     asked = queries(fleet)
     head()
     for query in asked:
-        row(
-            query,
-            None if ours is None else measure(ours, query, options.rounds),
-            None if theirs is None else measure(theirs, query, options.rounds),
-        )
+        row(query, *in_turn((ours, theirs), query, options.starts, options.rounds))
     if ours is not None:
         report_memory(ours, asked, options.rounds)
+    if theirs is not None:
+        seconds, idle, peak = live(theirs, lambda: True, [*asked] * options.rounds)
+        print(f"Prometheus: ready after {seconds:.2f} s, {idle:.0f} MB idle, {peak:.0f} MB at the peak of the same")
 
 
 if __name__ == "__main__":
