@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from collectors.sample import Times, Values
+from collectors.sample import Hints, Matcher, Series, Times, Values
 from promql import calendar, function, reach, relabel
 from promql.absence import absent
 from promql.aggregate import aggregate
@@ -31,7 +31,7 @@ from promql.node import (
 )
 from promql.rangefunction import KEEPS_NAME, window_function
 from promql.selector import align, to_series
-from promql.source import SeriesSource
+from promql.source import RemarkingSource, SeriesSource
 from promql.support import CALENDAR, COUNTER, MATH, RANGE
 from promql.value import Block, RangeData, Row, Value, merge_same_labels
 from promql.window import over_windows
@@ -87,9 +87,16 @@ class Evaluation:
     def _aligned(self, node: Selector, times: Times, *, timestamps: bool = False) -> Block:
         """The selector's values at each step, or the times (seconds) of the samples they come from."""
         refs = self._ends(node, times)
-        series = self._source.stream(node.matchers, reach.hints(refs, self._lookback_ms, None))
+        series = self._stream(node.matchers, reach.hints(refs, self._lookback_ms, None))
         block = align(series, refs, self._lookback_ms, self._budget, timestamps=timestamps)
         return self._widened(block, len(times))
+
+    def _stream(self, matchers: Sequence[Matcher], hints: Hints) -> Iterable[Series]:
+        """The source's series; what it has to say about them goes among the warnings."""
+        if isinstance(self._source, RemarkingSource):
+            for remark in self._source.remarks(matchers, hints):
+                self.notes.add(remark)
+        return self._source.stream(matchers, hints)
 
     def _widened(self, block: Block, steps: int) -> Block:
         """A single step repeated for all, where ``@`` pinned it."""
@@ -108,7 +115,7 @@ class Evaluation:
         """The samples that a range expression looks at, for the range function of that name."""
         if isinstance(node, RangeSelector):
             refs = self._ends(node.selector, times)
-            series = self._source.stream(node.selector.matchers, reach.hints(refs, node.range_ms, function))
+            series = self._stream(node.selector.matchers, reach.hints(refs, node.range_ms, function))
             return RangeData(series, refs, node.range_ms)
         if isinstance(node, Subquery):
             return self._subquery(node, times)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from collectors.sample import Hints, Matcher, Series
 
@@ -18,4 +18,13 @@ class SeriesSource(Protocol):
         and there may be more samples than were asked for. Series are consumed one after another: a source should read
         each when it is asked for the next, and give series with the same moments one common array of times.
         """
+        ...
+
+
+@runtime_checkable
+class RemarkingSource(SeriesSource, Protocol):
+    """A source that may have something to say about its answer, such as that it is coarser than asked for."""
+
+    def remarks(self, matchers: Sequence[Matcher], hints: Hints) -> Iterable[str]:
+        """Sentences for whoever reads the result of a query that asks for these series; they become its warnings."""
         ...
