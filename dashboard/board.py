@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from structlog import get_logger
 
 from collectors.sample import Labels
-from dashboard.panels import Line, Panel
+from dashboard.panels import BadPanel, Line, Panel
 from promql import Engine, Matrix, Query, QueryError, Scalar, Vector, parse
 
 logger = get_logger(__name__)
@@ -57,15 +57,20 @@ class Window:
 class Board:
     """All panels over one query engine. ``interval_seconds`` is the time between two ticks."""
 
-    def __init__(self, query: Engine, panels: Sequence[Panel], *, interval_seconds: float = 1.0) -> None:
+    def __init__(self, query: Engine, panels: Sequence[Panel | BadPanel], *, interval_seconds: float = 1.0) -> None:
         self._query = query
-        self._panels = tuple(panels)
+        self._layout = tuple(panels)
+        self._panels = tuple(panel for panel in panels if isinstance(panel, Panel))
         self._interval_ms = round(interval_seconds * 1000)
         self._complained: set[str] = set()
 
     def panels(self, page: str) -> list[Panel]:
         """The panels of a page in their order."""
         return [panel for panel in self._panels if panel.page == page]
+
+    def layout(self, page: str) -> list[Panel | BadPanel]:
+        """The panels of a page in their order, and those that cannot be shown."""
+        return [panel for panel in self._layout if panel.page == page]
 
     def pages(self) -> set[str]:
         """The pages that have panels."""

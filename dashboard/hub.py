@@ -16,7 +16,7 @@ import orjson
 from structlog import get_logger
 
 from dashboard.board import Board
-from dashboard.panels import Panel, load_panels
+from dashboard.panels import Panel, read_panels
 from dashboard.situation import Figures, Restart, Situation
 
 if TYPE_CHECKING:
@@ -227,8 +227,8 @@ def open_hub(
     last_restart: Callable[[], Restart | None] = lambda: None,
     clock: Callable[[], int],
 ) -> Hub:
-    """The hub of a server process, with the stock panels and the user's. Raises ``PanelError`` for a bad panel file."""
-    board = Board(query, load_panels(settings.panels), interval_seconds=settings.collectors.interval_seconds)
+    """The hub of a server process, with the stock panels and the user's; a bad one says on the page what is wrong."""
+    board = Board(query, read_panels(settings.panels), interval_seconds=settings.collectors.interval_seconds)
     situation = Situation(
         name=settings.name,
         start_id=f"{started_ms:x}",

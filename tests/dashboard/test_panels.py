@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import orjson
@@ -16,11 +17,24 @@ from hypothesis import strategies as st
 from collectors.catalogue import family_of
 from collectors.sample import Hints, Sample, Series, Tick, make_labels
 from dashboard.board import MAX_POINTS, Board, Window, rounded
-from dashboard.panels import Panel, PanelError, load_panels
+from dashboard.panels import (
+    USER_KINDS,
+    BadPanel,
+    Level,
+    Line,
+    Panel,
+    PanelError,
+    Threshold,
+    Unit,
+    load_panels,
+    read_panels,
+)
 from promql import Engine, QueryError
 from tests.dashboard.house import House
 
 T0 = 1_800_000_000_000
+MINE = "panels:\n  - id: mine\n    page: overview\n    title: Mine"
+UP = "lines: [{expr: up}]"
 
 
 def _board(house: House, *panels: dict[str, Any]) -> Board:
@@ -51,23 +65,111 @@ def test_the_users_panels_come_after_the_stock_ones(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("panels: [{id: mine, page: overview, title: T, lines: [{expr: 'sum('}]}]", "'mine': 'sum(' is not PromQL"),
-        ("panels: [{id: mine, page: overview, lines: [{expr: up}]}]", "'mine': title: Field required"),
-        ("panels: [{id: mine, page: overview, title: T, colour: red, lines: [{expr: up}]}]", "'mine': colour: Extra"),
-        ("panels: [{id: latency, page: overview, title: T, lines: [{expr: up}]}]", "'latency' is used 2 times"),
+        (f"{MINE}\n    lines:\n      - expr: sum(", "line 6: panel 'Mine': 'sum(' is not a query for a panel: "),
+        (
+            f"{MINE}\n    lines: [{{expr: 'up[5m]'}}]",
+            "line 5: panel 'Mine': 'up[5m]' is not a query for a panel: it gives",
+        ),
+        (f"{MINE}\n    lines: [{{expr: '\"a\"'}}]", "it gives text, not numbers"),
+        (f"{MINE}\n    unit: volts\n    {UP}", "line 5: panel 'Mine': unit is 'volts', but must be 'count', "),
+        (
+            f"{MINE}\n    lines:\n      - expr: |\n          sum(\n            up",
+            "line 7: panel 'Mine': 'sum( up' is not",
+        ),
+        (f"{MINE}\n    colour: red\n    {UP}", "line 5: panel 'Mine': unknown key 'colour'; known are: id, page, "),
+        (f"{MINE}\n    lines: [{{expr: up, color: 1}}]", "unknown key 'lines.0.color'; known are: expr, legend, "),
+        (
+            f"{MINE}\n    colors: {{a: 9}}\n    {UP}",
+            "line 5: panel 'Mine': colors is {'a': 9}, but must be series → 1 to 8",
+        ),
+        (
+            f"{MINE}\n    kind: gpus\n    {UP}",
+            "line 5: panel 'Mine': kind is 'gpus', but must be 'tile', 'chart' or 'bars'",
+        ),
+        (f"{MINE}\n    title: Again\n    {UP}", "line 5: panel 'Again': the key 'title' is there twice"),
+        (
+            f"{MINE}\n    {UP}\n  - {{id: mine, page: overview, title: Two, {UP}}}",
+            "line 6: panel 'Two': the id 'mine' is taken by panel 'Mine' of mine.yaml",
+        ),
+        (
+            "panels: [{id: mine, page: overview, lines: [{expr: up}]}]",
+            "line 1: panel 'mine': the key 'title' is missing",
+        ),
+        (
+            "panels: [{id: mine, page: overview, title: No, lines: [{expr: up}]}]",
+            "title is False, but must be text; put it in quotes",
+        ),
+        (
+            "panels: [{id: latency, page: overview, title: T, lines: [{expr: up}]}]",
+            "taken by panel 'Latency' of panels.yaml",
+        ),
+        ("panels:\n  - 5", "line 2: panel 'number 1': it must hold keys and values"),
+        ("panels: []\nother: 1", "line 2: unknown key 'other'"),
         ("panels: {}", "must hold a list under the key 'panels'"),
-        ("panels: [", "is not valid YAML"),
+        ("panels:\n  - [", "line 2: this panel file is not valid YAML"),
+        ("panels: \x00", "this panel file is not valid YAML"),
     ],
 )
-def test_a_wrong_panel_file_is_refused_with_file_and_panel(tmp_path: Path, text: str, said: str) -> None:
-    with pytest.raises(PanelError, match=r"mine\.yaml|used 2 times") as caught:
-        load_panels([_file(tmp_path, text)])
+def test_a_mistake_is_said_with_its_file_its_line_and_its_panel(tmp_path: Path, text: str, said: str) -> None:
+    file = _file(tmp_path, text)
+    with pytest.raises(PanelError) as caught:
+        load_panels([file])
     assert said in str(caught.value)
+    assert str(caught.value).startswith(str(file))
+    [bad] = [panel for panel in read_panels([file]) if isinstance(panel, BadPanel)]
+    assert str(bad) == str(caught.value)
 
 
-def test_a_missing_panel_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(PanelError, match=r"cannot read the panel file .*gone\.yaml"):
-        load_panels([tmp_path / "gone.yaml"])
+def test_every_mistake_of_all_files_is_said_and_the_good_panels_stay_in_order(tmp_path: Path) -> None:
+    one = "{id: %s, page: overview, title: %s, lines: [{expr: '%s'}]}"
+    entries = [one % ("a", "A", "up"), one % ("b", "B", "up ("), one % ("c", "C", "up"), one % ("d", "D", ")")]
+    file = _file(tmp_path, "panels:\n" + "".join(f"  - {entry}\n" for entry in entries))
+    gone = tmp_path / "gone.yaml"
+    found = read_panels([file, gone])[-5:]
+    assert [panel.title for panel in found] == ["A", "B", "C", "D", ""]
+    assert [isinstance(panel, BadPanel) for panel in found] == [False, True, False, True, True]
+    with pytest.raises(PanelError) as caught:
+        load_panels([file, gone])
+    assert str(caught.value).splitlines() == [str(panel) for panel in found if isinstance(panel, BadPanel)]
+    assert f"{gone}: this panel file cannot be read: No such file or directory" in str(caught.value)
+
+
+@given(st.text(max_size=200) | st.text(alphabet="panels:[]{}- \n#&*!|>'\"idtexrup0,", max_size=200))
+def test_no_text_at_all_breaks_the_reader_of_panel_files(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    file = tmp_path_factory.getbasetemp() / "any.yaml"
+    file.write_text(text, encoding="utf-8")
+    assert all(isinstance(panel, Panel | BadPanel) for panel in read_panels([file]))
+
+
+def test_a_panel_exports_the_metrics_of_its_queries(tmp_path: Path) -> None:
+    expr = "sum(rate(a_total[$window])) / sum(rate(b_total[$window])) + on() a_total"
+    file = _file(tmp_path, f"panels: [{{id: mine, page: overview, title: T, lines: [{{expr: '{expr}'}}]}}]")
+    assert load_panels([file])[-1].metrics == ("a_total", "b_total")
+
+
+def test_a_bad_panel_keeps_its_place_on_the_board(tmp_path: Path, house: House) -> None:
+    file = _file(tmp_path, f"{MINE}\n    lines: [{{expr: sum(}}]\n  - {{id: good, page: overview, title: Good, {UP}}}")
+    board = Board(house.services.query, read_panels([file]))
+    assert [panel.title for panel in board.layout("overview")[-2:]] == ["Mine", "Good"]
+    assert board.panels("overview")[-1].title == "Good"
+    assert [panel for panel in board.panels("overview") if panel.title == "Mine"] == []
+
+
+def test_the_page_of_panels_documents_every_key_unit_kind_and_style() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "panels.md").read_text(encoding="utf-8")
+    for model in (Panel, Line, Threshold):
+        for key in model.model_fields:
+            assert f"| `{key}` |" in page, key
+    documented = set(re.findall(r"`([a-z_]+)`", page))
+    assert set(get_args(Unit)) | set(USER_KINDS) | set(get_args(Level)) | {"line", "limit", "shade"} <= documented
+
+
+def test_the_examples_in_the_page_of_panels_are_right(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "panels.md").read_text(encoding="utf-8")
+    examples = [text for text in re.findall(r"```yaml\n(.*?)```", page, re.S) if text.startswith("panels:\n")]
+    assert examples
+    for text in examples:
+        assert load_panels([_file(tmp_path, text)])
 
 
 def test_every_stock_panel_is_quiet_where_there_are_no_metrics(house: House) -> None:
