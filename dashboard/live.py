@@ -36,6 +36,8 @@ SEND_SECONDS = 10
 MAX_MESSAGE_BYTES = 1024
 MAX_WAITING = 16
 MAX_STEP_MS = 86_400_000
+#: The pages that listen; all hear of the state, those with panels of their values as well.
+PAGES = {"overview", "alerts", "model", "explore", "storage"}
 #: Seconds between two looks at whether a viewer may still watch.
 IDENTITY_SECONDS = 30.0
 #: RFC 6455, 7.4.1: a message, or its sender, is not welcome.
@@ -95,7 +97,7 @@ def parse_watch(text: str | bytes, pages: set[str]) -> tuple[str, int] | None:
 
 def _serve(connection: Any) -> None:
     """One viewer, from hello to good-bye; runs in the request's thread."""
-    hub, pages = services().hub, {"overview", "alerts", "model"}
+    hub, pages = services().hub, PAGES
     page = request.args.get("page", "overview")
     step = request.args.get("step", default=1000, type=int)
     viewer = hub.join(page if page in pages else "overview", min(max(step, 1), MAX_STEP_MS))

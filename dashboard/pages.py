@@ -10,11 +10,11 @@ import orjson
 from flask import Blueprint, Flask, Response, redirect, render_template, request, send_file, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from dashboard import access, asset, i18n, live
+from dashboard import access, asset, explore, i18n, live
 from dashboard.board import Window as Times
 from dashboard.identity import current
 from dashboard.moment import now_ms
-from dashboard.panels import Panel
+from dashboard.panels import BadPanel, Panel
 from dashboard.parameter import HOUR_MS, one_of, whole, window
 from dashboard.problem import Problem
 from dashboard.services import services
@@ -54,12 +54,18 @@ def _duration(seconds: float) -> str:
 @access.require("viewer")
 def overview() -> str:
     """Is it well, since when, and what do I do?"""
-    panels = services().hub.panels("overview")
+    layout = services().hub.board.layout("overview")
     groups: dict[str, list[Panel]] = {}
-    for panel in panels:
-        if panel.kind == "tile":
+    for panel in layout:
+        if panel.kind == "tile" and isinstance(panel, Panel):
             groups.setdefault(panel.group, []).append(panel)
-    return _page("overview", groups=groups, charts=[panel for panel in panels if panel.kind == "chart"])
+    return _page(
+        "overview",
+        groups=groups,
+        bad_tiles=[panel for panel in layout if panel.kind == "tile" and isinstance(panel, BadPanel)],
+        charts=[panel for panel in layout if panel.kind == "chart"],
+        bars=[panel for panel in layout if panel.kind == "bars"],
+    )
 
 
 @blueprint.get("/alerts")
@@ -75,6 +81,21 @@ def alerts() -> str:
 def model() -> str:
     """The model's state, its checks, its restarts, and a way to try it."""
     return _page("model", samples=_samples())
+
+
+@blueprint.get("/explore")
+@access.require("viewer")
+def explore_page() -> str:
+    """Ask anything of the history in PromQL: a table, a chart, a file."""
+    words = [word._asdict() for word in explore.words()]
+    return _page("explore", data={"words": words}, examples=explore.EXAMPLES, units=explore.UNITS)
+
+
+@blueprint.get("/storage")
+@access.require("viewer")
+def storage() -> str:
+    """What the history costs, when it will be full, and what is wrong with it."""
+    return _page("storage")
 
 
 @blueprint.get("/samples/<name>")
@@ -125,8 +146,8 @@ def history() -> Response:
     return response
 
 
-def _page(name: str, **values: Any) -> str:
-    """Render a page with the state and the values of this moment."""
+def _page(name: str, *, data: Mapping[str, Any] | None = None, **values: Any) -> str:
+    """Render a page with the state and the values of this moment; ``data`` goes to its script, ``values`` into it."""
     here, hub, time_ms = services(), services().hub, now_ms()
     state, current_values = hub.first(name, time_ms, FIRST_STEP_MS)
     panels = hub.panels(name)
@@ -137,10 +158,11 @@ def _page(name: str, **values: Any) -> str:
         "time_ms": time_ms,
         "state": state,
         "values": current_values,
-        "panels": [panel.model_dump(exclude={"lines"}) for panel in panels],
+        "panels": [panel.model_dump() for panel in panels],
         "interval_ms": round(here.settings.collectors.interval_seconds * 1000),
         "role": identity.role,
         "may": {role: identity.may(role) for role in ("operator", "admin")},
+        **(data or {}),
     }
     return render_template(
         f"{name}.html",

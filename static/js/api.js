@@ -4,7 +4,8 @@ const token = document.querySelector('meta[name="csrf"]')?.content ?? "";
 
 export class Problem extends Error {
   constructor(status, document) {
-    super(document.detail ?? document.title ?? `HTTP ${status}`);
+    super(document.detail ?? document.error ?? document.title ?? `HTTP ${status}`);
+    this.document = document;
     this.status = status;
     this.suggestion = document.suggestion;
     this.requestId = document.request_id;

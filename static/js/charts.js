@@ -3,10 +3,15 @@
 
 import { axisUnit, sayExact, sayDayClock, timeTicks, valueTicks } from "./format.js";
 import { Legend } from "./legend.js";
+import { drawLines } from "./lines.js";
 
 const MARGIN = { l: 46, r: 12, t: 6, b: 22 };
 /** What one animation frame may spend on charts before the rest waits for the next, in ms. */
 const BUDGET = 12;
+/** Up to so many series are Plotly's to draw; more are lines on a canvas under its axes, some twenty times faster. */
+const APART = 24;
+/** How near to a line the pointer picks it, in pixels. */
+const NEAR = 40;
 
 export class Charts {
   constructor(store, history) {
@@ -87,7 +92,9 @@ class Chart {
     this.canvas = document.createElement("div");
     this.cross = Object.assign(document.createElement("div"), { className: "cross", hidden: true });
     this.crossTime = Object.assign(document.createElement("div"), { className: "cross-time", hidden: true });
-    this.plot.append(this.canvas, this.cross, this.crossTime);
+    this.many = Object.assign(document.createElement("canvas"), { className: "lines", hidden: true });
+    this.picked = Object.assign(document.createElement("canvas"), { className: "lines picked", hidden: true });
+    this.plot.append(this.many, this.canvas, this.picked, this.cross, this.crossTime);
     this.legend = new Legend(section.querySelector(".legend"), panel, () => board.mark(this));
     this.plot.addEventListener("pointermove", (event) => this.follow(event));
     this.plot.addEventListener("pointerleave", () => board.store.emit("cursor", null));
@@ -101,10 +108,18 @@ class Chart {
     this.legend.name(series, colors);
     this.all = series;
     const shown = series.filter((one) => one.style !== "shade" && !this.legend.off.has(one.key));
-    let largest = 0;
-    for (const one of shown) for (const value of one.values) if (value > largest) largest = value;
-    this.scale = axisUnit(this.panel.unit, largest);
-    return { shown, largest: largest * this.scale.factor };
+    let [smallest, largest] = [Infinity, -Infinity];
+    for (const one of shown) {
+      for (const value of one.values) {
+        if (value === null) continue;
+        if (value > largest) largest = value;
+        if (value < smallest) smallest = value;
+      }
+    }
+    if (smallest > largest) [smallest, largest] = [0, 0];
+    this.scale = axisUnit(this.panel.unit, Math.max(largest, -smallest));
+    const { factor } = this.scale;
+    return { shown, ticks: valueTicks(largest * factor, this.panel.unit, smallest * factor, this.panel.fit) };
   }
 
   /** Without the series that are 0 throughout, where the panel wants that; one is kept. */
@@ -117,7 +132,7 @@ class Chart {
   draw() {
     const begun = performance.now();
     const { history, store } = this.board;
-    const { shown, largest } = this.read();
+    const { shown, ticks } = this.read();
     const some = this.all.some((one) => one.values.some((value) => value !== null));
     this.section.classList.toggle("is-empty", !some);
     this.section.dispatchEvent(new CustomEvent("drawn", { detail: { some, unit: this.scale.unit } }));
@@ -125,8 +140,13 @@ class Chart {
     if (!some) return;
     const { start, end } = store.window();
     this.axis = { start, end, width: this.plot.clientWidth - MARGIN.l - MARGIN.r };
-    const traces = shown.map((one) => this.trace(one));
-    window.Plotly.react(this.canvas, traces, this.layout(start, end, largest), { displayModeBar: false, responsive: false, doubleClick: false, showTips: false });
+    this.shown = shown;
+    this.many.hidden = shown.length <= APART;
+    const traces = this.many.hidden ? shown.map((one) => this.trace(one)) : [];
+    this.frame = { ...this.axis, low: ticks.start / this.scale.factor, high: ticks.end / this.scale.factor, margin: MARGIN };
+    if (!this.many.hidden) drawLines(this.many, shown, history.times, this.frame, this.legend);
+    this.pick(null);
+    window.Plotly.react(this.canvas, traces, this.layout(start, end, ticks), { displayModeBar: false, responsive: false, doubleClick: false, showTips: false });
     this.listen();
     this.legend.say(this.cursorIndex(), this.scale, this.panel.unit);
     this.plot.dataset.sampleMs = history.times.at(-1) ?? "";
@@ -145,18 +165,17 @@ class Chart {
     };
   }
 
-  layout(start, end, largest) {
+  layout(start, end, value) {
     const { colors, bands } = this.board;
     const most = Math.max(2, Math.floor(this.axis.width / 84));
     const time = timeTicks(start, end, most);
-    const value = valueTicks(largest, this.panel.unit);
     const line = (y, color) => ({ type: "line", xref: "paper", x0: 0, x1: 1, y0: y, y1: y, line: { color, width: 1, dash: "dash" } });
     const band = ({ from, to, color, opacity }) => ({ type: "rect", yref: "paper", y0: 0, y1: 1, x0: Math.max(from, start), x1: Math.min(to, end), fillcolor: color, opacity, line: { width: 0 }, layer: "below" });
     const shapes = [
       ...bands.filter(({ from, to }) => to > start && from < end).map((one) => band({ ...one, color: colors[one.level] ?? colors.accent, opacity: 0.07 })),
       ...this.shades().map((one) => band({ ...one, color: colors.warning, opacity: 0.16 })),
       ...this.panel.thresholds.map((bound) => ({ y: bound.at * this.scale.factor, level: bound.level }))
-        .filter(({ y }) => y <= value.end).map(({ y, level }) => line(y, colors[level])),
+        .filter(({ y }) => y <= value.end && y >= value.start).map(({ y, level }) => line(y, colors[level])),
     ];
     const axis = { color: colors.mute, tickfont: { size: 11, color: colors.mute }, zeroline: false, ticks: "" };
     return {
@@ -164,7 +183,7 @@ class Chart {
       dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom",
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { family: colors.font, size: 11, color: colors.mute },
       xaxis: { ...axis, type: "linear", range: [start, end], showgrid: false, tickvals: time.values, ticktext: time.labels, tickangle: 0, automargin: false },
-      yaxis: { ...axis, range: [0, value.end], gridcolor: colors.line, tickvals: value.values, ticktext: value.labels, fixedrange: true, automargin: false },
+      yaxis: { ...axis, range: [value.start - (value.end - value.start) / 1000, value.end + (value.end - value.start) / 1000], gridcolor: colors.line, tickvals: value.values, ticktext: value.labels, fixedrange: true, automargin: false },
     };
   }
 
@@ -200,7 +219,9 @@ class Chart {
 
   follow(event) {
     if (!this.axis) return;
-    const x = event.clientX - this.plot.getBoundingClientRect().left - MARGIN.l;
+    const { left, top } = this.plot.getBoundingClientRect();
+    const x = event.clientX - left - MARGIN.l;
+    this.pointerY = event.clientY - top;
     const share = x / this.axis.width;
     const time = this.axis.start + share * (this.axis.end - this.axis.start);
     this.board.leader = this;
@@ -212,6 +233,30 @@ class Chart {
     return cursor == null ? null : history.nearest(cursor);
   }
 
+  /** The series that runs nearest to the pointer, where it is near at all. */
+  nearest() {
+    const { low, high } = this.frame;
+    const index = this.cursorIndex();
+    const each = (high - low) / (this.plot.clientHeight - MARGIN.t - MARGIN.b);
+    const wanted = high - (this.pointerY - MARGIN.t) * each;
+    let best = null;
+    let distance = NEAR * each;
+    for (const one of this.shown) {
+      const value = one.values[index];
+      if (value === null || Math.abs(value - wanted) >= distance) continue;
+      distance = Math.abs(value - wanted);
+      best = one;
+    }
+    return best;
+  }
+
+  /** Draw one series over all others and mark it in the legend; null for none. */
+  pick(series) {
+    this.picked.hidden = !series || this.legend.off.has(series.key);
+    if (!this.picked.hidden) drawLines(this.picked, [series], this.board.history.times, this.frame, this.legend, 3);
+    this.legend.mark(series?.key);
+  }
+
   point(time) {
     const on = time != null && this.axis && !this.section.classList.contains("is-empty");
     this.cross.hidden = !on;
@@ -219,8 +264,13 @@ class Chart {
     if (on) {
       const x = MARGIN.l + ((time - this.axis.start) / (this.axis.end - this.axis.start)) * this.axis.width;
       this.cross.style.transform = `translateX(${Math.round(x)}px)`;
-      this.crossTime.style.left = `${Math.min(Math.max(x, 40), this.plot.clientWidth - 40)}px`;
-      this.crossTime.textContent = (this.axis.end - this.axis.start > 43200_000 ? sayDayClock : sayExact)(time);
+      const near = this.panel.pick && this.board.leader === this ? this.nearest() : null;
+      this.crossTime.textContent = [(this.axis.end - this.axis.start > 43200_000 ? sayDayClock : sayExact)(time), near?.name].filter(Boolean).join(" · ");
+      const half = this.panel.pick ? this.crossTime.offsetWidth / 2 : 40;
+      this.crossTime.style.left = `${Math.min(Math.max(x, half), this.plot.clientWidth - half)}px`;
+      if (this.panel.pick) this.pick(near);
+    } else if (this.panel.pick && this.frame) {
+      this.pick(null);
     }
     if (this.scale) this.legend.say(this.cursorIndex(), this.scale, this.panel.unit);
   }
@@ -230,7 +280,7 @@ class Chart {
     const { colors } = this.board;
     const layout = { ...this.canvas.layout, width: 1200, height: 500, showlegend: true, paper_bgcolor: colors.panel, plot_bgcolor: colors.panel, margin: { l: 64, r: 24, t: 56, b: 44 },
       title: { text: `${this.section.querySelector("h2").textContent} (${this.scale.unit})`, font: { size: 18, color: colors.ink } }, legend: { orientation: "h", y: -0.1 } };
-    return window.Plotly.toImage({ data: this.canvas.data, layout }, { format: "png", scale: 2 });
+    return window.Plotly.toImage({ data: this.shown.map((one) => this.trace(one)), layout }, { format: "png", scale: 2 });
   }
 }
 

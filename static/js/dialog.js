@@ -1,5 +1,6 @@
 // Dialogs and short messages. Native <dialog>: focus is kept inside, Escape closes.
 
+import { copyText } from "./clipboard.js";
 import { el, find, icon } from "./dom.js";
 import { t } from "./i18n.js";
 
@@ -45,6 +46,22 @@ export function toast(message, level = "ok") {
   const node = el("div", { className: "notice", data: { state: level } }, icon(symbol), el("span", {}, message));
   find("#toasts").append(node);
   setTimeout(() => node.remove(), level === "ok" ? 5000 : 10_000);
+}
+
+/** Text to take away, e.g. into a file: `make(title)` gives it anew whenever the title field changes. */
+export function showText({ title, body = [], label, value, make, copied }) {
+  const input = el("input", { value, maxLength: 80, autocomplete: "off" });
+  const content = el("pre", { className: "command", tabIndex: 0 }, make(value));
+  input.addEventListener("input", () => { content.textContent = make(input.value.trim() || value); });
+  const copy = el("button", { className: "control primary", type: "button" }, icon("clipboard"), t("Copy"));
+  copy.addEventListener("click", async () => { if (await copyText(content.textContent)) toast(copied); });
+  const close = el("button", { className: "control", type: "button", on: { click: () => dialog.close() } }, t("Close"));
+  const dialog = el("dialog", { className: "wide", "aria-labelledby": "dialog-title", on: { close: () => dialog.remove() } },
+    el("h2", { id: "dialog-title" }, title), ...body.map((line) => el("p", { className: "mute" }, line)),
+    el("label", { className: "field" }, label, input), content, el("div", { className: "actions" }, close, copy));
+  document.body.append(dialog);
+  dialog.showModal();
+  input.select();
 }
 
 export function showShortcuts(list) {

@@ -19,6 +19,12 @@ export function digits(value) {
   return String(Number(value.toFixed(size >= 9.995 ? 1 : 2)));
 }
 
+/** Five significant digits, whatever the size: 0.00012346, 41.503, 1.2346e+9. */
+export function precise(value) {
+  const size = Math.abs(value);
+  return size !== 0 && (size < 1e-6 || size >= 1e9) ? value.toExponential(4).replace(/\.?0+e/, "e") : String(Number(value.toPrecision(size >= 1e4 ? 9 : 5)));
+}
+
 /** {number, unit} in the unit that suits the size; absence is a dash. */
 export function say(value, unit) {
   if (value === null || value === undefined || Number.isNaN(value)) return { number: "–", unit: "" };
@@ -42,7 +48,7 @@ export function sayText(value, unit) {
 export function axisUnit(unit, largest) {
   const steps = STEPS[unit];
   if (!steps) return { factor: (PLAIN[unit] ?? [1, ""])[0], unit: (PLAIN[unit] ?? [1, ""])[1] };
-  const [factor, name] = (largest ? steps.find(([size]) => largest >= size * 0.9995) : null) ?? (unit === "seconds" ? [1e-3, "ms"] : steps.at(-1));
+  const [factor, name] = (largest > 0 ? steps.find(([size]) => largest >= size * 0.9995) : null) ?? (unit === "seconds" ? [1e-3, "ms"] : steps.at(-1));
   return { factor: 1 / factor, unit: name };
 }
 
@@ -100,16 +106,21 @@ export function timeTicks(start, end, most) {
   return { values, labels: values.map((at) => (step < 86400 && step >= 3600 && sayClock(at) === "00:00" ? sayDay(at) : label(at))) };
 }
 
-/** A round upper end and round ticks for values from 0 to `largest`; shares end at 100 %, counts have whole steps. */
-export function valueTicks(largest, unit) {
-  const top = largest > 0 ? largest * 1.04 : 1;
-  const full = unit === "ratio" && largest > 60 && largest <= 100;
-  const raw = top / 4;
-  const power = 10 ** Math.floor(Math.log10(raw));
-  const nice = [1, 2, 2.5, 5, 10].find((size) => raw <= size * power) * power;
-  const step = full ? 25 : unit === "count" ? Math.max(1, Math.ceil(nice)) : nice;
-  const end = full ? 102 : Math.ceil(top / step) * step;
+/** Round ends and round ticks for values from `smallest` to `largest`, 0 among them unless it is far away and `fit` says
+ * that it need not be; shares end at 100 %, counts have whole steps. */
+export function valueTicks(largest, unit, smallest = 0, fit = false) {
+  const full = unit === "ratio" && largest > 60 && largest <= 100 && smallest >= 0;
+  if (full) return { start: 0, end: 102, values: [0, 25, 50, 75, 100], labels: ["0", "25", "50", "75", "100"] };
+  const far = fit && largest > smallest && (smallest > largest * 0.7 || largest < smallest * 0.7) && smallest * largest > 0;
+  const low = far ? smallest : Math.min(0, smallest);
+  const high = far ? largest : Math.max(0, largest);
+  const span = (high - low) * 1.04 || 1;
+  const power = 10 ** Math.floor(Math.log10(span / 4));
+  const nice = [1, 2, 2.5, 5, 10].find((size) => span / 4 <= size * power) * power;
+  const step = unit === "count" ? Math.max(1, Math.ceil(nice)) : nice;
+  const first = low < 0 || far ? Math.floor((low - span * 0.02) / step) : 0;
+  const last = high > 0 || low === 0 || far ? Math.ceil((high + (high - low || 1) * 0.04) / step) : 0;
   const values = [];
-  for (let index = 0; index * step <= end * 1.0001; index += 1) values.push(Number((index * step).toPrecision(6)));
-  return { end, values, labels: values.map((value) => (value >= 1e5 ? sayText(value, "count") : String(value))) };
+  for (let index = first; index <= last; index += 1) values.push(Number((index * step).toPrecision(far ? 10 : 6)));
+  return { start: first * step, end: last * step, values, labels: values.map((value) => (Math.abs(value) >= 1e5 && !far ? sayText(value, "count") : String(value))) };
 }

@@ -118,7 +118,7 @@ function markTheme() {
 function handleRange(store) {
   if (!find("#ranges")) return;
   for (const button of all("[data-range]")) button.addEventListener("click", () => store.setRange(button.dataset.range));
-  find("#live").addEventListener("click", () => (store.live ? store.pause(true) : goLive(store)));
+  find("#live")?.addEventListener("click", () => (store.live ? store.pause(true) : goLive(store)));
   const form = find("#custom-range");
   find("#range-menu").addEventListener("toggle", () => {
     const { start, end } = store.window();
@@ -154,6 +154,7 @@ function paintRange(store) {
   text(find("#range-menu .label"), label);
   find("#range-menu").classList.toggle("is-custom", key === "custom");
   const live = find("#live");
+  if (!live) return;
   live.setAttribute("aria-pressed", String(store.live));
   text(find(".text", live), store.live ? t("Live") : t("Paused"));
 }
@@ -161,7 +162,7 @@ function paintRange(store) {
 function handleKeys(store) {
   const shortcuts = [
     [["?"], t("This list")],
-    [["g", "o"], t("Overview")], [["g", "m"], t("Model")], [["g", "a"], t("Alerts")],
+    [["g", "o"], t("Overview")], [["g", "m"], t("Model")], [["g", "a"], t("Alerts")], [["g", "e"], t("Explore")], [["g", "s"], t("Storage")],
     [["l"], t("Live or paused")],
     [["1", "…", "7"], t("Time range, from 5 minutes to 30 days")],
     [["0"], t("Back from a zoom (or double-click a chart)")],
@@ -175,7 +176,7 @@ function handleKeys(store) {
     t: () => chooseTheme("next"),
   };
   KEYS.forEach((key, index) => (actions[index + 1] = () => store.setRange(key)));
-  const places = { o: "/", m: "/model", a: "/alerts" };
+  const places = { o: "/", m: "/model", a: "/alerts", e: "/explore", s: "/storage" };
   find("#shortcuts").addEventListener("click", actions["?"]);
   addEventListener("keydown", (event) => {
     if (event.key === "Escape") all("details.menu[open]").forEach((menu) => { menu.open = false; find("summary", menu).focus(); });

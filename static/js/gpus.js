@@ -1,4 +1,4 @@
-// The right column: a card per GPU, and the results by class.
+// The right column: a card per GPU, and the lists of bars such as the results by class.
 
 import { blank, el, field, find, reconcile, show, text } from "./dom.js";
 import { sayText } from "./format.js";
@@ -35,23 +35,30 @@ export function paintGpus(store) {
   show(find("#simulated"), cards.some(([, card]) => card.simulated));
 }
 
-export function paintResults(history, range) {
-  const root = find("#results");
-  const bars = history.panels.get("results")?.series ?? [];
-  text(find("#results-range"), range);
+/** Panels of kind bars: one bar per series, the largest first. */
+export function paintBars(history, panels, range) {
+  for (const panel of panels) {
+    const root = find(`[data-bars="${panel.id}"]`);
+    text(find("[data-field=range]", root.previousElementSibling), range);
+    paintList(root, history.panels.get(panel.id) ?? {}, panel);
+  }
+}
+
+function paintList(root, { series: bars = [], error }, panel) {
   if (!bars.length) {
-    root.replaceChildren(el("p", { className: "mute" }, t("No results in this time.")));
+    const why = panel.hint === "first_prediction" ? t("No results in this time.") : t("No data in this time.");
+    root.replaceChildren(el("p", { className: error ? "chart-failed" : "mute" }, error ? t("The query fails: {reason}", { reason: error }) : why));
     return;
   }
   if (root.querySelector("p")) root.replaceChildren();
-  const most = bars[0].value;
+  const most = Math.max(...bars.map((bar) => bar.value));
   reconcile(root, bars, {
     key: (bar) => bar.key,
     make: () => el("div", { className: "bar" }, el("span"), el("b"), el("meter-bar", {}, el("i"))),
     fill: (node, bar) => {
       text(node.children[0], t(bar.key));
-      text(node.children[1], sayText(Math.round(bar.value), "count"));
-      node.querySelector("i").style.transform = `scaleX(${(bar.value / most).toFixed(3)})`;
+      text(node.children[1], sayText(panel.unit === "count" ? Math.round(bar.value) : bar.value, panel.unit));
+      node.querySelector("i").style.transform = `scaleX(${(most > 0 ? Math.max(0, bar.value / most) : 0).toFixed(3)})`;
     },
   });
 }

@@ -1,7 +1,7 @@
 // A chart's legend: names the series, toggles them, and says their values at the cross-hair or now.
 
 import { el, reconcile, text } from "./dom.js";
-import { digits } from "./format.js";
+import { digits, precise } from "./format.js";
 import { t } from "./i18n.js";
 
 const DASHES = ["solid", "dash", "dot"];
@@ -13,7 +13,7 @@ export class Legend {
 
   /** Name and colour the series; a part of the legend in [brackets] is left out where there is only one of its kind. */
   name(series, colors) {
-    const signature = `${series.map((one) => one.key).join("|")}${colors.s1}`;
+    const signature = `${series.map((one) => one.title ?? one.key).join("|")}${colors.s1}`;
     this.series = series;
     if (signature === this.signature) {
       series.forEach((one) => { one.name = this.looks.get(one.key).name; });
@@ -24,7 +24,7 @@ export class Legend {
     series.forEach((one) => kinds.set(one.legend, (kinds.get(one.legend) ?? 0) + 1));
     let next = 0;
     series.forEach((one) => {
-      one.name = say(one, kinds.get(one.legend) > 1);
+      one.name = one.title ?? say(one, kinds.get(one.legend) > 1);
       const fixed = this.panel.colors[one.key];
       const index = typeof fixed === "number" ? fixed - 1 : one.style === "line" ? next++ : 0;
       const color = one.style === "limit" ? colors.faint : one.style === "shade" ? colors.warning : colors[fixed] ?? colors[`s${(index % 8) + 1}`];
@@ -36,27 +36,48 @@ export class Legend {
   build() {
     reconcile(this.root, this.series, {
       key: (one) => one.key,
-      make: () => el("button", { type: "button", on: { click: (event) => this.toggle(event.currentTarget.dataset.key) } }, el("i"), el("span"), el("b")),
+      make: () => el("button", { type: "button", on: { click: ({ currentTarget, shiftKey }) => (shiftKey ? this.only(currentTarget.dataset.key) : this.toggle(currentTarget.dataset.key)) } }, el("i"), el("span"), el("b")),
       fill: (button, one) => {
         const look = this.looks.get(one.key);
         button.style.setProperty("--color", look.color);
         button.firstChild.className = look.style;
         button.setAttribute("aria-pressed", String(!this.off.has(one.key)));
         text(button.children[1], look.name);
+        if (one.full) button.title = one.full;
       },
     });
   }
 
   toggle(key) {
     if (!this.off.delete(key)) this.off.add(key);
+    this.choose(this.off);
+  }
+
+  /** Only this series; all again where it is the only one already. */
+  only(key) {
+    const others = this.series.map((one) => one.key).filter((one) => one !== key);
+    const alone = !this.off.has(key) && others.every((one) => this.off.has(one));
+    this.choose(new Set(alone ? [] : others));
+  }
+
+  choose(off) {
+    this.off = off;
     this.build();
     this.changed();
+    this.root.dispatchEvent(new Event("chosen"));
+  }
+
+  /** Mark the row of one series; undefined for none. */
+  mark(key) {
+    if (key === this.marked) return;
+    this.marked = key;
+    for (const row of this.root.children) row.classList.toggle("near", row.dataset.key === key);
   }
 
   say(index, scale, unit) {
     this.series.forEach((one, position) => {
       const value = one.values[index ?? one.values.length - 1];
-      const said = one.style === "shade" ? (value > 0 ? t("yes") : t("no")) : value === null || value === undefined ? "–" : digits(value * scale.factor);
+      const said = one.style === "shade" ? (value > 0 ? t("yes") : t("no")) : value === null || value === undefined ? "–" : this.panel.precise ? `${precise(value * scale.factor)}${scale.unit && `\u202f${scale.unit}`}` : digits(value * scale.factor);
       text(this.root.children[position]?.lastChild, said);
     });
   }

@@ -96,6 +96,12 @@ export class Store extends EventTarget {
     this.emit("pause", paused);
   }
 
+  /** Pause at this moment: a moving range stands still until it is asked for again. */
+  freeze() {
+    this.paused = true;
+    this.pausedAt = this.now();
+  }
+
   get live() {
     return !this.paused && this.range.key !== "custom";
   }

@@ -30,6 +30,8 @@ DOORS = {
     "/": "viewer",
     "/alerts": "viewer",
     "/model": "viewer",
+    "/explore": "viewer",
+    "/storage": "viewer",
     "/language/<code>": "public",
     "/assets/<version>/<path:name>": "asset",
     "/assets/plotly-<version>.min.js": "asset",

@@ -11,6 +11,7 @@ import pytest
 from dashboard.access import safe_next
 from dashboard.board import _FIELD
 from dashboard.event import ACTIONS
+from dashboard.explore import EXAMPLES, UNITS, described
 from dashboard.i18n import TABLES, say_duration, translate
 from dashboard.panels import load_panels
 from dashboard.problem import TITLES
@@ -24,11 +25,13 @@ _SCRIPT = re.compile(r"(?<![\w.])t\(\s*" + _STRING)
 _PYTHON = re.compile(r"(?<![\w.])(?:_|translate)\(\s*" + _STRING)
 #: Texts that reach ``_`` or ``t`` through a variable.
 _INDIRECT = {
-    "Overview", "Model", "Alerts", "READY", "WATCHING", "LOADING", "DEGRADED", "SAFE MODE", "DOWN",
+    "Overview", "Model", "Alerts", "Explore", "Storage", "READY", "WATCHING", "LOADING", "DEGRADED", "SAFE MODE",
+    "DOWN",
     "As the system", "Light", "Dark", "Loading", "Ready", "Reloading", "Failed", "Draining", "Stopped",
     "OK", "PENDING", "FIRING", "ERROR", "NOT YET", "Alive", "Started", "Ready for traffic", "API", "GPU",
     "viewer", "operator", "admin", "5 m", "15 m", "1 h", "6 h", "24 h", "7 d", "30 d",
     "id_card", "driving_licence", "passport", "bank_card", "none",
+    "metric", "function", "aggregation", "keyword", "label", "value", "duration", "gauge", "counter", "histogram",
     "ok", "cached", "fallback", "bad_input", "canceled", "rejected", "timeout", "oom", "error",
 }  # fmt: skip
 
@@ -55,7 +58,9 @@ def _wanted() -> set[str]:
     templates = _texts(_TEMPLATE, *sorted((ROOT / "templates").glob("*.html")))
     scripts = _texts(_SCRIPT, *sorted((ROOT / "static" / "js").rglob("*.js")))
     python = _texts(_PYTHON, *sorted((ROOT / "dashboard").glob("*.py")))
-    return templates | scripts | python | _panel_texts() | _INDIRECT | set(TITLES.values()) | set(ACTIONS.values())
+    explore = {word.help for word in described()} | {example.title for example in EXAMPLES} | set(UNITS.values())
+    titles = set(TITLES.values()) | set(ACTIONS.values())
+    return templates | scripts | python | _panel_texts() | explore | titles | _INDIRECT
 
 
 def test_every_text_of_the_page_has_chinese() -> None:

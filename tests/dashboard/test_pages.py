@@ -5,15 +5,22 @@ from __future__ import annotations
 import gzip
 import re
 from html.parser import HTMLParser
+from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from collectors.catalogue import family_of
 from collectors.sample import Sample, Tick, make_labels
 from dashboard.asset import ICONS, STATIC, Assets
+from dashboard.explore import EXAMPLES, UNITS, Example, described, words
+from dashboard.panels import Unit
 from dashboard.unit import duration, say
-from tests.dashboard.house import House
+from promql import parse
+from promql.support import AGGREGATIONS, FUNCTIONS
+from tests.dashboard.house import House, MakeHouse
 
-PAGES = ("/", "/alerts", "/model")
+PAGES = ("/", "/alerts", "/model", "/explore", "/storage")
 T0 = 1_800_000_000_000
 
 
@@ -135,6 +142,44 @@ def test_every_icon_that_pages_use_is_in_the_sprite() -> None:
     used = set(re.findall(r'icon\("([\w-]+)"\)', scripts + templates))
     assert used - set(ICONS) == set()
     assert Assets().icons().count("<symbol") == len(ICONS)
+
+
+def test_every_word_that_the_evaluator_has_is_described_and_no_other_is_offered() -> None:
+    evaluated = {*FUNCTIONS, *AGGREGATIONS}
+    assert evaluated - {word.name for word in described() if word.kind != "keyword"} == set()
+    assert {word.name for word in words() if word.kind != "keyword"} == evaluated
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.title)
+def test_an_example_is_a_query_of_metrics_that_exist(example: Example) -> None:
+    metrics = [match.value for matchers in parse(example.query).selectors() for match in matchers if match.op == "="]
+    assert metrics
+    assert [name for name in metrics if family_of(name) is None] == []
+
+
+def test_every_unit_of_panels_can_be_chosen() -> None:
+    assert set(UNITS) == set(get_args(Unit))
+
+
+def test_a_bad_panel_is_said_in_its_place_and_the_others_are_shown(make_house: MakeHouse, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "panels:\n"
+        "  - {id: good, page: overview, title: Good one, lines: [{expr: up}]}\n"
+        "  - {id: bad, page: overview, title: Bad <one>, lines: [{expr: 'sum('}]}\n"
+        "  - {id: bad_tile, page: overview, kind: tile, title: Bad tile, unit: volts, lines: [{expr: up}]}\n"
+        "  - {id: list, page: overview, kind: bars, title: A list, lines: [{expr: up}]}\n",
+        encoding="utf-8",
+    )
+    house = make_house(panels=[str(file), str(tmp_path / "gone.yaml")])
+    html = house.person("viewer").get("/").text
+    good, bad = html.index('data-chart="good"'), html.index("Bad &lt;one&gt;")
+    assert good < bad < html.index("gone.yaml")
+    assert f"{file}, line 3" in html
+    assert "unclosed left parenthesis" in html or "parse error" in html
+    assert html.index("unit is &#39;volts&#39;") < good
+    assert 'data-bars="list"' in html
+    assert html.count("data-bad-panel") == 3
 
 
 def test_history_is_given_in_columns(house: House) -> None:

@@ -6,7 +6,7 @@ import { Charts } from "../charts.js";
 import { toast } from "../dialog.js";
 import { all, el, find, show, text } from "../dom.js";
 import { rangeLabel, sayDayClock, sayMoment } from "../format.js";
-import { paintGpus, paintResults } from "../gpus.js";
+import { paintBars, paintGpus } from "../gpus.js";
 import { History } from "../history.js";
 import { language, t } from "../i18n.js";
 import { startStrip } from "../strip.js";
@@ -21,6 +21,7 @@ export function start(store) {
   const tiles = startTiles(store, history);
   const strip = startStrip(store);
   const panels = store.first.panels.filter((panel) => panel.kind === "chart");
+  const bars = store.first.panels.filter((panel) => panel.kind === "bars");
   panels.forEach((panel) => addChart(charts, panel, store));
   let loading = null;
   let drawn = 0;
@@ -38,7 +39,7 @@ export function start(store) {
       return;
     }
     if (fitFirst(store, history)) return;
-    paintResults(history, rangeName(store));
+    paintBars(history, bars, rangeName(store));
     draw();
   }
 
@@ -65,7 +66,7 @@ export function start(store) {
   store.on("connection", ({ connection, before }) => { if (connection === "open" && before !== "open") reload(); });
   store.on("events", (events) => { charts.bands = bandsOf(events, store); charts.redraw(); });
   document.addEventListener("visibilitychange", () => { if (!document.hidden) draw(); });
-  setInterval(() => { if (store.live && !document.hidden && store.connection === "open") refreshSlow(store, history, strip); }, 30_000);
+  setInterval(() => { if (store.live && !document.hidden && store.connection === "open") refreshSlow(store, history, strip, bars); }, 30_000);
   handleActions(find("#needs"), store);
   document.addEventListener("click", (event) => {
     if (event.target.closest("#csv-all, #csv-phone, [data-action=csv]")) linkExports(store, panels);
@@ -90,14 +91,14 @@ function fitFirst(store, history) {
   return Boolean(key);
 }
 
-/** What need not move every second: results by class and events. */
-async function refreshSlow(store, history, strip) {
+/** What need not move every second: the lists of bars and events. */
+async function refreshSlow(store, history, strip, bars) {
   const { start: from, end, step } = store.window();
-  const query = new URLSearchParams({ page: "overview", start: Math.round(from), end: Math.round(end), step, "panel[]": "results" });
+  const query = new URLSearchParams({ page: "overview", start: Math.round(from), end: Math.round(end), step });
+  bars.forEach((panel) => query.append("panel[]", panel.id));
   try {
-    const { panels } = await call(`/api/panels?${query}`);
-    history.panels.set("results", panels.results);
-    paintResults(history, rangeName(store));
+    if (bars.length) for (const [id, found] of Object.entries((await call(`/api/panels?${query}`)).panels)) history.panels.set(id, found);
+    paintBars(history, bars, rangeName(store));
     await strip.load();
   } catch {
     // The connection banner speaks where the server is gone; the next round tries again.
@@ -111,12 +112,31 @@ function addChart(charts, panel, store) {
     text(find("[data-field=unit]", section), detail.unit === "/s" ? t("per second") : detail.unit);
     const empty = find(".chart-empty", section);
     show(empty, !detail.some);
-    if (!detail.some && !empty.childElementCount) empty.append(...emptyHint(panel));
+    const { error } = charts.history.panels.get(panel.id) ?? {};
+    if (!detail.some) empty.replaceChildren(...(error ? [el("p", { className: "chart-failed" }, t("The query fails: {reason}", { reason: error }))] : emptyHint(panel)));
   });
+  for (const link of all("[data-action=explore]", section)) linkExplore(link, panel.lines.filter((line) => line.style === "line"), panel, store);
   find("[data-action=png]", section).addEventListener("click", async () => {
     if (section.classList.contains("is-empty")) return;
     el("a", { href: await chart.png(), download: `${store.first.state.name}-${panel.id}.png` }).click();
   });
+}
+
+/** From a chart to its query on the Explore page, one entry for each line. */
+function linkExplore(link, lines, panel, store) {
+  const line = lines[Number(link.dataset.line)];
+  const name = line.legend.replace(/\[.*?\]/g, "");
+  if (lines.length > 1) text(find("span", link), t("Explore: {line}", { line: t(name) }));
+  link.addEventListener("pointerdown", point);
+  link.addEventListener("focus", point);
+  link.addEventListener("click", point);
+  function point() {
+    const { start: from, end, step } = store.window();
+    const window = Math.max(30_000, step, 4 * store.first.interval_ms) / 1000;
+    const query = line.expr.trim().replaceAll("$window", `${window}s`).replaceAll("$range", `${Math.round((end - from) / 1000)}s`);
+    const times = store.range.key === "custom" ? { start: Math.round(from), end: Math.round(end) } : { range: store.range.key };
+    link.href = `/explore?${new URLSearchParams({ q: query, ...times, ...(panel.unit === "count" ? {} : { unit: panel.unit }) })}`;
+  }
 }
 
 function emptyHint(panel) {

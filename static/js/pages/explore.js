@@ -1,0 +1,368 @@
+// Explore: one query, asked over a range (chart) or at its end (table), and everything one does with the answer.
+
+import { call } from "../api.js";
+import { Charts } from "../charts.js";
+import { copyText } from "../clipboard.js";
+import { showText, toast } from "../dialog.js";
+import { all, el, find, reconcile, show, text } from "../dom.js";
+import { fullName, placeOf, sayError, seriesOf, tableOf } from "../explore/answer.js";
+import { csvOfSeries, csvOfTable, saveFile } from "../explore/csv.js";
+import { readLink, readOff, sayOff, stepMs, writeLink } from "../explore/link.js";
+import { panelYaml } from "../explore/panel.js";
+import { forgetQueries, pastQueries, rememberQuery } from "../explore/past.js";
+import { Table } from "../explore/table.js";
+import { rangeLabel, sayDayClock, sayMoment, sayText, seconds } from "../format.js";
+import { History } from "../history.js";
+import { t } from "../i18n.js";
+import { Editor } from "../promql/editor.js";
+import { Source } from "../promql/source.js";
+import { guessUnit, isSelector, metricsOf } from "../promql/tokens.js";
+
+/** Most series drawn, and most rows shown: what a page can hold without becoming slow. */
+const MOST = 200;
+const MOST_ROWS = 1000;
+
+export function start(store) {
+  new Explore(store);
+}
+
+class Explore {
+  constructor(store) {
+    this.store = store;
+    this.words = new Map(store.first.words.map((word) => [word.name, word]));
+    this.source = new Source(() => store.window());
+    this.editor = new Editor(this.source, this.words);
+    this.history = new History();
+    this.panel = { id: "explore", unit: "count", colors: {}, thresholds: [], fit: true, precise: true, pick: true };
+    this.charts = new Charts(store, this.history);
+    this.chart = this.charts.add(find("#view-chart"), this.panel);
+    this.table = new Table();
+    this.answer = null;
+    this.keys = []; // of the series that were drawn last
+    this.listen();
+    this.follow(readLink(location.search));
+  }
+
+  listen() {
+    const { store, editor } = this;
+    find("#ask").addEventListener("submit", (event) => { event.preventDefault(); this.run(); });
+    editor.addEventListener("run", () => this.run());
+    editor.addEventListener("past", ({ detail }) => this.recall(detail));
+    store.on("range", () => { if (!this.following) this.run({ typed: false }); });
+    addEventListener("popstate", () => this.follow(readLink(location.search)));
+    for (const tab of all("#tabs [role=tab]")) {
+      tab.addEventListener("click", () => this.setTab(tab.dataset.tab));
+      tab.addEventListener("keydown", (event) => { if (/^Arrow(Left|Right)$/.test(event.key)) { this.setTab(this.tab === "chart" ? "table" : "chart"); find(`#tab-${this.tab}`).focus(); } });
+    }
+    find("#step").addEventListener("change", () => this.run({ typed: false }));
+    find("#unit").addEventListener("change", () => { this.paint(); this.keep(); });
+    find("#refresh").addEventListener("change", () => { this.schedule(); this.keep(); });
+    find("#legend").addEventListener("chosen", () => { this.keep(); this.sayHidden(); });
+    for (const type of ["pointerover", "focusin"]) find("#legend").addEventListener(type, ({ target }) => this.pickRow(target.closest("[data-key]")));
+    find("#legend").addEventListener("pointerleave", () => this.pickRow(null));
+    find("[data-action=show-all]").addEventListener("click", () => this.chart.legend.choose(new Set()));
+    document.addEventListener("click", ({ target }) => {
+      const query = target.closest?.("[data-query]")?.dataset.query;
+      if (query === undefined) return;
+      find("#recent").open = false;
+      editor.value = query;
+      this.run();
+    });
+    find("#recent").addEventListener("toggle", () => this.listPast());
+    find("#csv").addEventListener("toggle", ({ target }) => { if (target.open) this.offerCsv(); });
+    find("#share").addEventListener("toggle", ({ target }) => { if (target.open) this.offerLinks(); });
+    const deeds = { "csv-shown": () => this.saveShown(), "link-fixed": () => this.copyLink(true), "link-moving": () => this.copyLink(false), png: () => this.savePng() };
+    for (const [name, deed] of Object.entries(deeds)) find(`[data-action="${name}"]`).addEventListener("click", deed);
+    find("#to-panel").addEventListener("click", () => this.offerPanel());
+    document.addEventListener("visibilitychange", () => { if (!document.hidden) this.schedule(); });
+    addEventListener("keydown", (event) => {
+      if (event.key === "/" && !event.target.closest("input, textarea, select, dialog")) { event.preventDefault(); editor.focus(); }
+    });
+    find("#view-chart").addEventListener("drawn", ({ detail }) => show(find(".chart-empty"), !detail.some));
+  }
+
+  // --- state and address ---------------------------------------------------------------------------------------------
+
+  /** Take everything from an address and run it. */
+  follow(link) {
+    this.following = true;
+    if (link.start !== null && link.end !== null) this.store.setWindow(link.start, link.end);
+    else if (link.range) this.store.setRange(link.range, { remember: false });
+    this.following = false;
+    this.link = link;
+    this.editor.value = link.query;
+    this.setTab(link.tab, { run: false });
+    choose(find("#step"), link.step);
+    choose(find("#unit"), link.unit);
+    choose(find("#refresh"), link.refresh);
+    if (link.query) this.run({ push: false });
+    else { this.clear(); this.editor.focus(); }
+  }
+
+  /** The address of what is shown; `fixed` with its times instead of the moving range. */
+  address({ fixed = false } = {}) {
+    const { range } = this.store;
+    const { start, end } = this.store.window();
+    const custom = range.key === "custom";
+    const off = this.link ?? sayOff(this.chart.legend.off, this.keys);
+    const state = {
+      query: this.query ?? this.editor.value.trim(), tab: this.tab, step: find("#step").value, unit: find("#unit").value, refresh: fixed ? "" : find("#refresh").value,
+      range: custom ? "" : range.key, start: fixed || custom ? start : null, end: fixed || custom ? end : null, hide: off.hide, only: off.only,
+    };
+    return `${location.origin}${location.pathname}?${writeLink(state)}`;
+  }
+
+  keep({ push = false } = {}) {
+    const address = this.address();
+    if (address === location.href) return;
+    if (push) window.history.pushState(null, "", address);
+    else window.history.replaceState(null, "", address);
+  }
+
+  setTab(name, { run = true } = {}) {
+    this.tab = name;
+    for (const tab of all("#tabs [role=tab]")) {
+      tab.setAttribute("aria-selected", String(tab.dataset.tab === name));
+      tab.tabIndex = tab.dataset.tab === name ? 0 : -1;
+      show(find(`#view-${tab.dataset.tab}`), tab.dataset.tab === name);
+    }
+    for (const node of all(".choice.only-chart")) show(node, name === "chart");
+    this.sayHidden();
+    if (run && this.query) this.run({ typed: false });
+    else if (run) this.keep();
+  }
+
+  // --- asking --------------------------------------------------------------------------------------------------------
+
+  /** Ask the query in the box (`typed`), or the one that is shown once more. */
+  async run({ typed = true, push = true } = {}) {
+    const query = typed ? this.editor.value.trim() : this.query;
+    if (!query) {
+      if (typed) { this.query = null; this.link = null; this.clear(); this.keep({ push }); }
+      return;
+    }
+    this.asking?.abort();
+    const mine = (this.asking = new AbortController());
+    if (query !== this.query && this.query) this.chart.legend.off = new Set();
+    this.query = query;
+    this.store.freeze();
+    if (typed) rememberQuery(query);
+    this.keep({ push });
+    const begun = performance.now();
+    find("#outcome").setAttribute("aria-busy", "true");
+    try {
+      const [answer] = await Promise.all([this.tab === "chart" ? this.askRange(query, mine.signal) : this.askNow(query, mine.signal), this.source.metrics()]);
+      if (mine !== this.asking) return;
+      this.answer = { ...answer, query, seconds: (performance.now() - begun) / 1000 };
+      if (typed || this.editor.value.trim() === query) this.editor.accept();
+      this.paint();
+    } catch (error) {
+      if (error.name === "AbortError" || mine !== this.asking) return;
+      this.refuse(error, query);
+    } finally {
+      if (mine === this.asking) {
+        find("#outcome").removeAttribute("aria-busy");
+        this.schedule();
+      }
+    }
+  }
+
+  async askRange(query, signal) {
+    const { start, end, step: suited } = this.store.window();
+    const step = find("#step").value ? stepMs(find("#step").value) : suited;
+    const grid = { start: Math.ceil(start / step) * step, end: Math.max(Math.floor(end / step), Math.ceil(start / step)) * step, step };
+    const { data, ...notes } = await ask("query_range", { query, start: grid.start / 1000, end: grid.end / 1000, step: step / 1000, limit: MOST + 1 }, signal);
+    const { series, common } = seriesOf(data.result, grid, MOST);
+    this.keys = series.map((one) => one.key);
+    if (this.link) this.chart.legend.off = readOff(this.link, this.keys);
+    this.link = null;
+    this.history.load({ ...grid, panels: { explore: { series } } });
+    return { ...notesOf(notes), tab: "chart", series, common, grid, more: data.result.length > MOST };
+  }
+
+  async askNow(query, signal) {
+    const { data, ...notes } = await ask("query", { query, time: this.store.window().end / 1000, limit: MOST_ROWS + 1 }, signal);
+    const table = tableOf(data);
+    return { ...notesOf(notes), tab: "table", table, common: table.common, more: table.rows.length > MOST_ROWS };
+  }
+
+  refuse(error, query) {
+    const same = this.editor.value.trim() === query;
+    const lead = this.editor.value.length - this.editor.value.trimStart().length;
+    const place = same ? placeOf(error, query) : null;
+    this.editor.complain([sayError(error), error.suggestion].filter(Boolean).join(" "), place?.map((at) => at + lead) ?? null);
+    find("#outcome").classList.toggle("old", Boolean(this.answer));
+    if (this.answer) text(find("#facts"), t("The query above has an error; below is the answer to the one before."));
+    find("#refresh").value = "";
+  }
+
+  schedule() {
+    clearTimeout(this.timer);
+    const every = Number(find("#refresh").value) * 1000;
+    if (!every || !this.query || document.hidden || this.store.range.key === "custom") return;
+    this.timer = setTimeout(() => (this.store.connection === "open" ? this.run({ typed: false, push: false }) : this.schedule()), every);
+  }
+
+  // --- painting ------------------------------------------------------------------------------------------------------
+
+  clear() {
+    this.answer = null;
+    show(find("#start"), true);
+    show(find("#answer"), false);
+    this.enable(false);
+  }
+
+  enable(on) {
+    for (const node of all("#csv > summary, #share > summary, #to-panel")) {
+      node.classList.toggle("off", !on);
+      node.toggleAttribute("aria-disabled", !on);
+      if (node.tagName === "BUTTON") node.disabled = !on;
+    }
+  }
+
+  paint() {
+    const { answer } = this;
+    if (!answer) return;
+    show(find("#start"), false);
+    show(find("#answer"), true);
+    find("#outcome").classList.remove("old");
+    this.enable(true);
+    this.guess = guessUnit(answer.query, this.words, this.source.metadata);
+    text(find("#unit option"), t("automatic ({unit})", { unit: find(`#unit option[value="${this.guess}"]`).textContent }));
+    text(find("#step option"), answer.grid && !find("#step").value ? t("automatic ({unit})", { unit: sayText(answer.grid.step / 1000, "seconds") }) : t("automatic"));
+    text(find("#facts"), this.facts(answer).join(" · "));
+    const common = Object.keys(answer.common).length && (answer.series ?? answer.table.rows).length > 1 ? t("all: {labels}", { labels: fullName(answer.common) }) : "";
+    text(find("#common"), common);
+    this.note(answer);
+    if (answer.tab === "chart") {
+      this.panel.unit = this.unit === "count" ? "" : this.unit;
+      this.charts.redraw();
+      this.sayHidden();
+    } else {
+      this.table.paint(answer.table, this.unit, MOST_ROWS);
+    }
+  }
+
+  get unit() {
+    return find("#unit").value || this.guess || "count";
+  }
+
+  facts({ tab, series, table, grid, seconds: took }) {
+    if (tab === "table") {
+      const count = table.rows.length;
+      return [count === 1 ? t("one row") : t("{count} rows", { count: Math.min(count, MOST_ROWS) }), t("at {time}", { time: sayDayClock(this.store.window().end) }), seconds(took)];
+    }
+    return [series.length === 1 ? t("one series") : t("{count} series", { count: series.length }), t("a point every {step}", { step: sayText(grid.step / 1000, "seconds") }), seconds(took)];
+  }
+
+  /** What the server and this page have to say about the answer. */
+  note({ tab, more, notes }) {
+    const cut = tab === "chart" ? t("There are more than {count} series; the first {count} are drawn. Narrow the query down, for example with topk(20, …).", { count: MOST }) : t("There are more than {count} rows; the first {count} are shown.", { count: MOST_ROWS });
+    const said = [...(more ? [cut] : []), ...notes.filter((one) => !/truncated due to limit/.test(one))];
+    reconcile(find("#notes"), said, { key: (one) => one, make: (one) => el("li", {}, one), fill: () => {} });
+    show(find("#notes"), said.length > 0);
+  }
+
+  sayHidden() {
+    show(find("[data-action=show-all]"), this.tab === "chart" && this.keys.some((key) => this.chart.legend.off.has(key)));
+  }
+
+  pickRow(row) {
+    if (this.chart.frame) this.chart.pick(row ? this.answer.series?.find((one) => one.key === row.dataset.key) ?? null : null);
+  }
+
+  // --- queries of before ---------------------------------------------------------------------------------------------
+
+  listPast() {
+    const queries = pastQueries();
+    const forget = el("button", { type: "button", className: "control bare small", on: { click: () => { forgetQueries(); this.listPast(); } } }, t("Forget them"));
+    find("#past").replaceChildren(...queries.map((query) => el("button", { type: "button", data: { query } }, el("code", {}, query))),
+      queries.length ? forget : el("p", { className: "mute" }, t("None yet; they are kept in this browser.")));
+  }
+
+  /** Step through the queries of before, as a shell does. */
+  recall(by) {
+    const queries = pastQueries();
+    const at = queries.indexOf(this.editor.value.trim()) + by;
+    if (at >= 0 && at < queries.length) this.editor.value = queries[at];
+  }
+
+  // --- taking it away ------------------------------------------------------------------------------------------------
+
+  shownSeries() {
+    return this.answer.series.filter((one) => !this.chart.legend.off.has(one.key));
+  }
+
+  saveShown() {
+    const { answer, store } = this;
+    const content = answer.tab === "chart" ? csvOfSeries(this.history.times, this.shownSeries()) : csvOfTable(answer.table);
+    saveFile(content, `${store.first.state.name}-explore.csv`);
+  }
+
+  async offerCsv() {
+    const { answer } = this;
+    if (!answer) return;
+    const points = answer.tab === "chart" ? this.shownSeries().length * this.history.times.length : answer.table.rows.length;
+    text(find("#csv-shown-size"), t("{count} values, as on the page", { count: sayText(points, "count") }));
+    const stored = find("[data-action=csv-stored]");
+    const plain = isSelector(answer.query, this.words);
+    show(stored, plain);
+    if (!plain) return;
+    const { start, end } = this.store.window();
+    const query = new URLSearchParams({ "match[]": answer.query, start: (start / 1000).toFixed(3), end: (end / 1000).toFixed(3) });
+    stored.href = `/api/export.csv?${query}`;
+    const size = find("#csv-stored-size");
+    text(size, t("estimating the size …"));
+    try {
+      const { series, rows, bytes } = await call(`/api/export/estimate?${query}`);
+      text(size, t("about {size}: {rows} rows, {series} series", { size: sayText(bytes, "bytes"), rows: sayText(rows, "count"), series: sayText(series, "count") }));
+    } catch {
+      text(size, t("the size is not known"));
+    }
+  }
+
+  offerLinks() {
+    const { range } = this.store;
+    const { start, end } = this.store.window();
+    text(find("#link-times"), `${sayDayClock(start)} – ${sayMoment(end, start)}`);
+    const custom = range.key === "custom";
+    show(find("[data-action=link-moving]"), !custom);
+    text(find("#link-range"), custom ? "" : t("last {range}", { range: rangeLabel(range.key) }));
+    show(find("[data-action=png]"), this.answer?.tab === "chart");
+  }
+
+  async copyLink(fixed) {
+    find("#share").open = false;
+    if (await copyText(this.address({ fixed }))) toast(t("The link is in the clipboard."));
+    else toast(t("The browser refuses the clipboard; copy the address from its bar."), "warning");
+  }
+
+  async savePng() {
+    if (find("#view-chart").classList.contains("is-empty")) return;
+    el("a", { href: await this.chart.png(), download: `${this.store.first.state.name}-explore.png` }).click();
+  }
+
+  offerPanel() {
+    const { query, series, table } = this.answer;
+    const differing = series ? [...new Set(series.flatMap((one) => Object.keys(one.metric)))].filter((name) => !(name in this.answer.common)) : table.columns;
+    const [metric] = metricsOf(query, this.words);
+    const title = (metric ?? "My panel").replaceAll("_", " ").replace(/^./, (letter) => letter.toUpperCase());
+    showText({
+      title: t("A panel for the overview"),
+      body: [t("Put this into a file, for example my-panels.yaml beside wakeless.yaml. Name the file there (panels: [my-panels.yaml]) and restart the process.")],
+      label: t("Title"), value: title, copied: t("The panel is in the clipboard."),
+      make: (name) => panelYaml({ title: name, query, unit: this.unit, differing }),
+    });
+  }
+}
+
+/** Select a value; one that is not offered yet is added. */
+function choose(select, value) {
+  if (value && ![...select.options].some((option) => option.value === value)) select.append(el("option", { value }, value));
+  select.value = value;
+}
+
+/** Ask the Prometheus API, by POST: queries may be longer than addresses. */
+const ask = (path, parameters, signal) => call(`/api/v1/${path}`, { method: "POST", body: new URLSearchParams(parameters), signal });
+
+const notesOf = ({ warnings = [], infos = [] }) => ({ notes: [...warnings, ...infos] });

@@ -1,0 +1,38 @@
+// Asks now and then how the store is doing, and says on every page when it cannot keep what is measured.
+
+import { call } from "./api.js";
+import { el, find, icon, reconcile, text } from "./dom.js";
+import { ago, sayFull } from "./format.js";
+import { t } from "./i18n.js";
+
+const EVERY_MS = 60_000;
+
+/** Every answer of /api/storage goes to the page as the store's event "storage". */
+export function watchStore(store) {
+  async function look() {
+    if (document.hidden || store.connection !== "open") return;
+    try {
+      const answer = await call("/api/storage");
+      store.emit("storage", answer);
+      paint(answer.problems);
+    } catch (error) {
+      // Where the server is gone, the connection banner speaks.
+      if (error.status) store.emit("storage", { error });
+    }
+  }
+  store.on("connection", ({ connection, before }) => { if (connection === "open" && before !== "open") look(); });
+  setInterval(look, EVERY_MS);
+}
+
+function paint(problems) {
+  reconcile(find("#store-problems"), problems, {
+    key: ({ what, since_ms: since }) => `${since} ${what}`,
+    make: () => el("div", { className: "notice store-problem", data: { state: "critical" } }, icon("x-octagon-fill"), el("div", {}, el("b"), el("p"), el("time"))),
+    fill: (node, { what, advice, since_ms: since }) => {
+      const [title, said, when] = node.lastChild.children;
+      text(title, t(what));
+      text(said, t(advice ?? ""));
+      text(when, t("since {time}, {ago}", { time: sayFull(since), ago: ago(since) }));
+    },
+  });
+}
