@@ -41,16 +41,16 @@ class Peer:
         except OSError:
             return False
 
-    def get(self, path: str, headers: dict[str, str] | None = None, **parameters: Any) -> Answer:
+    def get(self, path: str, **parameters: Any) -> Answer:
         """``GET /api/v1/PATH``; ``match`` stands for ``match[]``."""
         query = urlencode(_named(parameters), doseq=True)
-        return self._ask("GET", f"/api/v1/{path}" + (f"?{query}" if query else ""), None, headers or {})
+        return self._ask("GET", f"/api/v1/{path}" + (f"?{query}" if query else ""), None, {})
 
-    def post(self, path: str, headers: dict[str, str] | None = None, **parameters: Any) -> Answer:
+    def post(self, path: str, **parameters: Any) -> Answer:
         """The same as a form."""
         kind = {"Content-Type": "application/x-www-form-urlencoded"}
         body = urlencode(_named(parameters), doseq=True).encode()
-        return self._ask("POST", f"/api/v1/{path}", body, kind | (headers or {}))
+        return self._ask("POST", f"/api/v1/{path}", body, kind)
 
     def _ask(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
         status, text = self._open(method, path, body, headers)
