@@ -4,9 +4,9 @@ Read from Grafana's source. Its back end: ``pkg/promlib/client/client.go`` (how 
 ``pkg/promlib/healthcheck.go`` and ``heuristics.go`` (*Save & test*), ``pkg/promlib/querydata/request.go`` (panels),
 ``pkg/promlib/converter/prom.go`` (how answers are read), ``pkg/promlib/resource/resource.go`` (version). Its front end,
 under ``packages/grafana-prometheus/src``: ``datasource.ts`` (start, ad-hoc filters), ``resource_clients.ts``,
-``language_provider.ts`` and ``constants.ts`` (names and limits), ``components/metrics-browser/useMetricsLabelsValues.ts``
-(label browser), ``metric_find_query.ts`` (template variables), ``language_utils.ts`` (metadata), ``utf8_support.ts``
-(escaped names). Alert lists: ``public/app/features/alerting/unified/api/prometheus.ts`` and ``buildInfo.ts``,
+``language_provider.ts`` and ``constants.ts`` (names and limits), ``metric_find_query.ts`` (template variables),
+``components/metrics-browser/useMetricsLabelsValues.ts`` (label browser), ``language_utils.ts`` (metadata),
+``utf8_support.ts`` (escaped names). Alert lists: ``public/app/features/alerting/unified/api/prometheus.ts`` and ``buildInfo.ts``,
 ``pkg/services/ngalert/api/lotex_prom.go``.
 """
 
