@@ -73,8 +73,8 @@ def test_the_users_panels_come_after_the_stock_ones(tmp_path: Path) -> None:
         (f"{MINE}\n    lines: [{{expr: '\"a\"'}}]", "it gives text, not numbers"),
         (f"{MINE}\n    unit: volts\n    {UP}", "line 5: panel 'Mine': unit is 'volts', but must be 'count', "),
         (
-            f"{MINE}\n    lines:\n      - expr: |\n          sum(\n            up",
-            "line 7: panel 'Mine': 'sum( up' is not",
+            f"{MINE}\n    lines:\n      - expr: |\n          up\n            foo",
+            "line 8: panel 'Mine': 'up foo' is not",
         ),
         (f"{MINE}\n    colour: red\n    {UP}", "line 5: panel 'Mine': unknown key 'colour'; known are: id, page, "),
         (f"{MINE}\n    lines: [{{expr: up, color: 1}}]", "unknown key 'lines.0.color'; known are: expr, legend, "),
