@@ -5,24 +5,29 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
 from sqlalchemy import Engine
 
 from collectors.sample import Hints, Labels, Matcher, Series, Tick
+from storage.backlog import Backlog
 from storage.block import BLOCK_SAMPLES, Block, BlockWriter
 from storage.cache import DecodedCache
+from storage.engine import hurried
 from storage.error import StorageError, storage_errors
 from storage.fact import identity, note_fact, read_fact, read_number
 from storage.head import Section, SectionView
 from storage.history import History
 from storage.index import SeriesIndex
-from storage.journal import Journal, Record, State, read_segments
+from storage.journal import Record, State, read_segments
 from storage.piece import Assembler, Part
+from storage.problem import Problems
 from storage.registrar import Registrar
 from storage.retention import delete_blocks, delete_series, released, shrink
 from storage.seal import seal
+from storage.shelf import Shelf
 from storage.timeline import UNKNOWN, Timeline, View
 from storage.writer import Batch, TickWriter, alive
 
@@ -33,6 +38,8 @@ MINUTE_MS = 60_000
 CACHE_BYTES = 32 * 1024 * 1024
 #: Seconds between two looks for what other processes have added to the file.
 _LOOK_SECONDS = 1.0
+#: A look that a lock holds up is left out.
+_LOOK_WAIT_SECONDS = 0.1
 
 
 class SeriesStore:
@@ -46,12 +53,21 @@ class SeriesStore:
     without it; an empty tick ends all series of its source; after a restart :meth:`load` ends all that were open.
     """
 
-    def __init__(self, engine: Engine, head_minutes: float = 60.0, *, sync_always: bool = False) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        head_minutes: float = 60.0,
+        *,
+        sync_always: bool = False,
+        problems: Problems | None = None,
+    ) -> None:
+        self.problems = problems or Problems()  #: what is wrong now
         self._engine = engine
         self._path = Path(engine.url.database or "")
         self._head_ms = int(head_minutes * MINUTE_MS)
         self._sync_always = sync_always
-        self._journal = Journal(journal_folder(self._path))
+        self._journal = Backlog(journal_folder(self._path), self.problems)
+        self._shelf = Shelf(self._journal)
         self._index = SeriesIndex()
         self._registrar = Registrar(engine, self._index)
         self._writer = TickWriter(self._index, self._registrar)
@@ -72,10 +88,12 @@ class SeriesStore:
         source that had stopped before has its own end. A load that failed halfway may be tried again.
         """
         with self._seal_lock, self._append_lock, storage_errors(self._path):
-            self._blocks.clear(imported=False)
-            with self._engine.begin() as connection:
-                self._identity = identity(connection)
+            with self._engine.connect() as connection:
+                self._identity = read_fact(connection, "identity") or ""
                 sealed = read_number(connection, "sealed")
+            if not self._identity:  # reading is enough after the first start, so that no lock of others holds it up
+                with self._engine.begin() as connection:
+                    self._identity = identity(connection)
             self._journal.drop(sealed)
             left = list(read_segments(self._journal.folder, self._identity))
             self._take_up(left)
@@ -99,16 +117,18 @@ class SeriesStore:
             return
         with self._append_lock:
             self._end_all()
-        self.seal(everything=True)
-        self._journal.close()
+        try:
+            self.seal(everything=True)
+        finally:
+            self._journal.close()
 
     # --- writing -------------------------------------------------------------------------------------------------
 
     def append(self, ticks: Sequence[Tick]) -> None:
         """Write the ticks, all or none: they outlive this process when it returns, and readers see them at once.
 
-        A power cut may take what came after the last :meth:`sync`.
-        Raises :class:`storage.error.StorageError`; nothing has been written then, and the next call may succeed.
+        A power cut may take what came after the last :meth:`sync`. What the disk refuses is kept in memory, in order,
+        until there is room; ``problems`` tells meanwhile.
         """
         with self._append_lock:
             self._write(self._writer.prepare(ticks))
@@ -123,14 +143,23 @@ class SeriesStore:
         Nobody waits for it: ticks are appended meanwhile, and each of its transactions takes some milliseconds.
         """
         with self._seal_lock, storage_errors(self._path):
-            sections = self._due(everything)
-            if sections:
-                self._blocks.clear(imported=False)  # of an attempt that failed
-                blocks = seal(self._blocks, [section.view() for section in sections])
-                self._publish(sections, blocks)
-                self._journal.drop(sections[-1].number)
+            try:
+                count = sum(self._seal([section]) for section in self._shelf.sections(self._identity))
+                count += self._seal(self._due(everything))
+            except StorageError:
+                self._writer.dropped += self._shelf.relieve(self._timeline)
+                raise
             self._timeline.trim(self._head_ms)
-        return sum(section.samples for section in sections)
+        return count
+
+    def begin_anew(self) -> None:
+        """Go on in a new segment of the journal: the old one has been deleted, and memory has all that it held."""
+        with self._append_lock:
+            self._begin_section(self._journal.number + 1)
+
+    def journal_lost(self) -> bool:
+        """Whether the journal has been deleted, moved or replaced by someone else."""
+        return self._journal.lost()
 
     def expire(self, before_ms: int) -> int:
         """Delete blocks that end before ``before_ms``, then series that nothing refers to; returns the ticks deleted.
@@ -232,28 +261,37 @@ class SeriesStore:
         if batch.rows:
             self._journal.append(batch.rows)
             if self._sync_always:
-                self._journal.sync()
+                with suppress(StorageError):  # it is among the problems now
+                    self._journal.sync()
         self._writer.commit(batch)
         self._timeline.push(batch.rows)
 
     def _end_all(self) -> None:
-        """End every open series. The ends are no ticks: the newest of those stays what it is."""
-        last_ms = self._timeline.last_tick_ms
-        self._write(self._writer.end_all(last_ms or 0))
-        self._timeline.last_tick_ms = last_ms
+        """End every open series."""
+        self._write(self._writer.end_all(self._timeline.last_tick_ms or 0))
 
     def _due(self, everything: bool) -> list[Section]:
         """The sections that are to be sealed now, none of them written any more."""
         with self._append_lock:
             *ended, current = self._timeline.unsealed()
-            if not everything and sum(section.longest for section in ended) >= BLOCK_SAMPLES:
-                return ended  # an earlier attempt failed
+            waiting = sum(section.longest for section in ended) >= BLOCK_SAMPLES  # an earlier attempt failed
+            if waiting and not everything and current.longest < BLOCK_SAMPLES:
+                return ended
             if sum(section.longest for section in (*ended, current)) < (1 if everything else BLOCK_SAMPLES):
                 return []
             if not current.runs:
                 return ended
             self._begin_section(current.number + 1)
             return [*ended, current]
+
+    def _seal(self, sections: Sequence[Section]) -> int:
+        """Write sections that follow one another as blocks; returns their samples."""
+        if sections:
+            self._blocks.clear(imported=False)  # of an attempt that failed
+            blocks = seal(self._blocks, [section.view() for section in sections])
+            self._publish(sections, blocks)
+            self._journal.drop(sections[-1].number)
+        return sum(section.samples for section in sections)
 
     def _publish(self, sections: Sequence[Section], blocks: Sequence[Block]) -> None:
         """Make the blocks count, and the journal's segments count no more, in one transaction."""
@@ -280,7 +318,7 @@ class SeriesStore:
         if time.monotonic() - self._looked > _LOOK_SECONDS:
             self._looked = time.monotonic()
             try:
-                with self._engine.connect() as connection:
+                with hurried(_LOOK_WAIT_SECONDS), self._engine.connect() as connection:
                     known = read_number(connection, "generation") == self._timeline.generation
                 if not known:
                     self._learn()

@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from collectors.sample import stale_mask
 from storage.block import Block
 from storage.catalogue import Catalogue
 from storage.fact import read_number
 from storage.head import Section, SectionView
 from storage.journal import Row
-
 
 #: The generation of a list of blocks that has to be read.
 UNKNOWN = -1
@@ -96,7 +96,8 @@ class Timeline:
         with self._lock:
             for row in rows:
                 self._sections[-1].push(row)
-                self.last_tick_ms = max(self.last_tick_ms or 0, row.time_ms)
+                if not stale_mask(row.values).all():  # mere ends are no tick
+                    self.last_tick_ms = max(self.last_tick_ms or 0, row.time_ms)
 
     def unsealed(self) -> list[Section]:
         """The sections that are in the journal only; the last is being written."""
@@ -109,6 +110,11 @@ class Timeline:
             sealed = set(sections)
             self._sections = (joint, *(section for section in self._sections if section not in sealed))
             self._generation = generation
+
+    def leave(self, section: Section) -> None:
+        """Forget a section that is not sealed: memory is short, and the journal has it."""
+        with self._lock:
+            self._sections = tuple(one for one in self._sections if one is not section)
 
     def trim(self, length_ms: int) -> None:
         """Let the file answer for what is sealed and older than ``length_ms``."""
