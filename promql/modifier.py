@@ -44,7 +44,8 @@ def _range(reader: Reader, operand: Operand) -> Operand:
         reader.expect("]", "subquery selector", '"]"')
         span = (operand.span[0], reader.end)
         if operand.type != "instant vector":
-            reader.doubt(span, f"subquery is only allowed on instant vector, got {operand.type} instead")
+            kind = "matrix" if operand.type == "range vector" else operand.type
+            reader.doubt(span, f"subquery is only allowed on instant vector, got {kind} instead")
         return Operand(Subquery(operand.node, range_ms, step, span=span), "range vector", span)
     reader.expect("]", "subquery or range", '":" or "]"')
     span = (operand.span[0], reader.end)
