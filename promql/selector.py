@@ -29,6 +29,8 @@ def align(
 
     Series are taken one by one, and of each only the values at the steps are kept.
     """
+    if len(refs) == 1:
+        return _align_once(series, refs, lookback_ms, budget, timestamps)
 
     def look(times: Times) -> _Look:
         # Before the first sample the position is -1, which picks the last one: its time is then past the step.
@@ -57,6 +59,26 @@ def align(
     if timestamps:
         values = np.broadcast_to(_stacked([one.seconds for one in taken]), values.shape)
     return Block(labels, values, present)
+
+
+def _align_once(series: Iterable[Series], refs: Times, lookback_ms: int, budget: Budget, timestamps: bool) -> Block:
+    """The same for a single step, as rules and panels ask it every second: nothing there is worth remembering."""
+    labels: list[Labels] = []
+    values: list[float] = []
+    sampled: list[int] = []
+    for one in series:
+        budget.read(len(one.times))
+        last = one.times.searchsorted(refs, "right")[0] - 1
+        if last >= 0:
+            budget.hold(1)
+            labels.append(one.labels)
+            values.append(one.values[last])
+            sampled.append(one.times[last])
+    if not labels:
+        return empty_block(1)
+    column, moments = np.array(values)[:, None], np.array(sampled)[:, None]
+    present = (moments > refs - lookback_ms) & ~stale_mask(column)
+    return Block(labels, moments / 1000 if timestamps else column, present)
 
 
 def _stacked(rows: list[NDArray[Any]]) -> NDArray[Any]:
