@@ -20,7 +20,7 @@ _GZIP = 31  # zlib's number for the format of gzip
 def compress(response: Response) -> Response:
     """``response`` itself, its body compressed if that is worth while. For ``after_request``."""
     response.headers.add("Vary", "Accept-Encoding")
-    if not _is_wanted(response):
+    if request.method == "HEAD" or not _is_wanted(response):
         return response
     if response.is_streamed:
         response.response = _compressed(response.iter_encoded())
@@ -32,11 +32,11 @@ def compress(response: Response) -> Response:
 
 
 def _is_wanted(response: Response) -> bool:
-    if response.status_code != 200 or "Content-Encoding" in response.headers or _is_local():
+    if response.status_code != 200 or "Content-Encoding" in response.headers:
         return False
     if not response.is_streamed and len(response.get_data()) < LEAST_BYTES:
         return False
-    return request.accept_encodings.quality("gzip") > 0
+    return request.accept_encodings.quality("gzip") > 0 and not _is_local()
 
 
 def _is_local() -> bool:

@@ -6,8 +6,8 @@ Read from Grafana's source. Its back end: ``pkg/promlib/client/client.go`` (how 
 under ``packages/grafana-prometheus/src``: ``datasource.ts`` (start, ad-hoc filters), ``resource_clients.ts``,
 ``language_provider.ts`` and ``constants.ts`` (names and limits), ``metric_find_query.ts`` (template variables),
 ``components/metrics-browser/useMetricsLabelsValues.ts`` (label browser), ``language_utils.ts`` (metadata),
-``utf8_support.ts`` (escaped names). Alert lists: ``public/app/features/alerting/unified/api/prometheus.ts`` and ``buildInfo.ts``,
-``pkg/services/ngalert/api/lotex_prom.go``.
+``utf8_support.ts`` (escaped names). Alert lists: ``pkg/services/ngalert/api/lotex_prom.go``, and
+``prometheus.ts`` and ``buildInfo.ts`` under ``public/app/features/alerting/unified/api``.
 """
 
 from __future__ import annotations
