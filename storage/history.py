@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TypeVar, cast
 
 import numpy as np
@@ -14,7 +14,7 @@ from collectors.sample import Times, Values
 from storage.block import MOMENTS, SERIES_BITS, SERIES_MASK, Block, chunk_id
 from storage.cache import DecodedCache, Key
 from storage.codec import Index, decode_runs, decode_times, decode_values
-from storage.error import StorageError
+from storage.error import StorageError, storage_errors
 from storage.piece import Part
 
 logger = structlog.get_logger(__name__)
@@ -25,6 +25,8 @@ GROUP_SAMPLES = 1_000_000
 _CACHED_SAMPLES = 1_000_000
 
 
+#: A chunk's id, its runs and its values, as the file has them.
+_Found = tuple[int, bytes | None, bytes]
 Kept = TypeVar("Kept", Times, Values)
 
 
@@ -38,7 +40,7 @@ class History:
 
     @property
     def unreadable(self) -> int:
-        """Chunks that could not be decoded since the start: holes in the answers."""
+        """Chunks that could not be read or decoded since the start: holes in the answers."""
         return len(self._unreadable)
 
     def read(self, ids: Sequence[int], blocks: Sequence[Block]) -> Iterator[dict[int, list[Part]]]:
@@ -60,8 +62,7 @@ class History:
         by_id = {block.id: block for block in blocks}
         moments: dict[int, Times] = {}
         wanted = self._wanted(group, blocks, moments, parts if cached else None)
-        rows = connection.exec_driver_sql(_SELECT_CHUNKS, (orjson.dumps(wanted).decode(),)) if wanted else None
-        for id, runs, packed in rows.cursor.fetchall() if rows else ():
+        for id, runs, packed in self._fetch(connection, wanted, by_id) if wanted else ():
             block, series = by_id[id >> SERIES_BITS], id & SERIES_MASK
             try:
                 if series == MOMENTS:
@@ -74,6 +75,28 @@ class History:
             except StorageError as error:
                 self._report(id, block, str(error))
         return parts
+
+    def _fetch(self, connection: Connection, wanted: Sequence[int], blocks: Mapping[int, Block]) -> list[_Found]:
+        """The rows of these chunks; where the file is damaged, those of them that can be read."""
+        try:
+            return self._select(connection, wanted)
+        except StorageError as error:
+            if error.trouble != "damaged":
+                raise
+        found: list[_Found] = []
+        for id in wanted:
+            try:
+                found += self._select(connection, [id])
+            except StorageError as error:
+                if error.trouble != "damaged":
+                    raise
+                self._report(id, blocks[id >> SERIES_BITS], str(error))
+        return found
+
+    def _select(self, connection: Connection, ids: Sequence[int]) -> list[_Found]:
+        with storage_errors(self._database.url.database or ""):
+            rows = connection.exec_driver_sql(_SELECT_CHUNKS, (orjson.dumps(ids).decode(),))
+            return cast("list[_Found]", rows.cursor.fetchall())
 
     def _wanted(
         self,
