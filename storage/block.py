@@ -153,6 +153,7 @@ def _chunk(block: int, column: Column) -> _Chunk:
     live = values[~stale] if stale.any() else values
     low, high, total = None, None, None
     if len(live):
-        low, high, total = float(np.fmin.reduce(live)), float(np.fmax.reduce(live)), float(live.sum())
+        with np.errstate(all="ignore"):  # infinities, and sums beyond the largest number
+            low, high, total = float(np.fmin.reduce(live)), float(np.fmax.reduce(live)), float(live.sum())
     runs = None if column.present is None else encode_runs(column.present)
     return chunk_id(block, column.series), len(live), low, high, total, runs, encode_values(values)

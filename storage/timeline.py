@@ -76,15 +76,14 @@ class Timeline:
     def read(self, connection: Connection) -> None:
         """Learn what the file lists, without what memory answers for."""
         generation, horizon_ms = read_number(connection, "generation"), read_number(connection, "horizon_ms")
-        last_tick_ms = read_number(connection, "last_tick_ms") or None
+        last_tick_ms = read_number(connection, "last_tick_ms")
         catalogue = Catalogue.load(connection)
         with self._lock:
             held = {section.number for section in self._sections}
             self._catalogue = catalogue.minus([block.id for block in catalogue.blocks if block.segment in held])
             self._generation = generation
             self._horizon_ms = max(self._horizon_ms, horizon_ms)
-            if self.last_tick_ms is None:
-                self.last_tick_ms = last_tick_ms
+            self.last_tick_ms = max(self.last_tick_ms or 0, last_tick_ms) or None
 
     def begin(self, section: Section) -> None:
         """Write into this section from now on."""

@@ -1,26 +1,44 @@
 from __future__ import annotations
 
+import random
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 
 from collectors.sample import Sample, Tick
-from storage.layout import LAYOUT_MASK, LayoutCatalogue
+from storage.engine import open_database
 from storage.series import SeriesStore
 
 T0 = 1_795_000_000_000
 SECOND = 1000
+FOREVER = T0 * 2
 
 
-def small_head(engine: Engine) -> SeriesStore:
-    store = SeriesStore(engine, head_minutes=0.1)
-    store.load()
-    return store
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("storage.series.BLOCK_SAMPLES", 10)
+
+
+@pytest.fixture
+def store(engine: Engine) -> SeriesStore:
+    made = SeriesStore(engine, head_minutes=0.1)
+    made.load()
+    return made
 
 
 def tick(second: int, *names: str, source: str = "nvml") -> Tick:
     return Tick(source, T0 + second * SECOND, tuple(Sample(name, (), float(second)) for name in names))
+
+
+def write(store: SeriesStore, seconds: range, *names: str, source: str = "nvml") -> None:
+    """Write and seal as the server does."""
+    for second in seconds:
+        store.append([tick(second, *names, source=source)])
+        store.seal()
 
 
 def count(engine: Engine, table: str) -> int:
@@ -28,101 +46,145 @@ def count(engine: Engine, table: str) -> int:
         return int(connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar_one())
 
 
-def test_old_ticks_go_and_newer_ones_stay(engine: Engine) -> None:
-    store = small_head(engine)
+def times(store: SeriesStore, name: str = "a") -> list[int]:
+    """Seconds after T0 at which the series has samples."""
+    found = {series.labels[0][1]: series.times for series in store.select([], 0, FOREVER)}
+    return [(int(time) - T0) // SECOND for time in found.get(name, ())]
+
+
+def test_old_blocks_go_and_what_is_old_in_others_is_not_shown(engine: Engine, store: SeriesStore) -> None:
     for second in range(100):
         store.append([tick(second, "a"), tick(second, "b", source="host")])
-    assert store.expire(T0 + 40 * SECOND) == 80
-    (a, b) = store.select([], 0, T0 * 2)
-    assert a.times.tolist() == b.times.tolist() == [T0 + second * SECOND for second in range(40, 100)]
-    assert store.expire(T0 + 40 * SECOND) == 0
+        store.seal()
+    assert count(engine, "blocks") == 20
+    assert store.expire(T0 + 45 * SECOND) == 80  # four blocks of each source
+    assert count(engine, "blocks") == 12
+    assert times(store, "a") == times(store, "b") == list(range(45, 100))
+    assert store.span() == (T0 + 45 * SECOND, T0 + 99 * SECOND)
+    assert store.expire(T0 + 45 * SECOND) == 0
 
 
-def test_many_rows_go_in_several_transactions(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("storage.retention._ROWS", 7)
-    store = small_head(engine)
-    for second in range(30):
-        store.append([tick(second, "a")])
-    assert store.expire(T0 + 29 * SECOND) == 29
-    assert count(engine, "ticks") == 1
+def test_what_is_not_shown_stays_so_after_a_restart(engine: Engine, path: Path, store: SeriesStore) -> None:
+    write(store, range(100), "a")
+    store.expire(T0 + 45 * SECOND)
+    store.expire(T0 + 20 * SECOND)  # a shorter setting shows nothing again that was gone
+    store.close()
+    again = SeriesStore(engine)
+    again.load()
+    assert times(again)[0] == 45
 
 
-def test_series_and_layouts_go_with_their_last_tick(engine: Engine) -> None:
-    store = small_head(engine)
+def test_ticks_that_memory_holds_expire_as_well(store: SeriesStore) -> None:
+    write(store, range(5), "a")
+    assert store.expire(T0 + 3 * SECOND) == 0
+    assert times(store) == [3, 4]
+
+
+def test_series_and_layouts_go_with_their_last_block(engine: Engine, store: SeriesStore) -> None:
     store.append([tick(0, "gone", "kept")])
-    for second in range(1, 50):
-        store.append([tick(second, "kept")])
-    assert store.expire(T0 + 20 * SECOND) == 20
-    assert count(engine, "layouts") == 1
-    assert count(engine, "series") == 1
-    assert [series.labels for series in store.select([], 0, T0 * 2)] == [(("__name__", "kept"),)]
+    write(store, range(1, 50), "kept")
+    assert (count(engine, "series"), count(engine, "layouts")) == (2, 2)
+    store.expire(T0 + 20 * SECOND)
+    assert (count(engine, "series"), count(engine, "layouts")) == (1, 1)
+    assert [series.labels for series in store.select([], 0, FOREVER)] == [(("__name__", "kept"),)]
 
 
-def test_a_series_that_was_forgotten_may_come_back(engine: Engine) -> None:
-    store = small_head(engine)
+def test_a_series_that_was_forgotten_may_come_back(engine: Engine, store: SeriesStore) -> None:
     store.append([tick(0, "a", "b")])
-    store.append([tick(1, "a")])
-    store.expire(T0 + 10 * SECOND)
-    store.append([tick(20, "a", "b")])
-    found = {series.labels[0][1]: series.times.tolist() for series in store.select([], 0, T0 * 2)}
-    assert found == {"a": [T0 + 20 * SECOND], "b": [T0 + 20 * SECOND]}
-    again = small_head(engine)
-    assert {series.labels[0][1] for series in again.select([], 0, T0 * 2)} == {"a", "b"}
+    write(store, range(1, 50), "a")
+    store.expire(T0 + 30 * SECOND)
+    assert times(store, "b") == []
+    store.append([tick(50, "a", "b")])
+    assert times(store, "b") == [50]
+    store.close()
+    again = SeriesStore(engine)
+    again.load()
+    assert times(again, "b") == [50, 50]  # the second is its end, a millisecond later
 
 
-def test_what_is_still_written_stays_even_when_all_its_ticks_are_old(engine: Engine) -> None:
-    store = small_head(engine)
+def test_what_is_still_written_stays_even_when_all_its_ticks_are_old(engine: Engine, store: SeriesStore) -> None:
     store.append([tick(0, "slow", source="disk")])
-    for second in range(100):
-        store.append([tick(second, "fast")])
+    write(store, range(100), "fast")
     store.expire(T0 + 50 * SECOND)
     store.append([tick(100, "slow", source="disk")])
-    assert [series.labels for series in store.select([], T0 + 100 * SECOND, T0 * 2)] == [(("__name__", "slow"),)]
+    assert times(store, "slow") == [100]
 
 
 def test_ticks_written_in_between_wait_for_one_small_transaction_only(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
+    store: SeriesStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each time that retention lets go of the lock, another writer gets in."""
-    monkeypatch.setattr("storage.retention._ROWS", 10)
-    store = small_head(engine)
-    for second in range(50):
-        store.append([tick(second, "a")])
+    write(store, range(50), "a")
     written: list[int] = []
 
-    def write(_seconds: float) -> None:
+    def write_one(_seconds: float) -> None:
         written.append(100 + len(written))
-        store.append([tick(written[-1], "a")])
+        store.append([tick(written[-1], "a", f"new_{len(written)}")])  # a new series needs the database
 
-    monkeypatch.setattr("storage.retention.time.sleep", write)
-    assert store.expire(T0 + 50 * SECOND) == 50
+    monkeypatch.setattr("storage.retention.time.sleep", write_one)
+    assert store.expire(T0 + 50 * SECOND) == 40
     assert len(written) >= 4
-    (series,) = store.select([], 0, T0 * 2)
-    assert series.times.tolist() == [T0 + second * SECOND for second in written]
+    assert times(store) == written
 
 
-def test_the_file_shrinks_when_much_is_deleted(engine: Engine, path: Path) -> None:
-    store = small_head(engine)
-    names = [f"series_{number}" for number in range(200)]
-    for second in range(2000):
-        store.append([tick(second, *names)])
-    with engine.begin() as connection:
-        before = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
-    store.expire(T0 + 1900 * SECOND)
-    with engine.begin() as connection:
-        after = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
-        assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
-    assert after < before / 2
-    assert len(store.select([], 0, T0 * 2)[0].times) == 100
+def test_the_file_shrinks_when_much_is_deleted(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("storage.engine.SYNCHRONOUS", "OFF")
+    fill(path, seconds=3000, series=100)
+    before = path.stat().st_size
+    database = open_database(path)
+    store = SeriesStore(database)
+    store.load()
+    store.expire(T0 + 2900 * SECOND)
+    store.close()
+    database.dispose()
+    assert path.stat().st_size < before / 4
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        (free,) = connection.execute("PRAGMA freelist_count").fetchone()
+        assert free <= 256
 
 
-def test_ids_of_layouts_are_used_again_once_the_highest_is_taken(engine: Engine) -> None:
-    catalogue = LayoutCatalogue()
-    with engine.begin() as connection:
-        first = catalogue.begin(connection, "a", (1,), T0)
-        connection.exec_driver_sql(
-            "INSERT INTO layouts (id, source, series, begun_ms) VALUES (?, 'b', x'', 0)", (LAYOUT_MASK,)
-        )
-        second = catalogue.begin(connection, "a", (2,), T0)
-        third = catalogue.begin(connection, "a", (1, 2), T0)
-    assert [layout.id for layout in (first, second, third)] == [1, 2, 3]
+def test_a_kill_between_two_blocks_leaves_nothing_half_deleted(
+    engine: Engine, store: SeriesStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(store, range(50), "a", "b")
+    interrupted(store.expire, T0 + 45 * SECOND, monkeypatch)
+    with engine.connect() as connection:
+        orphans = connection.exec_driver_sql(
+            "SELECT count(*) FROM chunks WHERE id >> 32 NOT IN (SELECT id FROM blocks)"
+        ).scalar_one()
+    assert orphans == 0
+    again = SeriesStore(engine)
+    again.load()
+    assert times(again)[0] == 45
+    assert again.expire(T0 + 45 * SECOND) == 30  # the next pass deletes what this one did not
+    assert times(again)[0] == 45
+
+
+def fill(path: Path, seconds: int, series: int) -> None:
+    """A database with history that does not compress."""
+    chance = random.Random(3)
+    database = open_database(path)
+    store = SeriesStore(database, head_minutes=0.1)
+    store.load()
+    for second in range(seconds):
+        samples = tuple(Sample(f"series_{number}", (), chance.random()) for number in range(series))
+        store.append([Tick("nvml", T0 + second * SECOND, samples)])
+        if second % 100 == 99:
+            store.seal()
+    store.close()
+    database.dispose()
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+def interrupted(expire: Callable[[int], int], before_ms: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(_seconds: float) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr("storage.retention.time.sleep", die)
+        with pytest.raises(Killed):
+            expire(before_ms)

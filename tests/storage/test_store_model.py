@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import tempfile
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from sqlalchemy import Engine
 
-from collectors.sample import METRIC_NAME, STALE_BITS, Labels, Sample, Tick
+from collectors.sample import METRIC_NAME, STALE_BITS, Hints, Labels, Sample, Series, Tick
 from storage.engine import open_database
 from storage.series import SeriesStore
 
@@ -36,6 +37,15 @@ def full(name: str, labels: Labels) -> Labels:
     return tuple(sorted(((METRIC_NAME, name), *labels)))
 
 
+def as_bits(answer: Iterable[Series]) -> dict[Labels, list[tuple[int, int]]]:
+    """Each series' times and values; none may come twice."""
+    read: dict[Labels, list[tuple[int, int]]] = {}
+    for series in answer:
+        assert series.labels not in read
+        read[series.labels] = list(zip(series.times.tolist(), series.values.view("u8").tolist(), strict=True))
+    return read
+
+
 class Model:
     """What should be there: series → time → bits of the value."""
 
@@ -43,8 +53,8 @@ class Model:
         self.series: defaultdict[Labels, dict[int, int]] = defaultdict(dict)
         self.open: dict[str, set[Labels]] = {}
         self.last: dict[str, int] = {}
-        self.rows: set[int] = set()  # times
-        self.forgotten: set[str] = set()  # sources of which nothing is left in the file
+        self.last_tick = 0
+        self.horizon = 0
 
     def tick(self, tick: Tick) -> None:
         present = {full(name, labels): bits(value) for name, labels, value in tick.samples}
@@ -57,40 +67,38 @@ class Model:
             self.series[labels][tick.time_ms] = value
         self.open[tick.source] = set(present)
         self.last[tick.source] = tick.time_ms
-        self.rows.add(tick.time_ms)
-        self.forgotten.discard(tick.source)
+        if any(value != STALE_BITS for value in present.values()):
+            self.last_tick = max(self.last_tick, tick.time_ms)
 
     def restart(self) -> None:
-        if not self.rows:
-            self.forgotten = set(self.last)
-            self.open = {}
-        for source in self.forgotten:
-            del self.last[source]
-        self.forgotten = set()
-        end = max(self.rows, default=0) + 1
         for source, series in self.open.items():
+            end = max(self.last_tick, self.last[source]) + 1
             for labels in series:
                 self.series[labels][end] = STALE_BITS
             if series:
                 self.last[source] = end
-                self.rows.add(end)
         self.open = {}
 
     def expire(self, before_ms: int) -> None:
-        for times in self.series.values():
-            for time in [time for time in times if time < before_ms]:
-                del times[time]
-        self.rows = {time for time in self.rows if time >= before_ms}
-        self.forgotten.update(
-            source for source, last in self.last.items() if last < before_ms and not self.open.get(source)
-        )
+        self.horizon = max(self.horizon, before_ms)
 
     def select(self, start_ms: int, end_ms: int) -> dict[Labels, list[tuple[int, int]]]:
+        start_ms = max(start_ms, self.horizon)
         cut = {
             labels: [(time, value) for time, value in sorted(times.items()) if start_ms <= time <= end_ms]
             for labels, times in self.series.items()
         }
         return {labels: times for labels, times in cut.items() if times}
+
+    def windows(self, hints: Hints) -> dict[Labels, list[tuple[int, int]]]:
+        """What lies in any of a query's windows."""
+        ends = range(hints.start_ms, hints.end_ms + 1, hints.step_ms or 1)
+        found = self.select(hints.start_ms - hints.range_ms + 1, hints.end_ms)
+        inside = {
+            labels: [(time, value) for time, value in samples if any(0 <= end - time < hints.range_ms for end in ends)]
+            for labels, samples in found.items()
+        }
+        return {labels: samples for labels, samples in inside.items() if samples}
 
 
 class StoreMachine(RuleBasedStateMachine):
@@ -98,7 +106,12 @@ class StoreMachine(RuleBasedStateMachine):
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
         self.patches: list[Any] = [
-            patch("storage.history.PAGE_ROWS", 3),  # so that windows take several pages
+            patch("storage.series.BLOCK_SAMPLES", 20),  # so that blocks are made often
+            patch("storage.seal._LARGEST", 40),
+            patch("storage.history.GROUP_SAMPLES", 50),  # so that windows are read in several groups
+            patch("storage.history._CACHED_SAMPLES", 200),
+            patch("storage.retention._PAUSE_SECONDS", 0.0),
+            patch("storage.block._PAUSE_SECONDS", 0.0),
             patch("storage.engine.SYNCHRONOUS", "OFF"),  # no plug is pulled here, and the disk is slow
         ]
         for one in self.patches:
@@ -136,12 +149,18 @@ class StoreMachine(RuleBasedStateMachine):
             some = [((name + "_b", labels), value) for (name, labels), value in some]
         self.append([Tick(source, self.now - back, self.made(some))])
 
-    @rule(pause=st.integers(1, 2000))
-    def the_process_restarts(self, pause: int) -> None:
+    @rule(pause=st.integers(1, 2000), killed=st.booleans())
+    def the_process_restarts(self, pause: int, killed: bool) -> None:
+        if not killed:
+            self.store.close()
         self.engine.dispose()
         self.model.restart()
         self.now += pause
         self.open()
+
+    @rule(everything=st.booleans())
+    def what_is_in_memory_is_sealed(self, everything: bool) -> None:
+        self.store.seal(everything=everything)
 
     @rule(age=st.integers(0, 3000))
     def old_history_expires(self, age: int) -> None:
@@ -156,18 +175,29 @@ class StoreMachine(RuleBasedStateMachine):
     def any_window_is_answered(self, start: int, length: int) -> None:
         self.compare(self.now - start, self.now - start + length)
 
+    @rule(start=st.integers(0, 3000), steps=st.integers(0, 5), step=st.integers(1, 900), span=st.integers(1, 1500))
+    def a_query_finds_all_that_it_looks_at(self, start: int, steps: int, step: int, span: int) -> None:
+        first = self.now - start
+        hints = Hints(first, first + steps * step, step if steps else 0, span)
+        found = as_bits(self.store.stream([], hints))
+        there = self.model.select(0, self.now + 10_000)
+        assert all(set(there[labels]).issuperset(samples) for labels, samples in found.items())
+        for labels, samples in self.model.windows(hints).items():
+            assert set(found[labels]).issuperset(samples)
+
+    @rule()
+    def another_process_sees_the_same(self) -> None:
+        reader = SeriesStore(self.engine)
+        reader.attach()
+        assert as_bits(reader.select([], 0, self.now + 10_000)) == self.model.select(0, self.now + 10_000)
+
     def append(self, ticks: list[Tick]) -> None:
         self.store.append(ticks)
         for tick in ticks:
             self.model.tick(tick)
 
     def compare(self, start_ms: int, end_ms: int) -> None:
-        answer = self.store.select([], start_ms, end_ms)
-        read = {
-            series.labels: list(zip(series.times.tolist(), series.values.view("u8").tolist(), strict=True))
-            for series in answer
-        }
-        assert len(read) == len(answer)
+        read = as_bits(self.store.select([], start_ms, end_ms))
         assert read == self.model.select(start_ms, end_ms)
         named = set(self.store.labels([], start_ms, end_ms))
         assert named.issuperset(read)
