@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterator
 from urllib.parse import urlencode
 
@@ -71,6 +72,17 @@ def test_the_file_is_named_after_its_window(filled: House) -> None:
     assert answer.headers["Content-Disposition"] == (
         'attachment; filename="wakeless_2023-11-14T221320Z_2023-11-14T231320Z.csv"'
     )
+
+
+def test_a_file_is_compressed_on_its_way_to_who_sits_elsewhere_and_takes_it(filled: House) -> None:
+    query = f"/api/export.csv?{urlencode({'start': START_MS, 'end': START_MS + 5000})}"
+    answer = filled.visitor().get(
+        query,
+        headers={"Accept-Encoding": "gzip", **filled.token("viewer")},
+        environ_overrides={"REMOTE_ADDR": "192.0.2.7"},
+    )
+    assert answer.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(answer.data).decode() == export(filled)
 
 
 @pytest.mark.parametrize(

@@ -405,3 +405,12 @@ def test_it_counts_its_series(filled: House) -> None:
     assert found["labelValueCountByLabelName"] == [{"name": "__name__", "value": 3}, {"name": "gpu", "value": 2}]
     assert found["seriesCountByLabelValuePair"][0] == {"name": "__name__=a", "value": 2}
     assert [one["name"] for one in found["memoryInBytesByLabelName"]] == ["__name__", "a.b"]
+
+
+def test_an_empty_history_has_nothing_to_tell(make_house: MakeHouse) -> None:
+    house = make_house()
+    found = call(house, "status/tsdb")["data"]
+    assert (found["headStats"]["numSeries"], found["seriesCountByMetricName"]) == (0, [])
+    assert call(house, "metadata")["data"] == {}
+    assert call(house, "label/__name__/values")["data"] == []
+    assert call(house, "query", query="up")["data"]["result"] == []
