@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import TypeVar, cast
+from typing import NamedTuple, TypeVar, cast
 
 import numpy as np
 import orjson
@@ -23,11 +23,19 @@ logger = structlog.get_logger(__name__)
 GROUP_SAMPLES = 1_000_000
 #: Queries that read more than this do not go through the cache: they would only empty it.
 _CACHED_SAMPLES = 1_000_000
+#: Whole series with different moments of which the times are remembered within a query.
+_MOST_JOINTS = 8
 
 
 #: A chunk's id, its runs and its values, as the file has them.
 _Found = tuple[int, bytes | None, bytes]
 Kept = TypeVar("Kept", Times, Values)
+
+
+class _Chunk(NamedTuple):
+    block: Block
+    runs: bytes | None
+    packed: bytes
 
 
 class History:
@@ -51,30 +59,54 @@ class History:
         """
         sizes = _sizes(ids, blocks)
         cached = sum(sizes.values()) <= _CACHED_SAMPLES
+        joints: dict[tuple[int, ...], Times | None] = {}
         with self._database.connect() as connection:
             for group in _groups(sizes):
-                yield self._read_group(connection, group, blocks, cached)
+                yield self._read_group(connection, group, blocks, None if cached else joints)
 
     def _read_group(
-        self, connection: Connection, group: Collection[int], blocks: Sequence[Block], cached: bool
+        self,
+        connection: Connection,
+        group: Collection[int],
+        blocks: Sequence[Block],
+        joints: dict[tuple[int, ...], Times | None] | None,
     ) -> dict[int, list[Part]]:
+        """``joints`` are times laid end to end for whole series; without it, chunks are decoded one by one and kept."""
         parts: dict[int, list[Part]] = {id: [] for id in group}
         by_id = {block.id: block for block in blocks}
         moments: dict[int, Times] = {}
-        wanted = self._wanted(group, blocks, moments, parts if cached else None)
+        chunks: dict[int, list[_Chunk]] = {id: [] for id in group}
+        wanted = self._wanted(group, blocks, moments, parts if joints is None else None)
         for id, runs, packed in self._fetch(connection, wanted, by_id) if wanted else ():
             block, series = by_id[id >> SERIES_BITS], id & SERIES_MASK
+            if series != MOMENTS:
+                chunks[series].append(_Chunk(block, runs, packed))
+                continue
             try:
-                if series == MOMENTS:
-                    moments[block.id] = self._keep(("times", id), decode_times(packed, block.count))
-                elif block.id in moments:
-                    part = _decode(block, moments[block.id], runs, packed)
-                    if cached and runs is None:
-                        self._keep(("values", id), part.values)
-                    parts[series].append(part)
+                moments[block.id] = self._keep(("times", id), decode_times(packed, block.count))
             except StorageError as error:
                 self._report(id, block, str(error))
+        for series, found in chunks.items():
+            found = [chunk for chunk in found if chunk.block.id in moments]
+            whole = _whole(found, moments, joints) if joints is not None and found else None
+            parts[series] += [whole] if whole else self._decode(series, found, moments, cached=joints is None)
+            parts[series].sort(key=lambda part: int(part.times[0]))  # those that the cache had came first
         return parts
+
+    def _decode(
+        self, series: int, chunks: Sequence[_Chunk], moments: Mapping[int, Times], *, cached: bool
+    ) -> Iterator[Part]:
+        """A series chunk by chunk; one that is damaged is left out."""
+        for chunk in chunks:
+            id = chunk_id(chunk.block.id, series)
+            try:
+                part = _part(chunk, moments[chunk.block.id])
+            except StorageError as error:
+                self._report(id, chunk.block, str(error))
+                continue
+            if cached and chunk.runs is None:
+                self._keep(("values", id), part.values)
+            yield part
 
     def _fetch(self, connection: Connection, wanted: Sequence[int], blocks: Mapping[int, Block]) -> list[_Found]:
         """The rows of these chunks; where the file is damaged, those of them that can be read."""
@@ -148,14 +180,40 @@ _SELECT_CHUNKS = (
 )
 
 
-def _decode(block: Block, times: Times, runs: bytes | None, packed: bytes) -> Part:
-    present: Index | None = None if runs is None else decode_runs(runs, block.count)
+def _part(chunk: _Chunk, times: Times) -> Part:
+    block = chunk.block
+    present: Index | None = None if chunk.runs is None else decode_runs(chunk.runs, block.count)
     values = np.empty(block.count if present is None else len(present), dtype=np.float64)
-    decode_values(packed, values)
-    values.flags.writeable = False
+    decode_values(chunk.packed, values)
     if present is None:
         return Part(block.id, times, values)
-    return Part((block.id, runs), times[present], values)
+    return Part((block.id, chunk.runs), times[present], values)
+
+
+def _whole(
+    chunks: Sequence[_Chunk], moments: Mapping[int, Times], joints: dict[tuple[int, ...], Times | None]
+) -> Part | None:
+    """A series that has all moments of its blocks, decoded into one array; None for one that is not so simple."""
+    if any(chunk.runs is not None for chunk in chunks):
+        return None
+    key = tuple(chunk.block.id for chunk in chunks)
+    if key not in joints:
+        if len(joints) >= _MOST_JOINTS:
+            joints.clear()
+        times = np.concatenate([moments[id] for id in key])
+        joints[key] = times if bool((times[1:] > times[:-1]).all()) else None
+    joint = joints[key]
+    if joint is None:
+        return None
+    values = np.empty(len(joint), dtype=np.float64)
+    first = 0
+    try:
+        for chunk in chunks:
+            decode_values(chunk.packed, values[first : first + chunk.block.count])
+            first += chunk.block.count
+    except StorageError:
+        return None  # chunk by chunk it will be found out which
+    return Part(key, joint, values)
 
 
 def _sizes(ids: Sequence[int], blocks: Sequence[Block]) -> dict[int, int]:
