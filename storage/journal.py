@@ -210,13 +210,29 @@ def replay(segment: Segment, identity: str) -> Iterator[Record]:
 
 
 def read_segments(folder: Path, identity: str) -> Iterator[tuple[int, list[Record]]]:
-    """The number and the records of each segment; one that is sealed and deleted meanwhile is left out."""
+    """The number and the records of each segment.
+
+    One that is sealed and deleted meanwhile is left out, and so is one that the disk cannot read, which is logged.
+    """
     for segment in segments(folder):
         try:
             yield segment.number, list(replay(segment, identity))
-        except StorageError:
-            if segment.path.exists():
+        except StorageError as error:
+            if error.trouble == "disk":
+                logger.error("journal_segment_unreadable", path=str(segment.path), error=str(error))
+            elif segment.path.exists():
                 raise
+
+
+def owner(folder: Path) -> str | None:
+    """The identity of the database that the newest readable segment belongs to; None without any."""
+    for segment in reversed(segments(folder)):
+        with suppress(OSError):
+            for payload in _payloads(segment.path.read_bytes(), segment.path):
+                if payload[:1] == _OPENING:
+                    store: str = orjson.loads(payload[1:])["store"]
+                    return store
+    return None
 
 
 def _payloads(data: bytes, path: Path) -> Iterator[bytes]:

@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy import Engine
 
 from collectors.sample import Hints, Labels, Matcher, Series, Tick
+from storage.aside import journal_folder
 from storage.backlog import Backlog
 from storage.block import BLOCK_SAMPLES, Block, BlockWriter
 from storage.cache import DecodedCache
@@ -25,7 +26,7 @@ from storage.journal import Record, State, read_segments
 from storage.piece import Assembler, Part
 from storage.problem import Problems
 from storage.registrar import Registrar
-from storage.retention import delete_blocks, delete_series, released, shrink
+from storage.retention import delete_blocks, delete_series, released, shrink, withdraw
 from storage.seal import seal
 from storage.shelf import Shelf
 from storage.timeline import UNKNOWN, Timeline, View
@@ -171,13 +172,14 @@ class SeriesStore:
             with self._engine.begin() as connection:
                 before_ms = max(before_ms, read_number(connection, "horizon_ms"))
                 note_fact(connection, "horizon_ms", before_ms)
-            old = self._timeline.expire(before_ms)
+                old = self._timeline.expire(before_ms)
+                withdraw(connection, old)
             delete_blocks(self._engine, old)
             self._forget(old)
-            pages = shrink(self._engine)
+            given = shrink(self._engine)
         ticks = sum(block.count for block in old)
         if old:
-            logger.info("history_expired", ticks=ticks, before_ms=before_ms, pages_given_back=pages)
+            logger.info("history_expired", ticks=ticks, before_ms=before_ms, bytes_given_back=given)
         return ticks
 
     # --- reading -------------------------------------------------------------------------------------------------
@@ -345,11 +347,6 @@ class SeriesStore:
                 times, values = assembler.join(parts)
                 if len(times):
                     yield Series(labels, times, values)
-
-
-def journal_folder(path: Path) -> Path:
-    """Where the journal of the database at ``path`` is."""
-    return path.with_suffix(".journal")
 
 
 def _head_parts(sections: Sequence[SectionView], ids: set[int], start_ms: int, end_ms: int) -> dict[int, list[Part]]:
