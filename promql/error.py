@@ -7,6 +7,8 @@ from typing import Literal, TypeAlias
 ErrorKind = Literal["bad_data", "execution", "timeout", "unsupported"]
 #: Where something stands in a query's text: its first character, and the one after its last.
 Span: TypeAlias = tuple[int, int]
+#: Characters of a query that a message repeats.
+_SHOWN = 60
 
 
 class QueryError(Exception):
@@ -28,6 +30,11 @@ class QueryError(Exception):
 def place(text: str, offset: int) -> str:
     """``line:column`` of a character, both counted from one."""
     return f"{text.count(chr(10), 0, offset) + 1}:{offset - text.rfind(chr(10), 0, offset)}"
+
+
+def short(text: str) -> str:
+    """The beginning of a text that somebody wrote, for a message."""
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
 
 
 def parse_error(text: str, span: Span, message: str) -> QueryError:

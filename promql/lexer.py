@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from promql.error import QueryError, Span
+from promql.error import QueryError, Span, short
 
 #: Bytes of UTF-8.
 MAX_LENGTH = 16 * 1024
@@ -97,7 +97,7 @@ def _scan(text: str) -> Iterator[Token]:
         if kind == "space":
             continue
         if kind == "malformed":
-            yield Token("error", f'bad number or duration syntax: "{token}"', start, at)
+            yield Token("error", f'bad number or duration syntax: "{short(token)}"', start, at)
             return
         if kind == "operator" and (problem := _bracket(token, brackets)):
             yield Token("error", problem, start, at)

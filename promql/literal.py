@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import re
 
+from promql.error import short
+
 #: What 64 bits of nanoseconds hold: 292 years, as in Prometheus.
 MAX_DURATION_SECONDS = (2**63 - 1) / 1e9
 
@@ -31,7 +33,7 @@ def number(text: str) -> float:
     except OverflowError:
         value = math.inf
     if math.isinf(value) and digits[:1].isdigit():
-        raise ValueError(f"error parsing number: {_short(text)} is out of range")
+        raise ValueError(f"error parsing number: {short(text)} is out of range")
     return value
 
 
@@ -39,7 +41,7 @@ def duration_ms(text: str) -> int:
     """A duration literal (``1h30m``, each unit at most once and from large to small) in milliseconds."""
     found = _DURATION.fullmatch(text)
     if found is None:
-        raise ValueError(f'not a valid duration string: "{_short(text)}"')
+        raise ValueError(f'not a valid duration string: "{short(text)}"')
     total = 0
     for count, unit in zip(found.groups(), _UNITS.values(), strict=True):
         if count:
@@ -84,7 +86,3 @@ def unquote(literal: str) -> str:
         return _ESCAPE.sub(unescape, body).encode("utf-8", "surrogateescape").decode("utf-8")
     except UnicodeError:
         raise ValueError("the string is not valid UTF-8") from None
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 40 else text[:40] + "…"

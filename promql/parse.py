@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from collectors.sample import Matcher
-from promql.error import QueryError, Span
+from promql.error import QueryError, Span, short
 from promql.lexer import Token
 from promql.literal import duration_ms, number
 from promql.modifier import modified
@@ -242,7 +242,7 @@ class _Parser:
         if name in REFUSED_FUNCTIONS:
             reader.refuse(token.span, f"the function {name} {REFUSED_FUNCTIONS[name]}")
         else:
-            reader.doubt(token.span, f'unknown function with name "{name}"')
+            reader.doubt(token.span, f'unknown function with name "{short(name)}"')
         return Operand(node, "instant vector", span)
 
     def _arguments(self, context: str = "", expected: str = "") -> list[Operand]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from promql.error import QueryError, Span, parse_error
+from promql.error import QueryError, Span, parse_error, short
 from promql.lexer import Token, tokens
 from promql.support import AGGREGATIONS, REFUSED_AGGREGATIONS
 
@@ -14,8 +14,6 @@ _KEYWORDS = frozenset(
 _OPERATORS = frozenset(
     ["and", "or", "unless", "atan2", "+", "-", "*", "/", "%", "^", "==", "!=", "<=", "<", ">=", ">", "=~", "!~", "@"]
 )
-#: The first line of this many characters of a text in a complaint.
-_SHOWN = 60
 
 
 class Reader:
@@ -111,7 +109,7 @@ def describe(token: Token) -> str:
         return f'"{word}"'
     if token.kind == "word" and (word in AGGREGATIONS or word in REFUSED_AGGREGATIONS):
         return f"<aggr:{word}>"
-    shown = token.text if len(token.text) <= _SHOWN else token.text[:_SHOWN] + "…"
+    shown = short(token.text)
     if token.kind == "string":
         return f"string {shown}"
     kind = token.kind

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collectors.sample import METRIC_NAME, Matcher, MatchOp
-from promql.error import QueryError
+from promql.error import QueryError, short
 from promql.lexer import Token
 from promql.literal import unquote
 from promql.node import Selector
@@ -34,7 +34,7 @@ class Selection:
         span = (start, reader.end)
         named = [matcher.value for matcher in matchers if matcher.name == METRIC_NAME]
         if name is not None and len(named) > 1:
-            reader.doubt(span, f'metric name must not be set twice: "{named[0]}" or "{named[1]}"')
+            reader.doubt(span, f'metric name must not be set twice: "{short(named[0])}" or "{short(named[1])}"')
         if all(_matches_empty(matcher) for matcher in matchers):
             reader.doubt(span, "vector selector must contain at least one non-empty matcher")
         return Operand(Selector(tuple(matchers), span=span), "instant vector", span)

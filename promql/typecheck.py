@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from promql.error import Span
+from promql.error import Span, short
 from promql.node import Matching, Node
 from promql.reader import Reader
 from promql.support import Signature, Type
@@ -64,7 +64,7 @@ def check_binary(
         reader.doubt(op_span, "comparisons between scalars must use BOOL modifier")
     if matching.on:
         for label in (label for label in matching.labels if label in matching.include):
-            reader.doubt(op_span, f'label "{label}" must not occur in ON and GROUP clause at once')
+            reader.doubt(op_span, f'label "{short(label)}" must not occur in ON and GROUP clause at once')
     for side in sides:
         if side.type not in _ARITHMETIC:
             reader.doubt(side.span, "binary expression must contain only scalar and instant vector types")
