@@ -198,12 +198,16 @@ class Application:
         self.schedule.every(settings.health.interval_seconds, "health", lambda: rooms.model.check(now_ms()))
         self.schedule.every(NOTICE_SECONDS, "notices", self._deliver_notices)
         self.schedule.every(TRIM_SECONDS, "trim", allocator.trim)
-        self.schedule.every(SEAL_SECONDS, "seal", rooms.store.seal)
+        self.schedule.every(SEAL_SECONDS, "seal", self._seal)
         if settings.storage.sync_seconds:
             self.schedule.every(settings.storage.sync_seconds, "sync", rooms.store.sync)
         self.schedule.every(RETENTION_SECONDS, "retention", self._expire, first_delay_seconds=FIRST_RETENTION_SECONDS)
         self.schedule.start()
         log.info("started", name=settings.name, safe_mode=rooms.safe_mode, pid=os.getpid())
+
+    def _seal(self) -> None:
+        """Move history from the journal into the file, once there is enough of it."""
+        self.services.store.seal()
 
     def _deliver_notices(self) -> None:
         """Try the notices that are due."""

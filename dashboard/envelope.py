@@ -63,8 +63,8 @@ def failure(error: ApiError) -> Response:
 
 
 def of_query_error(error: QueryError) -> ApiError:
-    """A query's error as the API names it; what is refused by name is the text's fault, as in Prometheus."""
-    return ApiError("bad_data" if error.kind == "unsupported" else error.kind, str(error))
+    """A query's error as the API names it. What is outside of what Wakeless knows is no mistake of the text's: 422."""
+    return ApiError("execution" if error.kind == "unsupported" else error.kind, str(error))
 
 
 def _notes(warnings: Sequence[str], infos: Sequence[str]) -> dict[str, Any]:

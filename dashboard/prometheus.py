@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import re
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -33,6 +33,11 @@ blueprint.after_request(compress)
 View = TypeVar("View", bound=Callable[..., Response])
 
 MAX_POINTS = 11_000
+#: Queries that are computed at once: each may take a core and 160 MB. The others wait for their turn, but not for ever.
+#: Rules and the live page do not come this way.
+MOST_AT_ONCE = 4
+TURN_SECONDS = 10.0
+_TURNS = threading.BoundedSemaphore(MOST_AT_ONCE)
 #: What stands before a label's name in an address where it is not one that an address can hold.
 _ESCAPED = "U__"
 _ESCAPE = re.compile(r"__|_([0-9a-fA-F]{1,6})_|([^_])")
@@ -205,12 +210,16 @@ def _storage_failure(error: StorageError) -> Response:
 def _evaluated(evaluate: Callable[[Engine, str], Result], time_ms: int, limit: int | None) -> Response:
     """What a query gives, cut after ``limit`` series; what is wrong with its text is said as Prometheus does."""
     engine = _engine()
+    if not _TURNS.acquire(timeout=TURN_SECONDS):
+        raise ApiError("unavailable", "too many queries are being answered; try again in a moment")
     started = time.perf_counter()
     try:
         result = evaluate(engine, question.value("query"))
     except QueryError as error:
         found = of_query_error(error)
         raise question.invalid("query", str(found)) if found.type == "bad_data" else found from error
+    finally:
+        _TURNS.release()
     seconds = time.perf_counter() - started
     result = result if limit is None else _first(result, limit)
     return answer(result, time_ms, _stats(seconds) if question.value("stats") else None)
@@ -218,15 +227,8 @@ def _evaluated(evaluate: Callable[[Engine, str], Result], time_ms: int, limit: i
 
 def _engine() -> Engine:
     """The engine, with the lookback and the time limit that the caller asks for; the server's own stays the longest."""
-    engine, seconds, lookback_ms = services().query, question.timeout_seconds(), question.lookback_ms()
-    if seconds is None and lookback_ms is None:
-        return engine
-    engine = copy.copy(engine)
-    if lookback_ms is not None:
-        engine._lookback_ms = lookback_ms
-    if seconds is not None:
-        engine._timeout_seconds = seconds if engine._timeout_seconds is None else min(seconds, engine._timeout_seconds)
-    return engine
+    seconds, lookback_ms = question.timeout_seconds(), question.lookback_ms()
+    return services().query.adjusted(lookback_ms=lookback_ms, timeout_seconds=seconds)
 
 
 def _first(result: Result, limit: int) -> Result:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from copy import copy
 from dataclasses import replace
 from functools import lru_cache
 
@@ -53,6 +55,15 @@ class Engine:
         self._default_step_ms = default_step_ms
         self._timeout_seconds = timeout_seconds
         self._kept = lru_cache(_KEPT_QUERIES)(parse)
+
+    def adjusted(self, *, lookback_ms: int | None = None, timeout_seconds: float | None = None) -> Engine:
+        """The same engine for a caller who asks for another lookback, or for less time than the limit."""
+        engine = copy(self)
+        if lookback_ms is not None:
+            engine._lookback_ms = lookback_ms
+        if timeout_seconds is not None:
+            engine._timeout_seconds = min(timeout_seconds, self._timeout_seconds or math.inf)
+        return engine
 
     def instant(self, query: Query | str, time_ms: int) -> Result:
         """The query's value at ``time_ms``; raises :class:`QueryError`."""

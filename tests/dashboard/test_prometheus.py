@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -414,3 +415,23 @@ def test_an_empty_history_has_nothing_to_tell(make_house: MakeHouse) -> None:
     assert call(house, "metadata")["data"] == {}
     assert call(house, "label/__name__/values")["data"] == []
     assert call(house, "query", query="up")["data"]["result"] == []
+
+
+def test_a_query_beyond_those_that_are_computed_at_once_is_told_to_wait(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = threading.BoundedSemaphore(1)
+    monkeypatch.setattr("dashboard.prometheus._TURNS", turns)
+    monkeypatch.setattr("dashboard.prometheus.TURN_SECONDS", 0.01)
+    turns.acquire()
+    answer = house.visitor().get("/api/v1/query?query=1", headers=house.token("viewer"))
+    assert answer.status_code == 503
+    assert answer.get_json()["errorType"] == "unavailable"
+    turns.release()
+    assert house.visitor().get("/api/v1/query?query=1", headers=house.token("viewer")).status_code == 200
+
+
+def test_what_is_outside_of_the_language_is_refused_by_name(house: House) -> None:
+    answer = house.visitor().get("/api/v1/query?query=limitk(2, up)", headers=house.token("viewer"))
+    assert answer.status_code == 422
+    assert "limitk" in answer.get_json()["error"]
