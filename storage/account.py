@@ -30,6 +30,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 #: The use of a token is noted at most this often: a scrape every second is not worth a write every second.
 _USED_EVERY_MS = 60_000
 
+_FIND_TOKEN = "SELECT id, name, role, used_ms FROM tokens WHERE token_hash = ?"
+
 
 class AccountError(ValueError):
     """What was asked of an account is not allowed; the sentence says why."""
@@ -181,13 +183,13 @@ class Accounts:
 
     def token(self, text: str) -> TokenIdentity | None:
         """Whose token this is; None for one that is unknown or revoked."""
-        query = select(TokenRow.id, TokenRow.name, TokenRow.role, TokenRow.used_ms)
-        with self._engine.connect() as connection:
-            row = connection.execute(query.where(TokenRow.token_hash == _digest(text))).one_or_none()
+        with self._engine.connect() as connection:  # in plain SQL: it is asked for with every call of a program
+            row = connection.exec_driver_sql(_FIND_TOKEN, (_digest(text),)).one_or_none()
         if row is None:
             return None
-        self._note_use(row.id, row.used_ms)
-        return TokenIdentity(row.name, row.role)
+        id, name, role, used_ms = row
+        self._note_use(id, used_ms)
+        return TokenIdentity(name, role)
 
     def tokens(self) -> list[Token]:
         """All tokens by name, without the tokens themselves."""
