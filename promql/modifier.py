@@ -58,7 +58,7 @@ def _range(reader: Reader, operand: Operand) -> Operand:
     elif node.at is not None:
         problem = "no @ modifiers allowed before range"
     if problem:
-        reader.doubt((bracket.start, reader.end), problem)
+        reader.complain((bracket.start, reader.end), problem)
     selector = node if isinstance(node, Selector) else Selector(())
     return Operand(RangeSelector(selector, range_ms, span), "range vector", span)
 
@@ -72,7 +72,7 @@ def _offset(reader: Reader, operand: Operand) -> Operand:
 
     def set_offset(node: Selector | Subquery) -> Selector | Subquery:
         if node.offset_ms:
-            reader.doubt(operand.span, "offset may not be set multiple times")
+            reader.complain(operand.span, "offset may not be set multiple times")
         return replace(node, offset_ms=offset_ms, span=(node.span[0], reader.end))
 
     return _set(reader, operand, "offset", set_offset)
@@ -90,7 +90,7 @@ def _at(reader: Reader, operand: Operand) -> Operand:
 
     def set_at(node: Selector | Subquery) -> Selector | Subquery:
         if node.at is not None:
-            reader.doubt(operand.span, "@ <timestamp> may not be set multiple times")
+            reader.complain(operand.span, "@ <timestamp> may not be set multiple times")
         return replace(node, at=moment, span=(node.span[0], reader.end))
 
     return _set(reader, operand, "@", set_at)
@@ -111,10 +111,10 @@ def _moment(reader: Reader, operand: Operand) -> int:
     except ValueError as error:
         reader.fail(token.span, str(error))
     if not abs(seconds) * 1000 <= _MAX_TIME_MS:
-        reader.doubt((start, token.end), f"timestamp out of bounds for @ modifier: {_shown(seconds)}")
+        reader.complain((start, token.end), f"timestamp out of bounds for @ modifier: {_shown(seconds)}")
         return 0
     if seconds < 0:
-        reader.doubt((start, token.end), "a time after @ must not be negative")
+        reader.complain((start, token.end), "a time after @ must not be negative")
     return math.floor(seconds * 1000 + 0.5)
 
 
@@ -125,7 +125,7 @@ def _set(
     span = (operand.span[0], reader.end)
     if operand.enclosed or not isinstance(node, Selector | RangeSelector | Subquery):
         kinds = "an instant vector selector or range vector selector or a subquery"
-        reader.doubt(operand.span, f"{what} modifier must be preceded by {kinds}")
+        reader.complain(operand.span, f"{what} modifier must be preceded by {kinds}")
         return operand
     if isinstance(node, RangeSelector):
         selector = change(node.selector)

@@ -1,7 +1,7 @@
 """From a query's text to its syntax tree: climbs operators by precedence and remembers where everything stands.
 
-Complaints are worded and placed as Prometheus words and places them. Those about meaning (types, counts of arguments)
-wait until the whole text has been read, so that a syntax error comes first.
+Complaints are worded and placed as Prometheus words and places them. Those about meaning (types, numbers of arguments)
+wait until the whole text has been read, so that a mistake in form comes first.
 """
 
 from __future__ import annotations
@@ -202,7 +202,7 @@ class _Parser:
     def _aggregate(self, token: Token) -> Operand:
         reader, op = self._reader, token.keyword
         grouping = self._grouping()
-        args = self._arguments("aggregation", '"("')
+        args = self._arguments("aggregation")
         grouping = grouping or self._grouping() or ((), False)
         span = (token.start, reader.end)
         nothing = Operand(Selector(()), "instant vector", span)
@@ -212,11 +212,11 @@ class _Parser:
         param_type = AGGREGATIONS[op]
         wanted = 1 if param_type is None else 2
         if not args:
-            reader.doubt(span, "no arguments for aggregate expression provided")
+            reader.complain(span, "no arguments for aggregate expression provided")
             return nothing
         if len(args) != wanted:
             message = "wrong number of arguments for aggregate expression provided"
-            reader.doubt(span, f"{message}, expected {wanted}, got {len(args)}")
+            reader.complain(span, f"{message}, expected {wanted}, got {len(args)}")
             return nothing
         check_type(reader, args[-1], "instant vector", "aggregation expression")
         if param_type is not None:
@@ -242,12 +242,12 @@ class _Parser:
         if name in REFUSED_FUNCTIONS:
             reader.refuse(token.span, f"the function {name} {REFUSED_FUNCTIONS[name]}")
         else:
-            reader.doubt(token.span, f'unknown function with name "{short(name)}"')
+            reader.complain(token.span, f'unknown function with name "{short(name)}"')
         return Operand(node, "instant vector", span)
 
-    def _arguments(self, context: str = "", expected: str = "") -> list[Operand]:
+    def _arguments(self, context: str = "") -> list[Operand]:
         reader = self._reader
-        reader.expect("(", context, expected)
+        reader.expect("(", context)
         args: list[Operand] = []
         if reader.took(")"):
             return args

@@ -17,12 +17,13 @@ _OPERATORS = frozenset(
 
 
 class Reader:
-    """A cursor over the tokens of ``text``, and the doubts collected on the way."""
+    """A cursor over the tokens of ``text``, and the complaints collected on the way."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self._tokens = tokens(text)
         self._at = 0
+        self._complaints: list[QueryError] = []
         self._doubts: list[QueryError] = []
 
     @property
@@ -58,7 +59,7 @@ class Reader:
         self._at += seen
         return seen
 
-    def expect(self, word: str, context: str, expected: str) -> Token:
+    def expect(self, word: str, context: str = "", expected: str = "") -> Token:
         """Take the operator ``word``, or complain that ``expected`` was expected in ``context``."""
         if not self.sees(word):
             self.unexpected(context, expected)
@@ -67,40 +68,48 @@ class Reader:
     def unexpected(self, context: str = "", expected: str = "") -> NoReturn:
         """Complain about the next token."""
         if self.token.kind == "error":
-            raise parse_error(self.text, self.token.span, self.token.text)
+            self.fail(self.token.span, self.token.text)
         inside = f" in {context}" if context else ""
         wanted = f", expected {expected}" if expected else ""
-        raise parse_error(self.text, self.token.span, f"unexpected {describe(self.token)}{inside}{wanted}")
+        self.fail(self.token.span, f"unexpected {describe(self.token, context)}{inside}{wanted}")
 
     def fail(self, span: Span, message: str) -> NoReturn:
-        """Complain about a stretch of the text."""
-        raise parse_error(self.text, span, message)
+        """Complain about a stretch of the text where nobody could read on; earlier complaints come first."""
+        self.complain(span, message)
+        raise self._complaints[0]
+
+    def complain(self, span: Span, message: str) -> None:
+        """Complain about a stretch of the text, and read on."""
+        self._complaints.append(parse_error(self.text, span, message))
 
     def doubt(self, span: Span, message: str) -> None:
-        """Complain about a stretch of the text once the rest has been read."""
+        """Complain about the meaning of a stretch of the text, unless there is anything wrong with its form."""
         self._doubts.append(parse_error(self.text, span, message))
 
     def refuse(self, span: Span, message: str) -> None:
-        """Refuse something by name once the rest has been read."""
-        self._doubts.append(QueryError(message, "unsupported", span))
+        """Refuse something by name, and read on."""
+        self._complaints.append(QueryError(message, "unsupported", span))
 
     def reject(self, span: Span, message: str) -> NoReturn:
-        """Refuse something by name at once, where nobody could read on."""
-        raise QueryError(message, "unsupported", span)
+        """Refuse something by name where nobody could read on."""
+        self.refuse(span, message)
+        raise self._complaints[0]
 
     def finish(self) -> None:
-        """Make sure that nothing is left; then raise the first doubt, if there is any."""
+        """Make sure that nothing is left, and raise the first complaint or doubt, if there is any."""
         if self.token.kind != "end":
             self.unexpected()
-        if self._doubts:
-            raise self._doubts[0]
+        if self._complaints or self._doubts:
+            raise (self._complaints or self._doubts)[0]
 
 
-def describe(token: Token) -> str:
+def describe(token: Token, context: str = "") -> str:
     """A token as something to read: ``<op:+>``, ``identifier "x"``, ``end of input``."""
     if token.kind == "end":
         return "end of input"
     word = token.keyword
+    if token.kind == "word" and context == "label matching":  # inside braces no word is special
+        return f'identifier "{short(token.text)}"'
     if word in _KEYWORDS:
         return f"<{word}>"
     if word in _OPERATORS:
