@@ -54,11 +54,8 @@ class Salvage:
         plan: dict[str, Any] = orjson.loads(noted)
         deadline = time.monotonic() + STEP_SECONDS
         with open_damaged(self._database.path.with_name(plan["file"])) as source:
-            while source is not None and time.monotonic() < deadline:
-                if not self._copy_block(source, plan) and not self._copy_requests(source, plan):
-                    break
-            else:
-                if source is not None:
+            while source is not None and (self._copy_block(source, plan) or self._copy_requests(source, plan)):
+                if time.monotonic() >= deadline:
                     return True
         self._end(plan)
         return False
