@@ -37,8 +37,6 @@ from tests.running import eventually
 
 POINTS = 1000
 OFF_GRID_MS = 500
-#: The last point lies so far before the end: after the last sample Wakeless has seen its series end, and says so.
-EARLY_MS = 10_000
 REST_SECONDS = 3.0
 #: A slow query is not asked again after so many seconds of asking.
 PATIENCE_SECONDS = 30.0
@@ -103,13 +101,16 @@ class Program(Protocol):
 
 
 def queries(fleet: Fleet) -> list[Query]:
-    """Those over all of the history, then those over one day in the middle of it."""
+    """Those over all of the history, then those over one day in the middle of it.
+
+    The last point lies before the last sample: after that Wakeless has seen its series end, and says so.
+    """
     middle = fleet.start_ms + fleet.days // 2 * DAY_MS
     spans = [("all days: ", MONTH, fleet.start_ms, fleet.end_ms), ("one day: ", DAY, middle, middle + DAY_MS)]
     found = []
     for prefix, kinds, first_ms, last_ms in spans:
         step_ms = (last_ms - first_ms) // POINTS
-        start_ms = first_ms + step_ms - EARLY_MS + OFF_GRID_MS
+        start_ms = first_ms + step_ms - 2 * fleet.interval_ms + OFF_GRID_MS
         end_ms = start_ms + (POINTS - 1) * step_ms
         found += [Query(prefix + title, text, start_ms, end_ms, step_ms) for title, text in kinds]
     return found
