@@ -1,4 +1,4 @@
-"""Moving a database out of the way with all that belongs to it. Nothing is ever deleted here."""
+"""Moving a database out of the way with all that belongs to it."""
 
 from __future__ import annotations
 
@@ -31,6 +31,12 @@ def move_aside(path: Path, target: Path, *, journal: bool) -> None:
             if source.exists():
                 os.rename(source, target.with_name(target.name + companion))
         sync_folder(path.parent)
+
+
+def remove_database(path: Path) -> None:
+    """Delete a database of ours that nobody uses: one that was never finished."""
+    for companion in ("", *COMPANIONS):
+        path.with_name(path.name + companion).unlink(missing_ok=True)
 
 
 def free_name(path: Path, why: Literal["damaged", "replaced", "deleted"], now_ms: int) -> Path:

@@ -11,7 +11,7 @@ from pathlib import Path
 import orjson
 import structlog
 
-from storage.aside import COMPANIONS, free_name, journal_folder, move_aside, sync_folder
+from storage.aside import COMPANIONS, free_name, journal_folder, move_aside, remove_database, sync_folder
 from storage.engine import Database, connect_plainly, open_database
 from storage.error import StorageError, explain
 from storage.fact import note_fact, read_fact
@@ -120,7 +120,7 @@ def _replace(path: Path, problems: Problems, now_ms: int) -> Database:
     A process that dies on the way leaves either the damaged one in its place, or the new one complete beside it.
     """
     target, fresh_path = free_name(path, "damaged", now_ms), fresh_name(path)
-    _remove(fresh_path)
+    remove_database(fresh_path)
     fresh = open_database(fresh_path)
     try:
         found = rescue(path, fresh)
@@ -142,12 +142,6 @@ def _replace(path: Path, problems: Problems, now_ms: int) -> Database:
 def fresh_name(path: Path) -> Path:
     """Where a new database is made that is to take the place of another."""
     return path.with_name(path.name + ".fresh")
-
-
-def _remove(path: Path) -> None:
-    """Delete a database of ours that nobody uses."""
-    for companion in ("", *COMPANIONS):
-        path.with_name(path.name + companion).unlink(missing_ok=True)
 
 
 def _put_away_orphans(path: Path, now_ms: int) -> None:

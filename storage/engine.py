@@ -165,7 +165,7 @@ def open_database(path: Path, problems: Problems | None = None) -> Database:
     Raises :class:`StorageError` with one clear line when that is impossible.
     """
     with storage_errors(path):
-        _create_file(path)
+        create_file(path)
         _prepare(path)
         database = Database.open(path, problems)
         try:
@@ -176,7 +176,7 @@ def open_database(path: Path, problems: Problems | None = None) -> Database:
     return database
 
 
-def _create_file(path: Path) -> None:
+def create_file(path: Path) -> None:
     """Create the file before SQLite does, which would leave its mode to the umask; WAL and shm files inherit it."""
     if not path.parent.exists():
         path.parent.mkdir(parents=True, mode=0o700)
