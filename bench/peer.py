@@ -45,7 +45,7 @@ class Prometheus:
         self.stop()
 
     def start(self) -> None:
-        """Start it and wait until it is ready."""
+        """Start it and wait until it is ready; one that does not get there is ended."""
         self.folder.mkdir(parents=True, exist_ok=True)
         config = self.folder / "prometheus.yml"
         config.write_text("global: {scrape_interval: 1m}\n")
@@ -54,7 +54,11 @@ class Prometheus:
         command += ["--storage.tsdb.retention.time=90d"]
         with (self.folder / "prometheus.log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-        eventually(self._ready, within=120, what="a ready Prometheus")
+        try:
+            eventually(self._ready, within=120, what="a ready Prometheus")
+        except BaseException:
+            self.stop()
+            raise
 
     def stop(self) -> None:
         """End it in order."""

@@ -39,8 +39,12 @@ class Wakeless:
         self.stop()
 
     def start(self) -> None:
-        """Start it and wait until it answers."""
-        self.running.start()
+        """Start it and wait until it answers; one that does not is ended."""
+        try:
+            self.running.start()
+        except BaseException:
+            self.stop()
+            raise
 
     def stop(self) -> None:
         """End it in order."""
