@@ -19,10 +19,11 @@ export function digits(value) {
   return String(Number(value.toFixed(size >= 9.995 ? 1 : 2)));
 }
 
-/** Five significant digits, whatever the size: 0.00012346, 41.503, 1.2346e+9. */
+/** Four significant digits, whatever the size, and whole numbers in full: 0.0001235, 41.5, 1795348500, 1.235e-9. */
 export function precise(value) {
   const size = Math.abs(value);
-  return size !== 0 && (size < 1e-6 || size >= 1e9) ? value.toExponential(4).replace(/\.?0+e/, "e") : String(Number(value.toPrecision(size >= 1e4 ? 9 : 5)));
+  if (size >= 1e15 || (size !== 0 && size < 1e-6)) return value.toExponential(3).replace(/\.?0+e/, "e");
+  return String(size >= 1e3 ? Math.round(value) : Number(value.toPrecision(4)));
 }
 
 /** {number, unit} in the unit that suits the size; absence is a dash. */

@@ -16,6 +16,17 @@ export function shared(metrics) {
   return { common, differing };
 }
 
+/** The fewest labels that still tell all series apart; the longest-winded go first (a uuid before a number). */
+export function telling(metrics, differing) {
+  const length = (name) => metrics.reduce((sum, metric) => sum + (metric[name] ?? "").length, 0);
+  let kept = differing;
+  for (const name of [...differing].sort((one, other) => length(other) - length(one))) {
+    const rest = kept.filter((other) => other !== name);
+    if (new Set(metrics.map((metric) => JSON.stringify(rest.map((other) => metric[other])))).size === metrics.length) kept = rest;
+  }
+  return kept;
+}
+
 /** A series' name beside its fellows: only what tells it from them. */
 export function shortName(metric, differing) {
   if (!differing.length) return fullName(metric);
@@ -33,14 +44,16 @@ const finite = (text) => {
 export function seriesOf(result, { start, end, step }, most) {
   const points = Math.floor((end - start) / step) + 1;
   const drawn = result.slice(0, most);
-  const { common, differing } = shared(drawn.map(({ metric }) => metric));
+  const metrics = drawn.map(({ metric }) => metric);
+  const { common, differing } = shared(metrics);
+  const told = telling(metrics, differing);
   const series = drawn.map(({ metric, values }) => {
     const row = new Array(points).fill(null);
     for (const [time, value] of values) row[Math.round((time * 1000 - start) / step)] = finite(value);
     const key = fullName(metric);
-    return { key, metric, title: shortName(metric, differing), full: key, legend: "", labels: {}, style: "line", values: row };
+    return { key, metric, title: shortName(metric, told), full: key, legend: "", labels: {}, style: "line", values: row };
   });
-  return { series, common };
+  return { series, common, told };
 }
 
 /** Any instant answer as a table: {columns, rows, common, kind}; a row is its cells, the value last and as text. */

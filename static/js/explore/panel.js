@@ -3,10 +3,9 @@
 const quoted = (text) => `'${text.replaceAll("'", "''")}'`;
 const slug = (title) => title.toLowerCase().replace(/[^a-z0-9]+/g, "_").replace(/^[^a-z]+|_+$/g, "") || "my_panel";
 
-/** `differing`: the labels that tell the series apart; without any, the legend is the title. */
-export function panelYaml({ title, query, unit, differing }) {
-  const labels = differing.filter((name) => name !== "__name__");
-  const legend = labels.map((name) => `{{${name}}}`).join(" ") || title;
+/** `labels`: those that tell the series apart; without any, the legend is the title. */
+export function panelYaml({ title, query, unit, labels }) {
+  const legend = labels.filter((name) => name !== "__name__").map((name) => `{{${name}}}`).join(" ") || title;
   const expr = query.includes("\n") ? `|-\n${query.split("\n").map((line) => `          ${line}`).join("\n")}` : quoted(query);
   return [
     "panels:",

@@ -44,6 +44,7 @@ export class Table {
       cell.title = new Date(value).toISOString();
     } else if (index < columns.length || this.table.kind === "string") {
       text(cell, value);
+      cell.title = value;
     } else {
       const number = Number(value);
       text(cell, Number.isFinite(number) ? (this.unit === "count" ? precise(number) : sayText(number, this.unit)) : value);

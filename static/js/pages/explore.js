@@ -2,21 +2,18 @@
 
 import { call } from "../api.js";
 import { Charts } from "../charts.js";
-import { copyText } from "../clipboard.js";
-import { showText, toast } from "../dialog.js";
 import { all, el, find, reconcile, show, text } from "../dom.js";
 import { fullName, placeOf, sayError, seriesOf, tableOf } from "../explore/answer.js";
-import { csvOfSeries, csvOfTable, saveFile } from "../explore/csv.js";
 import { readLink, readOff, sayOff, stepMs, writeLink } from "../explore/link.js";
-import { panelYaml } from "../explore/panel.js";
 import { forgetQueries, pastQueries, rememberQuery } from "../explore/past.js";
 import { Table } from "../explore/table.js";
-import { rangeLabel, sayDayClock, sayMoment, sayText, seconds } from "../format.js";
+import { startTaking } from "../explore/take.js";
+import { sayDayClock, sayText, seconds } from "../format.js";
 import { History } from "../history.js";
 import { t } from "../i18n.js";
 import { Editor } from "../promql/editor.js";
 import { Source } from "../promql/source.js";
-import { guessUnit, isSelector, metricsOf } from "../promql/tokens.js";
+import { guessUnit } from "../promql/tokens.js";
 
 /** Most series drawn, and most rows shown: what a page can hold without becoming slow. */
 const MOST = 200;
@@ -40,6 +37,7 @@ class Explore {
     this.answer = null;
     this.keys = []; // of the series that were drawn last
     this.listen();
+    startTaking(this);
     this.follow(readLink(location.search));
   }
 
@@ -69,11 +67,6 @@ class Explore {
       this.run();
     });
     find("#recent").addEventListener("toggle", () => this.listPast());
-    find("#csv").addEventListener("toggle", ({ target }) => { if (target.open) this.offerCsv(); });
-    find("#share").addEventListener("toggle", ({ target }) => { if (target.open) this.offerLinks(); });
-    const deeds = { "csv-shown": () => this.saveShown(), "link-fixed": () => this.copyLink(true), "link-moving": () => this.copyLink(false), png: () => this.savePng() };
-    for (const [name, deed] of Object.entries(deeds)) find(`[data-action="${name}"]`).addEventListener("click", deed);
-    find("#to-panel").addEventListener("click", () => this.offerPanel());
     document.addEventListener("visibilitychange", () => { if (!document.hidden) this.schedule(); });
     addEventListener("keydown", (event) => {
       if (event.key === "/" && !event.target.closest("input, textarea, select, dialog")) { event.preventDefault(); editor.focus(); }
@@ -172,18 +165,18 @@ class Explore {
     const step = find("#step").value ? stepMs(find("#step").value) : suited;
     const grid = { start: Math.ceil(start / step) * step, end: Math.max(Math.floor(end / step), Math.ceil(start / step)) * step, step };
     const { data, ...notes } = await ask("query_range", { query, start: grid.start / 1000, end: grid.end / 1000, step: step / 1000, limit: MOST + 1 }, signal);
-    const { series, common } = seriesOf(data.result, grid, MOST);
+    const { series, common, told } = seriesOf(data.result, grid, MOST);
     this.keys = series.map((one) => one.key);
     if (this.link) this.chart.legend.off = readOff(this.link, this.keys);
     this.link = null;
     this.history.load({ ...grid, panels: { explore: { series } } });
-    return { ...notesOf(notes), tab: "chart", series, common, grid, more: data.result.length > MOST };
+    return { ...notesOf(notes), tab: "chart", series, common, told, grid, more: data.result.length > MOST };
   }
 
   async askNow(query, signal) {
     const { data, ...notes } = await ask("query", { query, time: this.store.window().end / 1000, limit: MOST_ROWS + 1 }, signal);
     const table = tableOf(data);
-    return { ...notesOf(notes), tab: "table", table, common: table.common, more: table.rows.length > MOST_ROWS };
+    return { ...notesOf(notes), tab: "table", table, common: table.common, told: table.columns.filter((name) => name !== "@time"), more: table.rows.length > MOST_ROWS };
   }
 
   refuse(error, query) {
@@ -215,7 +208,7 @@ class Explore {
   enable(on) {
     for (const node of all("#csv > summary, #share > summary, #to-panel")) {
       node.classList.toggle("off", !on);
-      node.toggleAttribute("aria-disabled", !on);
+      node.setAttribute("aria-disabled", String(!on));
       if (node.tagName === "BUTTON") node.disabled = !on;
     }
   }
@@ -228,8 +221,8 @@ class Explore {
     find("#outcome").classList.remove("old");
     this.enable(true);
     this.guess = guessUnit(answer.query, this.words, this.source.metadata);
-    text(find("#unit option"), t("automatic ({unit})", { unit: find(`#unit option[value="${this.guess}"]`).textContent }));
-    text(find("#step option"), answer.grid && !find("#step").value ? t("automatic ({unit})", { unit: sayText(answer.grid.step / 1000, "seconds") }) : t("automatic"));
+    text(find("#unit option"), t("auto ({unit})", { unit: find(`#unit option[value="${this.guess}"]`).textContent }));
+    text(find("#step option"), answer.grid && !find("#step").value ? t("auto ({unit})", { unit: sayText(answer.grid.step / 1000, "seconds") }) : t("auto"));
     text(find("#facts"), this.facts(answer).join(" · "));
     const common = Object.keys(answer.common).length && (answer.series ?? answer.table.rows).length > 1 ? t("all: {labels}", { labels: fullName(answer.common) }) : "";
     text(find("#common"), common);
@@ -285,74 +278,6 @@ class Explore {
     const queries = pastQueries();
     const at = queries.indexOf(this.editor.value.trim()) + by;
     if (at >= 0 && at < queries.length) this.editor.value = queries[at];
-  }
-
-  // --- taking it away ------------------------------------------------------------------------------------------------
-
-  shownSeries() {
-    return this.answer.series.filter((one) => !this.chart.legend.off.has(one.key));
-  }
-
-  saveShown() {
-    const { answer, store } = this;
-    const content = answer.tab === "chart" ? csvOfSeries(this.history.times, this.shownSeries()) : csvOfTable(answer.table);
-    saveFile(content, `${store.first.state.name}-explore.csv`);
-  }
-
-  async offerCsv() {
-    const { answer } = this;
-    if (!answer) return;
-    const points = answer.tab === "chart" ? this.shownSeries().length * this.history.times.length : answer.table.rows.length;
-    text(find("#csv-shown-size"), t("{count} values, as on the page", { count: sayText(points, "count") }));
-    const stored = find("[data-action=csv-stored]");
-    const plain = isSelector(answer.query, this.words);
-    show(stored, plain);
-    if (!plain) return;
-    const { start, end } = this.store.window();
-    const query = new URLSearchParams({ "match[]": answer.query, start: (start / 1000).toFixed(3), end: (end / 1000).toFixed(3) });
-    stored.href = `/api/export.csv?${query}`;
-    const size = find("#csv-stored-size");
-    text(size, t("estimating the size …"));
-    try {
-      const { series, rows, bytes } = await call(`/api/export/estimate?${query}`);
-      text(size, t("about {size}: {rows} rows, {series} series", { size: sayText(bytes, "bytes"), rows: sayText(rows, "count"), series: sayText(series, "count") }));
-    } catch {
-      text(size, t("the size is not known"));
-    }
-  }
-
-  offerLinks() {
-    const { range } = this.store;
-    const { start, end } = this.store.window();
-    text(find("#link-times"), `${sayDayClock(start)} – ${sayMoment(end, start)}`);
-    const custom = range.key === "custom";
-    show(find("[data-action=link-moving]"), !custom);
-    text(find("#link-range"), custom ? "" : t("last {range}", { range: rangeLabel(range.key) }));
-    show(find("[data-action=png]"), this.answer?.tab === "chart");
-  }
-
-  async copyLink(fixed) {
-    find("#share").open = false;
-    if (await copyText(this.address({ fixed }))) toast(t("The link is in the clipboard."));
-    else toast(t("The browser refuses the clipboard; copy the address from its bar."), "warning");
-  }
-
-  async savePng() {
-    if (find("#view-chart").classList.contains("is-empty")) return;
-    el("a", { href: await this.chart.png(), download: `${this.store.first.state.name}-explore.png` }).click();
-  }
-
-  offerPanel() {
-    const { query, series, table } = this.answer;
-    const differing = series ? [...new Set(series.flatMap((one) => Object.keys(one.metric)))].filter((name) => !(name in this.answer.common)) : table.columns;
-    const [metric] = metricsOf(query, this.words);
-    const title = (metric ?? "My panel").replaceAll("_", " ").replace(/^./, (letter) => letter.toUpperCase());
-    showText({
-      title: t("A panel for the overview"),
-      body: [t("Put this into a file, for example my-panels.yaml beside wakeless.yaml. Name the file there (panels: [my-panels.yaml]) and restart the process.")],
-      label: t("Title"), value: title, copied: t("The panel is in the clipboard."),
-      make: (name) => panelYaml({ title: name, query, unit: this.unit, differing }),
-    });
   }
 }
 

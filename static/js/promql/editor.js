@@ -9,6 +9,8 @@ import { parse, tokenize } from "./tokens.js";
 const CLOSING = { "(": ")", "{": "}", "[": "]", '"': '"' };
 const KINDS = { metric: "metric", function: "function", aggregation: "aggregation", keyword: "keyword", label: "label", value: "value", duration: "duration" };
 
+const KEYBOARD = matchMedia("(any-pointer: fine)");
+
 export class Editor extends EventTarget {
   constructor(source, words) {
     super();
@@ -247,7 +249,7 @@ export class Editor extends EventTarget {
     hint.classList.remove("bad", "pointed");
     this.box.removeAttribute("aria-invalid");
     const around = callAt(this.value, this.box.selectionStart, this.words);
-    text(hint, around ? `${around.signature} · ${t(around.help)}` : t("Enter runs, Shift+Enter breaks the line, Ctrl+Space completes."));
+    text(hint, around ? `${around.signature} · ${t(around.help)}` : KEYBOARD.matches ? t("Enter runs, Shift+Enter breaks the line, Ctrl+Space completes.") : "");
   }
 
   /** The query ran: nothing is wrong with it. */
