@@ -48,7 +48,7 @@ def import_command(settings: Settings, file: Path, at: str | None, progress: boo
             with only_import(opened), Progress(f"import {file.name}", size, is_shown(progress)) as bar:
                 for page in reader.pages():
                     importer.take(page)
-                    bar.reach(packed.tell() if size else 0, f"{importer.summary.samples:,} samples")
+                    bar.reach(packed.tell() if size else 0, f"{importer.summary.read:,} samples")
                 importer.flush()
         except (OpenMetricsError, StorageError, EOFError, OSError, zlib.error) as error:
             done = importer.summary.samples

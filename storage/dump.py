@@ -11,7 +11,7 @@ from storage.export import Selectors, selector_text
 from storage.text import second_texts, value_texts
 
 #: Lines made at once.
-_LINES = 50_000
+_LINES = 20_000
 
 
 class SeriesSource(Protocol):
@@ -46,13 +46,14 @@ def openmetrics(
             for series in source.stream([*matchers, Matcher(METRIC_NAME, "=", name)], hints):
                 if series.labels not in done:
                     done.add(series.labels)
-                    yield from _lines(series)
+                    yield from dump_lines(series)
                     if progress:
                         progress(len(done) / len(found))
     yield b"# EOF\n"
 
 
-def _lines(series: Series) -> Iterator[bytes]:
+def dump_lines(series: Series) -> Iterator[bytes]:
+    """One line for each sample that is no stale marker."""
     alive = ~stale_mask(series.values)
     times, values = series.times[alive], series.values[alive]
     start = f"{selector_text(series.labels)} ".encode()

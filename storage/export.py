@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
 from typing import Protocol
 
 import numpy as np
 
-from collectors.sample import METRIC_NAME, Labels, Matcher, Series, Times, Values, stale_mask
-from storage.text import iso_texts, row_texts, value_texts
+from collectors.sample import METRIC_NAME, Labels, Matcher, Series, Values, stale_mask
+from storage.row import long_rows, wide_rows
+from storage.text import value_texts
 
 Selectors = Sequence[Sequence[Matcher]]
 #: Told which share of the rows has been made.
@@ -24,8 +24,6 @@ Progress = Callable[[float], None]
 
 #: Samples of a window, about, at one a second: some tens of megabytes while they are read.
 _CELLS = 2_000_000
-#: Cells made into text at once.
-_TEXT_CELLS = 200_000
 _PLAIN_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _PLAIN_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _LONGEST_WINDOW_MS = 6 * 3_600_000
@@ -64,9 +62,8 @@ def csv_wide(
     for window, share in _windows(source, selectors, start_ms, end_ms, step_ms, len(columns)):
         by_text = {selector_text(series.labels): series for series in window}
         known = [by_text.get(text) for text in columns]  # without those that appeared meanwhile
-        present = [series for series in known if series is not None]
-        if present:
-            yield from _wide_rows(_union([series.times for series in present]), known)
+        if any(known):
+            yield from wide_rows(known)
         if progress:
             progress(share)
 
@@ -83,8 +80,8 @@ def csv_long(
     yield b"time,series,value\n"
     width = len(export_columns(source, selectors, start_ms, end_ms))
     for window, share in _windows(source, selectors, start_ms, end_ms, step_ms, width):
-        window.sort(key=lambda series: selector_text(series.labels))
-        yield from _long_rows(window)
+        named = sorted((selector_text(series.labels), place) for place, series in enumerate(window))
+        yield from long_rows([window[place] for _, place in named], [quote(name) for name, _ in named])
         if progress:
             progress(share)
 
@@ -122,45 +119,6 @@ def _name(label: str) -> str:
 
 def _escape(value: str) -> str:
     return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
-
-
-def _wide_rows(times: Times, columns: Sequence[Series | None]) -> Iterator[bytes]:
-    """The rows of a window, some at a time. ``times`` are those of all the series; None is a column without samples."""
-    rows = max(1, _TEXT_CELLS // len(columns))
-    for first in range(0, len(times), rows):
-        part = times[first : first + rows]
-        values = np.empty((len(columns), len(part)))
-        missing = np.zeros((len(columns), len(part)), dtype=np.bool_)
-        for place, series in enumerate(columns):
-            if series is None:
-                missing[place] = True
-            elif series.times is times:
-                values[place] = series.values[first : first + rows]
-            else:
-                begin, end = series.times.searchsorted((part[0], part[-1] + 1)).tolist()
-                there = part.searchsorted(series.times[begin:end])
-                missing[place] = True
-                missing[place, there] = False
-                values[place, there] = series.values[begin:end]
-        texts = row_texts(values.T, missing.T if missing.any() else None)
-        lines = zip(iso_texts(part), texts, strict=True)
-        yield b"\n".join([b"%b,%b" % line for line in lines]) + b"\n"
-
-
-def _long_rows(window: Sequence[Series]) -> Iterator[bytes]:
-    """One line for each sample, by time and then in the order of the series."""
-    times = np.concatenate([series.times for series in window])
-    values = np.concatenate([series.values for series in window])
-    owner = np.repeat(np.arange(len(window)), [len(series.times) for series in window])
-    order = np.argsort(times, kind="stable")
-    names = np.array([f",{quote(selector_text(series.labels))},".encode() for series in window], dtype=object)
-    for first in range(0, len(order), _TEXT_CELLS):
-        part = order[first : first + _TEXT_CELLS]
-        distinct, places = np.unique(times[part], return_inverse=True)
-        moments = np.array(iso_texts(distinct), dtype=object)[places].tolist()
-        numbers = value_texts(values[part])
-        lines = zip(moments, names[owner[part]].tolist(), numbers, [b"\n"] * len(part), strict=True)
-        yield b"".join(chain.from_iterable(lines))
 
 
 def _windows(
@@ -239,12 +197,3 @@ def _on_grid(series: Series, first: int, last: int, step_ms: int) -> Series:
     newest = np.append(ends[1:] != ends[:-1], True)
     newest &= ends <= last
     return Series(series.labels, ends[newest], series.values[newest])
-
-
-def _union(times: Sequence[Times]) -> Times:
-    """All moments, ascending, each once; the usual case of shared moments is quick."""
-    first = times[0]
-    if all(other is first for other in times):
-        return first
-    distinct = {id(other): other for other in times}
-    return np.unique(np.concatenate(list(distinct.values())))

@@ -29,7 +29,7 @@ from storage.window import Buffer, Moments, Stretch, stretches
 #: The source that imported blocks name.
 SOURCE = "import"
 #: Samples wait in memory, 16 bytes each, up to this size: the more of them, the more series share their moments.
-BUFFER_BYTES = 256 * 1024 * 1024
+BUFFER_BYTES = 192 * 1024 * 1024
 #: Series registered in one transaction: some milliseconds.
 _SERIES = 500
 
@@ -38,6 +38,7 @@ _SERIES = 500
 class Summary:
     """What an import has done so far."""
 
+    read: int = 0
     samples: int = 0  #: written
     skipped: int = 0  #: were there already, or came twice
     expired: int = 0  #: written, but older than what is kept
@@ -58,7 +59,9 @@ class Importer:
 
     def take(self, columns: Iterable[Column]) -> None:
         """Take some samples, and write all that wait once they are many. Raises :class:`StorageError`."""
+        columns = list(columns)
         self._buffer.add(columns)
+        self.summary.read += sum(len(column.times) for column in columns)
         if self._buffer.bytes >= self._buffer_bytes:
             self.flush()
 

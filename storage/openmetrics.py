@@ -227,10 +227,11 @@ def _column(tails: _Tails) -> Column:
         values, seconds = _parse_json(text, tails.count)
     except ValueError:
         values, seconds = _parse_floats(text, tails.count)
-    with np.errstate(invalid="ignore"):
-        if not ((seconds >= 0) & (seconds * 1000 <= LATEST_MS)).all():
-            raise _Odd
-    return Column(tails.labels, np.rint(seconds * 1000).astype(np.int64), values)
+    with np.errstate(over="ignore"):
+        moments = np.rint(seconds * 1000)
+    if not ((moments >= 0) & (moments <= LATEST_MS)).all():  # NaN is not, either
+        raise _Odd
+    return Column(tails.labels, moments.astype(np.int64), values)
 
 
 def _parse_json(text: bytes, count: int) -> tuple[Values, Values]:

@@ -5,7 +5,6 @@ Slow and exact: :mod:`storage.openmetrics` asks here once for each series, and f
 
 from __future__ import annotations
 
-import math
 import re
 from typing import NamedTuple
 
@@ -76,7 +75,7 @@ def read_numbers(text: str) -> Numbers:
 def read_time(text: str) -> int:
     """UTC milliseconds of a timestamp in seconds. Raises :class:`LineError` when the store cannot hold it."""
     seconds = float(text)
-    if math.isnan(seconds) or not 0 <= round(min(max(seconds, -1.0), 1e15) * 1000) <= LATEST_MS:
+    if not -1 < seconds < LATEST_MS or not 0 <= round(seconds * 1000) <= LATEST_MS:  # NaN is not, either
         hint = " (OpenMetrics counts seconds, not milliseconds)" if seconds * 1000 > LATEST_MS else ""
         raise LineError(f"the timestamp {_excerpt(text)} is outside 1970 to 2248{hint}")
     return round(seconds * 1000)

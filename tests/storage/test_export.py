@@ -3,17 +3,24 @@ from __future__ import annotations
 import csv
 import io
 import math
+import shutil
+import subprocess
 import tracemalloc
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from collectors.sample import Matcher, Sample, Tick, make_labels
+from collectors.sample import METRIC_NAME, Matcher, Sample, Series, Tick, make_labels
+from storage.dump import dump_lines, openmetrics
 from storage.export import csv_long, csv_wide, format_values, quote, selector_text
+from storage.openmetrics import OpenMetricsReader
+from storage.row import long_rows, wide_rows
 from storage.series import SeriesStore
 
 T0 = 1_795_248_000_000  # 2026-11-21T08:00:00Z
@@ -132,6 +139,7 @@ def test_memory_does_not_grow_with_the_window(engine: Engine, monkeypatch: pytes
         tracemalloc.stop()
         return found
 
+    peak(T0 + 1000)  # what is made once
     assert peak(T0 + 1_500_000) < 1.5 * peak(T0 + 300_000)
 
 
@@ -167,3 +175,143 @@ def test_a_step_of_a_century_reads_only_what_there_is(two_gpus: SeriesStore, mon
     rows = text(csv_long(two_gpus, EVERYTHING, T0, T0 + 9000, 100 * 365 * 86_400_000)).splitlines()
     assert len(rows) > 1 or rows == ["time,series,value"]
     assert len(reads) < 10
+
+
+# --- rows against a slow and plain writer -------------------------------------------------------------------------
+
+CELL = st.floats(allow_subnormal=True) | st.integers(-5, 5).map(float) | st.sampled_from([1e16, 1e22, 1e-7, -0.0])
+MOMENTS = st.lists(st.integers(-86_400_000, 2**43 - 1), min_size=1, max_size=12, unique=True).map(sorted)
+
+
+@st.composite
+def windows(draw: st.DrawFn) -> list[Series | None]:
+    """Columns as a window has them: some share their array of times, some share only moments, some have nothing."""
+    sources = [np.array(draw(MOMENTS), dtype=np.int64)]
+    for _ in range(draw(st.integers(0, 3))):
+        mine = draw(st.sets(st.sampled_from(sources[0].tolist()), min_size=1) | MOMENTS.map(set))
+        sources.append(np.array(sorted(mine), dtype=np.int64))
+    columns: list[Series | None] = []
+    for number in range(draw(st.integers(1, 8))):
+        times = draw(st.sampled_from(sources))
+        values = draw(st.lists(CELL, min_size=len(times), max_size=len(times)))
+        labels = ((METRIC_NAME, f"x{number}"),)
+        columns.append(draw(st.sampled_from([Series(labels, times, np.array(values)), None])))
+    return columns if any(columns) else [Series((), sources[0], np.zeros(len(sources[0])))]
+
+
+def plain(value: float) -> str:
+    """A number as the contract has it, but for the form of an exponent."""
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    return repr(value).removesuffix(".0")
+
+
+def by_hand(columns: list[Series | None]) -> list[list[str]]:
+    times = sorted({int(time) for series in columns if series for time in series.times})
+    cells = [
+        dict(zip(series.times.tolist(), series.values.tolist(), strict=True)) if series else {} for series in columns
+    ]
+    return [[iso(time), *(plain(column[time]) if time in column else "" for column in cells)] for time in times]
+
+
+def iso(time_ms: int) -> str:
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=time_ms)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{time_ms % 1000:03d}Z"
+
+
+def unify(cell: str) -> str:
+    """The same text for the same number: only where an exponent begins and how it is written may differ."""
+    return plain(float(cell)) if cell[-1:].isdigit() and not cell.endswith(".0") else cell
+
+
+@given(windows(), st.integers(1, 40))
+def test_wide_rows_are_those_of_a_plain_writer(columns: list[Series | None], cells: int) -> None:
+    expected = by_hand(columns)
+    for most_sets in (62, 0):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("storage.row._WIDE_CELLS", cells)
+            patch.setattr("storage.row._MOST_SETS", most_sets)
+            lines = b"".join(wide_rows(columns)).decode().splitlines()
+        assert [[unify(cell) for cell in line.split(",")] for line in lines] == expected
+
+
+@given(windows(), st.integers(1, 40))
+def test_long_rows_are_those_of_a_plain_writer(columns: list[Series | None], lines: int) -> None:
+    present = [series for series in columns if series]
+    names = [f"x{number}" for number in range(len(present))]
+    expected = [
+        [row[0], names[place], cell] for row in by_hand([*present]) for place, cell in enumerate(row[1:]) if cell
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("storage.row._LONG_LINES", lines)
+        found = b"".join(long_rows(present, names)).decode().splitlines()
+    assert [[*line.split(",")[:2], unify(line.split(",")[2])] for line in found] == expected
+
+
+def test_progress_ends_with_all_of_it(two_gpus: SeriesStore) -> None:
+    for write in (csv_wide, csv_long):
+        shares: list[float] = []
+        list(write(two_gpus, EVERYTHING, T0, T0 + 9000, None, shares.append))
+        assert shares == sorted(shares)
+        assert shares[-1] == 1
+
+
+# --- OpenMetrics --------------------------------------------------------------------------------------------------
+
+
+def test_a_dump_holds_every_sample_and_reads_back(two_gpus: SeriesStore) -> None:
+    shares: list[float] = []
+    dumped = b"".join(openmetrics(two_gpus, EVERYTHING, T0, T0 + 9000, shares.append))
+    assert dumped.decode() == (
+        'gpu_utilization_ratio{gpu="0"} 0.5 1795248000.000\n'
+        'gpu_utilization_ratio{gpu="0"} 1 1795248001.000\n'
+        'gpu_utilization_ratio{gpu="0"} NaN 1795248002.000\n'
+        'gpu_utilization_ratio{gpu="1"} 0.25 1795248000.000\n'
+        'gpu_utilization_ratio{gpu="1"} +Inf 1795248002.000\n'
+        "up 1 1795248002.500\n"
+        "# EOF\n"
+    )
+    assert shares == [1 / 3, 2 / 3, 1]
+    one = [[Matcher(METRIC_NAME, "=", "up")], [Matcher(METRIC_NAME, "=~", "u.*")]]
+    assert b"".join(openmetrics(two_gpus, one, T0, T0 + 9000)) == b"up 1 1795248002.500\n# EOF\n"
+
+
+@settings(deadline=None)
+@given(windows(), st.text(st.characters(codec="utf-8")), st.text(st.characters(codec="utf-8"), min_size=1))
+def test_what_is_dumped_is_read_bit_by_bit(columns: list[Series | None], value: str, name: str) -> None:
+    present = [
+        Series(
+            tuple(sorted({METRIC_NAME: name, "n": str(number), "l": value or "x"}.items())), series.times, series.values
+        )
+        for number, series in enumerate(columns)
+        if series and series.times[0] >= 0
+    ]
+    text = b"".join(b"".join(dump_lines(series)) for series in present)
+    pages = list(OpenMetricsReader(io.BytesIO(text)).pages())
+    read = {column.labels: column for page in pages for column in page}
+    for labels, times, values in present:
+        assert read[labels].times.tolist() == times.tolist()
+        assert [plain(cell) for cell in read[labels].values.tolist()] == [plain(cell) for cell in values.tolist()]
+    assert len(read) == len(present)
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+def test_prometheus_takes_a_dump(two_gpus: SeriesStore, tmp_path: Path) -> None:
+    (tmp_path / "dump.prom").write_bytes(b"".join(openmetrics(two_gpus, EVERYTHING, T0, T0 + 9000)))
+    made = ["promtool", "tsdb", "create-blocks-from", "openmetrics", "dump.prom", "blocks"]
+    subprocess.run(made, cwd=tmp_path, check=True, capture_output=True, timeout=60)
+    (tmp_path / "blocks" / "wal").mkdir()  # promtool looks for one
+    dump = ["promtool", "tsdb", "dump", "blocks"]
+    shown = subprocess.run(dump, cwd=tmp_path, check=True, capture_output=True, text=True, timeout=60).stdout
+    assert sorted(shown.splitlines()) == sorted(
+        [
+            f'{{__name__="gpu_utilization_ratio", gpu="0"}} 0.5 {T0}',
+            f'{{__name__="gpu_utilization_ratio", gpu="0"}} 1 {T0 + 1000}',
+            f'{{__name__="gpu_utilization_ratio", gpu="0"}} NaN {T0 + 2000}',
+            f'{{__name__="gpu_utilization_ratio", gpu="1"}} 0.25 {T0}',
+            f'{{__name__="gpu_utilization_ratio", gpu="1"}} +Inf {T0 + 2000}',
+            f'{{__name__="up"}} 1 {T0 + 2500}',
+        ]
+    )

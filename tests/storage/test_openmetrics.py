@@ -138,6 +138,18 @@ def test_an_error_on_a_later_page_has_its_line_number(monkeypatch: pytest.Monkey
     assert mistake(good.encode() + b'x{a="\xff"} 1 1\n') == "line 101: is not UTF-8"
 
 
+def test_the_first_and_the_last_moment_are_read() -> None:
+    """Each by the quick way, too: the last of three lines goes through it."""
+    for text, moment in (
+        ("8796093022.207", 2**43 - 1),
+        ("0", 0),
+        ("-0.0001", 0),
+        ("1700000000.1235", 1_700_000_000_124),
+    ):
+        assert [time for time, _ in read(f"a 1 {text}\n" * 3 + "# EOF\n")[series("a")]] == [moment] * 3
+    assert "outside 1970 to 2248" in mistake("a 1 8796093022.208\n")
+
+
 def test_text_behind_the_end_is_an_error() -> None:
     assert mistake("a 1 2\n# EOF\na 1 3\n") == "line 3: there is text behind # EOF"
     assert read("a 1 2\n# EOF\n\n") == {series("a"): [(2000, 1.0)]}
