@@ -28,6 +28,8 @@ MOMENTS = 0
 BLOCK_SAMPLES = 4096
 #: Bytes of chunks written in one transaction: some milliseconds.
 PORTION_BYTES = 128 * 1024
+#: Chunks deleted in one transaction: so, too.
+PORTION_CHUNKS = 50
 #: Between two transactions the lock stays free for so long: it is not a fair one, and an alert may be waiting.
 _PAUSE_SECONDS = 0.001
 
@@ -51,6 +53,7 @@ class Block:
     start_ms: int
     end_ms: int
     count: int
+    samples: int
     series: frozenset[int]
     bytes: int
 
@@ -82,7 +85,7 @@ class BlockWriter:
         """
         columns = sorted(columns, key=lambda column: column.series)
         series = tuple(column.series for column in columns)
-        bounds = (int(times[0]), int(times[-1]), len(times))
+        bounds = (int(times[0]), int(times[-1]), len(times), sum(len(column.values) for column in columns))
         with self._database.begin() as connection:
             row = (source, segment, resolution_ms, *bounds, _layout(connection, series))
             id = int(connection.exec_driver_sql(_INSERT_BLOCK, row).scalar_one())
@@ -118,23 +121,27 @@ class BlockWriter:
         with self._database.connect() as connection:
             left = connection.exec_driver_sql(f"SELECT id FROM blocks WHERE ready = 0 AND {which}").scalars().all()  # noqa: S608 - a constant
         for id in left:
-            with self._database.begin() as connection:
-                delete_block(connection, id)
+            delete_block(self._database, id)
 
 
-def delete_block(connection: Connection, id: int) -> None:
-    """Delete a block and its chunks, in a write transaction of the caller's."""
-    connection.exec_driver_sql(
-        "DELETE FROM chunks WHERE id BETWEEN ? AND ?", (chunk_id(id, 0), chunk_id(id, SERIES_MASK))
-    )
-    connection.exec_driver_sql("DELETE FROM blocks WHERE id = ?", (id,))
+def delete_block(database: Engine, id: int) -> None:
+    """Delete a block and its chunks, some at a time; the block itself last, so that a kill leaves nothing unknown."""
+    while True:
+        with database.begin() as connection:
+            portion = (chunk_id(id, 0), chunk_id(id, SERIES_MASK), PORTION_CHUNKS)
+            deleted = connection.exec_driver_sql(_DELETE_CHUNKS, portion).rowcount
+            if deleted < PORTION_CHUNKS:
+                connection.exec_driver_sql("DELETE FROM blocks WHERE id = ?", (id,))
+                return
+        time.sleep(_PAUSE_SECONDS)
 
 
 _INSERT_BLOCK = (
-    "INSERT INTO blocks (source, segment, ready, resolution_ms, start_ms, end_ms, count, layout, bytes)"
-    " VALUES (?, ?, 0, ?, ?, ?, ?, ?, 0) RETURNING id"
+    "INSERT INTO blocks (source, segment, ready, resolution_ms, start_ms, end_ms, count, samples, layout, bytes)"
+    " VALUES (?, ?, 0, ?, ?, ?, ?, ?, ?, 0) RETURNING id"
 )
 _INSERT_CHUNK = 'INSERT INTO chunks (id, "count", "min", "max", "sum", runs, "values") VALUES (?, ?, ?, ?, ?, ?, ?)'
+_DELETE_CHUNKS = "DELETE FROM chunks WHERE id IN (SELECT id FROM chunks WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?)"
 
 
 def _layout(connection: Connection, series: Sequence[int]) -> int:

@@ -28,11 +28,12 @@ class Catalogue:
             for id, series in connection.exec_driver_sql("SELECT id, series FROM layouts")
         }
         rows = connection.exec_driver_sql(
-            "SELECT id, source, segment, resolution_ms, start_ms, end_ms, count, layout, bytes FROM blocks WHERE ready"
+            "SELECT id, source, segment, resolution_ms, start_ms, end_ms, count, samples, layout, bytes"
+            " FROM blocks WHERE ready"
         )
         return cls(
-            Block(id, source, segment, resolution_ms, start_ms, end_ms, count, layouts[layout], size)
-            for id, source, segment, resolution_ms, start_ms, end_ms, count, layout, size in rows
+            Block(id, source, segment, resolution_ms, start_ms, end_ms, count, samples, layouts[layout], size)
+            for id, source, segment, resolution_ms, start_ms, end_ms, count, samples, layout, size in rows
         )
 
     def __len__(self) -> int:
@@ -50,6 +51,10 @@ class Catalogue:
     def between(self, start_ms: int, end_ms: int) -> Sequence[Block]:
         """The blocks that overlap a window (inclusive)."""
         return self._pick((self._starts <= end_ms) & (self._ends >= start_ms))
+
+    def ended(self, before_ms: int) -> Sequence[Block]:
+        """The blocks that end before a moment."""
+        return self._pick(self._ends < before_ms)
 
     def touched(self, hints: Hints) -> Sequence[Block]:
         """The blocks that hold moments in any of a query's windows, as far as their ends tell."""

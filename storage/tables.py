@@ -44,7 +44,8 @@ class BlockRow(Base):
 
     ``segment`` is the journal's segment that it was sealed from, null for history that was imported. A block counts
     only once it is ``ready``: its chunks are written before, in transactions of their own. ``resolution_ms`` is 0 for
-    samples as they were taken. ``count`` are its moments, ``bytes`` what its chunks take.
+    samples as they were taken. ``count`` are its moments, ``samples`` those of all its series together, ``bytes`` what
+    its chunks take.
     """
 
     __tablename__ = "blocks"
@@ -57,6 +58,7 @@ class BlockRow(Base):
     start_ms: Mapped[int] = mapped_column(Integer)
     end_ms: Mapped[int] = mapped_column(Integer)
     count: Mapped[int] = mapped_column(Integer)
+    samples: Mapped[int] = mapped_column(Integer)
     layout: Mapped[int] = mapped_column(Integer)
     bytes: Mapped[int] = mapped_column(Integer)
 

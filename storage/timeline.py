@@ -124,10 +124,8 @@ class Timeline:
                 self._catalogue = self._catalogue.plus(first.blocks)
                 self._sections = self._sections[1:]
 
-    def expire(self, horizon_ms: int) -> list[Block]:
-        """Show nothing before ``horizon_ms`` any more; returns the blocks that are not needed for anything else."""
+    def expire(self, horizon_ms: int) -> None:
+        """Show nothing before ``horizon_ms`` any more."""
         with self._lock:
             self._horizon_ms = max(self._horizon_ms, horizon_ms)
-            old = [block for block in self._catalogue.blocks if block.end_ms < self._horizon_ms]
-            self._catalogue = self._catalogue.minus([block.id for block in old])
-            return old
+            self._catalogue = self._catalogue.minus([block.id for block in self._catalogue.ended(self._horizon_ms)])

@@ -165,7 +165,8 @@ def _write(connection: Connection, source: str, block: _Waiting, layouts: Mappin
     times = np.array(block.times, dtype=np.int64)
     columns = _columns(block, layouts)
     moments = encode_times(times)
-    id = _insert_block(connection, source, times, sorted(columns))
+    samples = sum(len(part) for values, _ in columns.values() for part in values)
+    id = _insert_block(connection, source, times, samples, sorted(columns))
     chunks = [(id << _SERIES_BITS, len(times), None, None, None, None, moments)]
     chunks += [_chunk(id << _SERIES_BITS | series, *columns[series], len(times)) for series in sorted(columns)]
     connection.exec_driver_sql(
@@ -175,18 +176,18 @@ def _write(connection: Connection, source: str, block: _Waiting, layouts: Mappin
     connection.exec_driver_sql("UPDATE blocks SET bytes = ? WHERE id = ?", (size, id))
 
 
-def _insert_block(connection: Connection, source: str, times: Times, series: Sequence[int]) -> int:
+def _insert_block(connection: Connection, source: str, times: Times, samples: int, series: Sequence[int]) -> int:
     packed = np.array(series, dtype=_SERIES).tobytes()
     connection.exec_driver_sql("INSERT OR IGNORE INTO layouts (series) VALUES (?)", (packed,))
     layout = connection.exec_driver_sql("SELECT id FROM layouts WHERE series = ?", (packed,)).scalar_one()
-    row = (source, int(times[0]), int(times[-1]), len(times), layout)
-    return int(
-        connection.exec_driver_sql(
-            "INSERT INTO blocks (source, segment, ready, resolution_ms, start_ms, end_ms, count, layout, bytes)"
-            " VALUES (?, 0, 1, 0, ?, ?, ?, ?, 0) RETURNING id",
-            row,
-        ).scalar_one()
-    )
+    row = (source, int(times[0]), int(times[-1]), len(times), samples, layout)
+    return int(connection.exec_driver_sql(_INSERT_BLOCK, row).scalar_one())
+
+
+_INSERT_BLOCK = (
+    "INSERT INTO blocks (source, segment, ready, resolution_ms, start_ms, end_ms, count, samples, layout, bytes)"
+    " VALUES (?, 0, 1, 0, ?, ?, ?, ?, ?, 0) RETURNING id"
+)
 
 
 def _columns(block: _Waiting, layouts: Mapping[int, _Layout]) -> dict[int, tuple[list[Values], list[Times]]]:
