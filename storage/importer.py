@@ -28,7 +28,7 @@ from storage.window import Buffer, Moments, Stretch, stretches
 
 #: The source that imported blocks name.
 SOURCE = "import"
-#: Samples wait in memory, 16 bytes each, up to this size: the more of them, the more series share their moments.
+#: Samples wait in memory, 16 bytes each or more, up to this size: the more of them, the more series share moments.
 BUFFER_BYTES = 192 * 1024 * 1024
 #: Series registered in one transaction: some milliseconds.
 _SERIES = 500

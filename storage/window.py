@@ -17,6 +17,9 @@ from storage.openmetrics import Column
 _USUAL_STEP_MS = 5000
 #: Samples of a window that has only bursts are at least so many times fewer than those of a block should be.
 _BURST = 8
+#: What a piece of a series takes beside its samples, and the size from which on pieces are not joined while they wait.
+_PIECE_BYTES = 400
+_SMALL = 1024
 #: Series with fewer moments are looked for in this many blocks of their window, the largest of them.
 _MOST_TRIED = 8
 
@@ -50,8 +53,12 @@ class Buffer:
     def add(self, columns: Iterable[Column]) -> None:
         """Take samples in any order."""
         for column in columns:
-            self._pieces.setdefault(column.labels, []).append(column)
-            self.bytes += column.times.nbytes + column.values.nbytes
+            pieces = self._pieces.setdefault(column.labels, [])
+            pieces.append(column)
+            self.bytes += column.times.nbytes + column.values.nbytes + _PIECE_BYTES
+            while len(pieces) > 1 and len(pieces[-2].times) <= len(pieces[-1].times) < _SMALL:
+                pieces[-2:] = [_joined(pieces[-2:])]
+                self.bytes -= _PIECE_BYTES
 
     def drain(self, moments: Moments) -> Iterator[list[Column]]:
         """Empty it: one window after the other, in each of them each series at most once, its times ascending strictly.
@@ -76,8 +83,7 @@ class Buffer:
             yield windows.pop(key)
 
     def _in_order(self, pieces: Sequence[Column]) -> tuple[Times, Values]:
-        times = np.concatenate([piece.times for piece in pieces])
-        values = np.concatenate([piece.values for piece in pieces])
+        _, times, values = _joined(pieces)
         if (times[1:] > times[:-1]).all():
             return times, values
         order = np.argsort(times, kind="stable")
@@ -85,6 +91,11 @@ class Buffer:
         last = np.append(times[1:] > times[:-1], True)
         self.doubled += len(times) - int(last.sum())
         return times[last], values[last]
+
+
+def _joined(pieces: Sequence[Column]) -> Column:
+    times = np.concatenate([piece.times for piece in pieces])
+    return Column(pieces[0].labels, times, np.concatenate([piece.values for piece in pieces]))
 
 
 def stretches(columns: Iterable[Column]) -> list[Stretch]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -19,6 +22,7 @@ from storage.importer import Importer, Summary, only_import
 from storage.openmetrics import Column
 from storage.series import SeriesStore
 from storage.window import Buffer, Moments, stretches
+from tests.running import ROOT
 
 T0 = 1_795_248_000_000  # 2026-11-21T08:00:00Z
 FOREVER = 2**43 - 1
@@ -245,3 +249,56 @@ def test_every_sample_is_in_exactly_one_stretch(parts: list[tuple[int, list[int]
                 found[labels].update(samples)
     assert found == expected
     assert buffer.bytes == 0
+
+
+CHILD = """
+import sys
+from pathlib import Path
+import storage.openmetrics
+from storage.engine import open_database
+from storage.importer import Importer, only_import
+from storage.openmetrics import OpenMetricsReader
+
+storage.openmetrics.PAGE_BYTES = 1 << 16
+database = open_database(Path(sys.argv[1]))
+importer = Importer(database, buffer_bytes=100_000)
+with only_import(database), open(sys.argv[2], "rb") as file:
+    for page in OpenMetricsReader(file).pages():
+        for column in page:
+            print(importer.summary.samples, flush=True)
+            sys.stdin.readline()
+            importer.take([column])
+    importer.flush()
+database.dispose()
+"""
+
+
+def test_kills_cost_nothing_but_the_time(path: Path, tmp_path: Path) -> None:
+    """A real process, killed again and again wherever it happens to be; the last one is let through."""
+    dump = tmp_path / "dump.prom"
+    moments = [T0 + 5000 * number for number in range(9000)]
+    names = [f'x{{n="{number}"}}' for number in range(8)]
+    lines = (f"{name} {time % 9973} {time / 1000:.3f}\n" for name in names for time in moments)
+    dump.write_text("".join([*lines, "# EOF\n"]))
+    command = [sys.executable, "-c", CHILD, str(path), str(dump)]
+    for patience in (2, 5, 12, 25, None):
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True) as child:
+            assert child.stdin is not None
+            assert child.stdout is not None
+            for number, _ in enumerate(child.stdout):
+                child.stdin.write("go on\n")
+                child.stdin.flush()
+                if number == patience:
+                    child.kill()
+                    break
+        assert child.returncode == (0 if patience is None else -signal.SIGKILL)
+    database = open_database(path)
+    found = content(database)
+    expected = [(time, float(time % 9973)) for time in moments]
+    assert found == {labels_of("x", n=number): expected for number in range(8)}
+    counts = "SELECT sum(count) FROM chunks WHERE id & 0xFFFFFFFF IN (SELECT id FROM series)"
+    with database.connect() as connection:
+        assert connection.exec_driver_sql(counts).scalar() == 8 * len(moments)
+        assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
+    database.dispose()
