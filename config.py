@@ -122,6 +122,18 @@ class StorageSettings(_Section):
         le=3600,
         description="Seconds of ticks that a power cut may take; a killed process loses none. 0: every tick is synced.",
     )
+    max_series_per_metric: int = Field(
+        5_000,
+        ge=10,
+        le=1_000_000,
+        description="Most live series of one metric; new ones beyond it are left out, and an alert names the label.",
+    )
+    max_series: int = Field(
+        20_000,
+        ge=100,
+        le=10_000_000,
+        description="Most live series in all. Live is what was written since the oldest history held in memory.",
+    )
     records_days: float = Field(90.0, gt=0, le=3650, description="Days to keep requests, closed alerts, and audit.")
 
 

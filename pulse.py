@@ -12,8 +12,12 @@ import structlog
 from chronicle import Chronicle
 from collectors.sample import Sample, Tick, make_labels
 from dashboard.services import Services
+from storage.engine import hurried
 
 log = structlog.get_logger(__name__)
+
+#: How long a stage of a tick waits for a lock that another program or thread holds on the database.
+PATIENCE_SECONDS = 0.1
 
 
 def now_ms() -> int:
@@ -46,41 +50,51 @@ class Pulse:
     stages: StageCollector
     chronicle: Chronicle
     clock: Callable[[], int] = now_ms
-    _opening: deque[Callable[[int], None]] = field(default_factory=deque)
+    _opening: deque[tuple[str, Callable[[int], None]]] = field(default_factory=deque)
+    _last_tick_ms: int | None = None  # of the process before this one
     _ended: float = field(default_factory=time.monotonic)
     _evaluated_ms: int = 0
     _failing: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         rooms = self.services
-        self._opening.extend((lambda now: rooms.store.load(), lambda now: rooms.alerts.load(), self._open_chronicle))
+        self._opening.append(("load", self._load))
+        self._opening.append(("load_alerts", lambda now: rooms.alerts.load()))
+        self._opening.append(("open_chronicle", self._open_chronicle))
 
     def beat(self) -> None:
-        """One tick."""
-        now, rooms = self.clock(), self.services
+        """One tick. It waits for no lock of the database for long: ticks need none, and what does is tried again."""
+        with hurried(PATIENCE_SECONDS):
+            self._beat(self.clock())
+        self._ended = time.monotonic()
+
+    def _beat(self, now: int) -> None:
+        rooms = self.services
         ticks: list[Tick] = []
         self._stage("collect", lambda: ticks.extend(rooms.collection.collect(now)))
-        if not self._opening or self._stage("begin", lambda: self._begin(now)):
+        while self._opening and self._stage(self._opening[0][0], lambda: self._opening[0][1](now)):
+            self._opening.popleft()
+        missing = {name for name, _ in self._opening}
+        if "load" not in missing:
             self._stage("store", lambda: rooms.store.append(ticks))
             self._stage("record", rooms.requests.flush)
-            if self._evaluation_due(now):
-                self._stage("evaluate", lambda: rooms.alerts.evaluate(now))
+        if "load_alerts" not in missing and self._evaluation_due(now):
+            self._stage("evaluate", lambda: rooms.alerts.evaluate(now))
+        if not missing:
             self._stage("chronicle", lambda: self.chronicle.follow(now))
         self._stage("publish", lambda: rooms.hub.publish(now))
-        self._ended = time.monotonic()
 
     def age_seconds(self) -> float:
         """Seconds since the last tick ended, or since the start while there was none."""
         return time.monotonic() - self._ended
 
-    def _begin(self, now: int) -> None:
-        """Take up where the last process stopped, step by step; one that the database does not let is tried again."""
-        while self._opening:
-            self._opening[0](now)
-            self._opening.popleft()
+    def _load(self, now: int) -> None:
+        """Take up where the last process stopped; what the database does not let is tried again with the next tick."""
+        self.services.store.load()
+        self._last_tick_ms = self.services.store.last_tick_ms()
 
     def _open_chronicle(self, now: int) -> None:
-        self.chronicle.open(self.services.store.last_tick_ms(), now)
+        self.chronicle.open(self._last_tick_ms, now)
 
     def _evaluation_due(self, now: int) -> bool:
         interval_ms = self.services.settings.alerts.evaluation_interval_seconds * 1000

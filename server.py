@@ -41,10 +41,15 @@ from model.host import ModelHost
 from promql import Engine as QueryEngine
 from pulse import Pulse, StageCollector, now_ms
 from storage.account import Accounts
-from storage.engine import open_database
+from storage.backup import take_up_restored
+from storage.damage import acknowledge, open_or_replace
 from storage.error import StorageError
+from storage.guardian import Guardian
 from storage.incident import IncidentLog
+from storage.problem import Problems
 from storage.record import AuditLog, RequestLog, expire_records
+from storage.registrar import Limits
+from storage.salvage import Salvage
 from storage.series import SeriesStore
 from supervisor import EXIT_FATAL
 
@@ -56,6 +61,9 @@ DAY_MS = 86_400_000
 #: Seconds between two passes over what is older than the settings keep, and until the first one after a start.
 RETENTION_SECONDS = 600.0
 FIRST_RETENTION_SECONDS = 60.0
+#: Seconds between two looks after the store's files, and between two steps of bringing back what a damaged one had.
+GUARD_SECONDS = 2.0
+SALVAGE_SECONDS = 1.0
 #: Seconds between two looks whether there is enough in the journal for a block.
 SEAL_SECONDS = 30.0
 #: What one query may hold in memory at once, read in all, and take: the process that answers it serves the model too.
@@ -89,10 +97,18 @@ class Application:
         """Build every room, from the database up, and hand each what it needs."""
         settings, started_ms = self.settings, now_ms()
         path = settings.data_dir / "wakeless.db"
-        database = open_database(path)
+        problems = Problems()
+        take_up_restored(path, started_ms)
+        database = open_or_replace(path, problems, started_ms)
         store = SeriesStore(
-            database, head_minutes=settings.storage.head_minutes, sync_always=settings.storage.sync_seconds == 0
+            database,
+            head_minutes=settings.storage.head_minutes,
+            sync_always=settings.storage.sync_seconds == 0,
+            problems=problems,
+            limits=Limits(settings.storage.max_series_per_metric, settings.storage.max_series),
         )
+        self.guardian = Guardian(database, store)
+        self.salvage = Salvage(database)
         query = QueryEngine(store, max_samples=QUERY_SAMPLES, max_read=QUERY_READ, timeout_seconds=QUERY_SECONDS)
         ledger = Ledger(settings.data_dir)
         restarts = _count_restarts(ledger)  # only the supervisor adds to it, and only when this process has ended
@@ -142,6 +158,10 @@ class Application:
                 "wakeless_viewers": lambda: hub.viewers,
                 "wakeless_database_bytes": lambda: _database_bytes(path),
                 "wakeless_ticks_dropped_total": lambda: store.dropped,
+                "wakeless_ticks_waiting": lambda: store.waiting,
+                "wakeless_storage_problem": problems.gauge,
+                "wakeless_chunks_unreadable_total": lambda: store.unreadable,
+                "wakeless_samples_refused_total": store.refusals,
             },
             restarts=lambda: restarts,
             crash_loop=lambda: safe_mode,
@@ -198,6 +218,8 @@ class Application:
         self.schedule.every(settings.health.interval_seconds, "health", lambda: rooms.model.check(now_ms()))
         self.schedule.every(NOTICE_SECONDS, "notices", self._deliver_notices)
         self.schedule.every(TRIM_SECONDS, "trim", allocator.trim)
+        self.schedule.every(GUARD_SECONDS, "guard", self._guard)
+        self.schedule.every(SALVAGE_SECONDS, "salvage", self._salvage)
         self.schedule.every(SEAL_SECONDS, "seal", self._seal)
         if settings.storage.sync_seconds:
             self.schedule.every(settings.storage.sync_seconds, "sync", rooms.store.sync)
@@ -212,6 +234,18 @@ class Application:
     def _deliver_notices(self) -> None:
         """Try the notices that are due."""
         self.sender.deliver(now_ms())
+
+    def _guard(self) -> None:
+        """Look after the files, and stop telling of what an acknowledged alert is about."""
+        self.guardian.look()
+        rooms = self.services
+        noted = {alert.labels.get("kind") for alert in rooms.alerts.current() if alert.state == "acknowledged"}
+        if "database_moved_aside" in noted and rooms.store.problems.has("database_moved_aside"):
+            acknowledge(rooms.database, rooms.store.problems)
+
+    def _salvage(self) -> None:
+        """Bring back what a damaged database still had, bit by bit; nothing to do on nearly every day."""
+        self.salvage.step()
 
     def _expire(self) -> None:
         """Let go of what is older than the settings keep."""
@@ -247,6 +281,10 @@ class Application:
             rooms.store.close()
         except StorageError as error:  # what is not sealed is in the journal
             log.error("history_not_sealed", error=str(error))
+        try:
+            self.guardian.close()
+        except StorageError as error:
+            log.error("replaced_database_not_kept", error=str(error))
         rooms.database.dispose()
         log.info("stopped", pid=os.getpid())
 

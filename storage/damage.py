@@ -10,6 +10,7 @@ from pathlib import Path
 
 import orjson
 import structlog
+from sqlalchemy import Engine
 
 from storage.aside import COMPANIONS, free_name, journal_folder, move_aside, remove_database, sync_folder
 from storage.engine import Database, connect_plainly, open_database
@@ -61,11 +62,11 @@ def suspect(path: Path) -> None:
         suspect_marker(path).touch(mode=0o600)
 
 
-def acknowledge(database: Database) -> None:
+def acknowledge(database: Engine, problems: Problems) -> None:
     """Tell no more of what happened at a start. Raises :class:`StorageError`."""
     with database.begin() as connection:
         connection.exec_driver_sql("DELETE FROM facts WHERE name = 'damage'")
-    database.problems.over("database_moved_aside")
+    problems.over("database_moved_aside")
 
 
 def _open_sound(path: Path, problems: Problems) -> Database:

@@ -54,6 +54,11 @@ class SeriesIndex:
         """The labels of a series, the name among them; None when retention has just removed it."""
         return self._labels.get(id)
 
+    def of_metric(self, name: str) -> list[Labels]:
+        """The labels of all series of a metric."""
+        with self._lock:
+            return [self._labels[id] for id in self._by_name.get(name, ())]
+
     def add(self, fresh: dict[Key, int]) -> None:
         """Make series known, once the file has them."""
         with self._lock:

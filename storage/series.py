@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from storage.index import SeriesIndex
 from storage.journal import Record, State, read_segments
 from storage.piece import Assembler, Part
 from storage.problem import Problems
-from storage.registrar import Registrar
+from storage.registrar import Limits, Registrar
 from storage.retention import delete_blocks, delete_series, released, shrink, withdraw
 from storage.seal import seal
 from storage.shelf import Shelf
@@ -61,6 +61,7 @@ class SeriesStore:
         *,
         sync_always: bool = False,
         problems: Problems | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self.problems = problems or Problems()  #: what is wrong now
         self._engine = engine
@@ -70,7 +71,7 @@ class SeriesStore:
         self._journal = Backlog(journal_folder(self._path), self.problems)
         self._shelf = Shelf(self._journal)
         self._index = SeriesIndex()
-        self._registrar = Registrar(engine, self._index)
+        self._registrar = Registrar(engine, self._index, limits, self._live, self.problems)
         self._writer = TickWriter(self._index, self._registrar)
         self._blocks = BlockWriter(engine)
         self._history = History(engine, DecodedCache(CACHE_BYTES))
@@ -172,9 +173,8 @@ class SeriesStore:
             with self._engine.begin() as connection:
                 before_ms = max(before_ms, read_number(connection, "horizon_ms"))
                 note_fact(connection, "horizon_ms", before_ms)
-                old = self._timeline.view().catalogue.ended(before_ms)
+                old = self._timeline.expire(before_ms)
                 withdraw(connection, old)
-            self._timeline.expire(before_ms)
             delete_blocks(self._engine, old)
             self._forget(old)
             given = shrink(self._engine)
@@ -227,11 +227,24 @@ class SeriesStore:
         return self._writer.dropped
 
     @property
+    def waiting(self) -> int:
+        """Ticks, one for each source, that are in memory only: the disk takes nothing."""
+        return self._journal.waiting
+
+    @property
     def unreadable(self) -> int:
         """Chunks that could not be decoded since this process started: holes in the history."""
         return self._history.unreadable
 
+    def refusals(self) -> Mapping[Labels, float]:
+        """Samples left out because their metric, or all metrics together, have too many series; by metric and label."""
+        return self._registrar.refusals()
+
     # --- within --------------------------------------------------------------------------------------------------
+
+    def _live(self) -> set[int]:
+        """The series that are written now, or were so lately that memory has them."""
+        return self._writer.open_series().union(*(section.series() for section in self._timeline.view().sections))
 
     def _take_up(self, left: Sequence[tuple[int, Sequence[Record]]]) -> None:
         """Learn what the file has, lay the journal's segments beside it, and note where their sources stood."""

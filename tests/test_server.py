@@ -140,12 +140,12 @@ def test_a_database_that_cannot_be_written_at_the_start_is_tried_again_and_loses
     load = application.services.store.load
     full = [True]
 
-    def reluctant(now_ms: int) -> None:
+    def reluctant() -> None:
         if full:
             raise StorageError("the disk is full", permanent=False)
-        load(now_ms)
+        load()
 
-    application.pulse._opening[0] = reluctant
+    monkeypatch.setattr(application.services.store, "load", reluctant)
     published: list[int] = []
     monkeypatch.setattr(application.services.hub, "publish", published.append)
     beat_at(application, 1000)

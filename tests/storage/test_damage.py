@@ -303,7 +303,7 @@ def test_people_are_told_for_a_day_across_restarts_or_until_they_have_taken_note
     assert problem.since_ms == NOW
     assert f"wakeless.db.damaged-{TIME}" in problem.detail
     assert kinds(open_again(whole, opened, NOW + 90_000_000)) == []
-    acknowledge(later)
+    acknowledge(later, later.problems)
     assert kinds(later) == []
     assert kinds(open_again(whole, opened, NOW + 80_000_000)) == []
 
