@@ -173,8 +173,9 @@ class SeriesStore:
             with self._engine.begin() as connection:
                 before_ms = max(before_ms, read_number(connection, "horizon_ms"))
                 note_fact(connection, "horizon_ms", before_ms)
-                old = self._timeline.expire(before_ms)
+                old = self._timeline.view().catalogue.ended(before_ms)
                 withdraw(connection, old)
+            self._timeline.expire(before_ms)
             delete_blocks(self._engine, old)
             self._forget(old)
             given = shrink(self._engine)
