@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy import Engine as Database
 
+from alerts.arrears import Arrears
 from alerts.book import AlertBook
 from alerts.evaluation import Origin
 from alerts.rule import Group
@@ -18,6 +19,7 @@ from alerts.running import GroupState, Means, Record, RunningGroup, RunningRule,
 from alerts.state import FLUSH_MS, Alert, AlertError, AlertEvent, Track, event_between, resolve
 from collectors.sample import Labels
 from promql import Engine as QueryEngine
+from storage.error import StorageError
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +58,7 @@ class AlertEngine:
         self._book = AlertBook(database)
         self._groups = [RunningGroup.of(group) for group in groups]
         self._lock = threading.Lock()
+        self._arrears = Arrears()
         self._orphans: list[Alert] = []
         self._boot_ms: int | None = None
         self._current: tuple[Alert, ...] = ()
@@ -75,14 +78,24 @@ class AlertEngine:
     def evaluate(self, now_ms: int) -> list[AlertEvent]:
         """Evaluate the rules that are due; returns what happened. A rule that fails keeps its alerts as they are.
 
-        Raises what the database raises; then no alert has moved and the next evaluation tries again.
+        Raises :class:`storage.error.StorageError` while the database takes nothing. Alerts move on in memory then, so
+        that the page shows them; their notices go out, and the log tells of them, once they are written.
         """
         with self._lock:
             self._boot_ms = now_ms if self._boot_ms is None else min(self._boot_ms, now_ms)
             steps = [Step(None, (), Track(alert), _end(alert, now_ms)) for alert in self._orphans]
             for group in self._groups:
                 steps += group.run(self._means, now_ms, self._boot_ms)
-            events = self._commit(steps)
+            steps = self._arrears.join(steps)
+            try:
+                events = self._commit(steps)
+            except StorageError:
+                for step in self._arrears.hold(steps):
+                    if step.owner is not None:
+                        _follow(step.owner, step.labels, step.after)
+                self._publish()
+                raise
+            self._arrears.settle(steps)
             self._orphans = []
             self._publish()
         self._tell(events)
@@ -195,6 +208,8 @@ class AlertEngine:
         for rule in self._rules():
             for labels, track in rule.tracks.items():
                 if track.alert.id == alert_id:
+                    if alert_id < 0:
+                        raise AlertError("conflict", "the alert is not in the database yet, which takes nothing now")
                     if not track.alert.is_firing:
                         raise AlertError("conflict", "the alert is pending and does not fire yet")
                     return rule, labels, track

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -12,11 +12,13 @@ from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import select
 from structlog.testing import capture_logs
 
+from alerts.book import AlertBook
 from alerts.engine import MAX_REASON, AlertEngine
 from alerts.rule import parse_rules
 from alerts.state import AlertError
 from collectors.sample import METRIC_NAME, Matcher, Sample, Tick
 from promql import Engine
+from storage.error import StorageError
 from storage.series import SeriesStore
 from storage.tables import AlertRow
 from tests.alerts.world import START_MS, World
@@ -203,6 +205,79 @@ def test_more_alerts_than_the_groups_limit_are_an_error(make_world: MakeWorld) -
         world.source.set("bad", 1.0, gpu=gpu)
     assert world.run() == []
     assert "limit" in str(world.engine.rules()[0].rules[0].error)
+
+
+def refuse_writes(*_: Any) -> None:
+    raise StorageError("the disk is full", permanent=False, trouble="full")
+
+
+def test_while_the_database_takes_nothing_alerts_move_on_in_memory_and_are_told_once_it_does(
+    world: World, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as full:
+        full.setattr(AlertBook, "add", refuse_writes)
+        full.setattr(AlertBook, "change", refuse_writes)
+        world.source.set("temperature", 90.0, gpu="0")
+        for expected in ["pending"] * 12 + ["firing"] * 3:
+            with pytest.raises(StorageError, match="disk is full"):
+                world.run()
+            assert world.states() == {"Hot": expected}
+            world.now_ms += 5_000
+        assert world.only().id < 0
+        with pytest.raises(AlertError, match="not in the database yet"):
+            world.engine.acknowledge(world.only().id, "anna", "seen", world.now_ms)
+        with database.connect() as connection:
+            assert connection.exec_driver_sql("SELECT count(*) FROM alerts").scalar() == 0
+    assert world.run() == ["fired Hot"]
+    alert = world.only()
+    assert alert.id > 0
+    assert alert.firing_ms == START_MS + 60_000  # not when it could be written
+    with database.connect() as connection:
+        assert connection.exec_driver_sql("SELECT id, state FROM alerts").fetchall() == [(alert.id, "firing")]
+    world.now_ms += 5_000
+    assert world.run() == []
+
+
+def test_an_alert_that_came_and_went_while_nothing_could_be_written_is_history_afterwards(
+    world: World, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.source.set("temperature", 90.0, gpu="0")
+    world.run(30)
+    with monkeypatch.context() as full:
+        full.setattr(AlertBook, "add", refuse_writes)
+        full.setattr(AlertBook, "change", refuse_writes)
+        full.setattr(AlertBook, "remove", refuse_writes)
+        for temperature in [90.0] * 8 + [20.0] * 3:
+            world.source.set("temperature", temperature, gpu="0")
+            world.now_ms += 5_000
+            with suppress(StorageError):
+                world.run()
+        assert world.states() == {}
+    world.now_ms += 5_000
+    assert world.run() == ["resolved Hot"]
+    (alert,) = world.engine.history(START_MS, world.now_ms)
+    assert alert.state == "resolved"
+    assert alert.firing_ms == START_MS + 60_000
+    world.now_ms += 5_000
+    assert world.run() == []
+
+
+def test_a_pending_alert_that_went_while_nothing_could_be_written_leaves_no_trace(
+    world: World, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.source.set("temperature", 90.0, gpu="0")
+    world.run(30)
+    with monkeypatch.context() as full:
+        full.setattr(AlertBook, "remove", refuse_writes)
+        world.source.set("temperature", 20.0, gpu="0")
+        world.now_ms += 5_000
+        with pytest.raises(StorageError, match="disk is full"):
+            world.run()
+        assert world.states() == {}
+    world.now_ms += 5_000
+    assert world.run() == []
+    with database.connect() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM alerts").scalar() == 0
 
 
 def test_when_the_database_refuses_nothing_has_happened_and_the_next_evaluation_makes_up_for_it(
