@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from ledger import Ledger
-from storage.layout import LAYOUT_BITS
+from storage.engine import open_database
+from storage.series import SeriesStore
 from tests.running import ROOT, RunningServer, eventually, free_port
 
 CARD = next((Path(__file__).parents[2] / "examples/cards").glob("*.jpg"))
@@ -48,8 +49,13 @@ class Traffic(threading.Thread):
 
 
 def tick_times(data_dir: Path) -> list[int]:
-    with closing(sqlite3.connect(data_dir / "wakeless.db")) as database:
-        return [key >> LAYOUT_BITS for (key,) in database.execute("SELECT id FROM ticks ORDER BY id")]
+    database = open_database(data_dir / "wakeless.db")
+    store = SeriesStore(database)
+    store.attach()
+    span = store.span()
+    found = store.select([], *span) if span else []
+    database.dispose()
+    return sorted({time_ms for series in found for time_ms in series.times.tolist()})
 
 
 def unexpected_incidents(server: RunningServer, headers: dict[str, str]) -> list[dict[str, object]]:

@@ -282,9 +282,10 @@ def test_no_sample_is_there_twice_when_sealing_is_cut_short(
     def fail(*_: object) -> None:
         raise StorageError("the disk says no", permanent=False)
 
-    with monkeypatch.context() as broken, pytest.raises(StorageError, match="the disk says no"):
+    with monkeypatch.context() as broken:
         broken.setattr(store, "_publish", fail)
-        store.seal(everything=True)
+        with pytest.raises(StorageError, match="the disk says no"):
+            store.seal(everything=True)
     expected = [(second * 1000, second) for second in range(5)]
     assert read(store, "a") == expected
     for one in (reopened(engine), store):  # as after a kill; and in the process that goes on
@@ -372,8 +373,8 @@ def test_a_clean_stop_leaves_everything_in_the_one_file(store: SeriesStore, engi
 def test_series_whose_moments_differ_share_a_block(store: SeriesStore, engine: Engine) -> None:
     """Processes come and go: each change is a new layout, not a new block."""
     for second in range(40):
-        names = {"always": second} | ({f"p{second // 8}": second} if second % 8 < 5 else {})
-        store.append([tick(T0 + second * 1000, **names)])
+        names = ["always", *([f"p{second // 8}"] if second % 8 < 5 else [])]
+        store.append([Tick("nvml", T0 + second * 1000, tuple(Sample(name, (), second) for name in names))])
     before = {
         series.labels: (series.times.tolist(), series.values.tobytes()) for series in store.select(ALL, 0, T0 * 2)
     }
