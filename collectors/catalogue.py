@@ -109,8 +109,12 @@ process_open_fds gauge: Open file descriptors of the server process.
 process_threads gauge: Threads of the server process.
 process_start_time_seconds gauge seconds: When the server process started, in Unix time.
 wakeless_viewers gauge: Open pages that receive live values.
-wakeless_database_bytes gauge bytes: Size of the database on disk.
+wakeless_database_bytes gauge bytes: Size of the database on disk, its logs included.
 wakeless_ticks_dropped_total counter: Ticks that were not recorded: the clock was set back, or they cannot be written.
+wakeless_ticks_waiting gauge: Ticks, one for each source, that are in memory only, since the disk takes nothing.
+wakeless_storage_problem{kind} gauge: 1 while the store has this problem, e.g. disk_full, locked, database_damaged.
+wakeless_chunks_unreadable_total counter: Stored chunks that could not be read or decoded: holes in the history.
+wakeless_samples_refused_total{metric,label} counter: Samples of new series left out: the metric has too many of them.
 wakeless_notices{state} gauge: Notices in the database; state is waiting, sent or failed (given up).
 wakeless_notice_wait_seconds gauge seconds: How long the oldest notice that waits has waited; 0 if none waits.
 wakeless_tick_duration_seconds{source} gauge seconds: How long each part of the last tick took.

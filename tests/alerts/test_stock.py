@@ -105,6 +105,7 @@ def healthy() -> dict[Labels, Curve]:
         key("crash_loop_tripped"): flat(0.0),
         key("collector_up", collector="nvml"): step(5, 1.0, None),
         key("wakeless_ticks_dropped_total"): step(200, 8.0),  # the clock was set back by a second
+        key("wakeless_storage_problem", kind="disk_full"): flat(0.0),
         key("wakeless_notices", state="failed"): flat(4.0),
         key("wakeless_notice_wait_seconds"): lambda seconds: seconds % 300,
         key("inference_queue_depth"): flat(1.0),
@@ -200,6 +201,15 @@ TROUBLES: dict[str, tuple[dict[Labels, Curve], float, float]] = {
     "CollectorDown": ({key("collector_up", collector="nvml"): lambda s: float(s < 300)}, 360, 365),
     "TicksDropped": ({key("wakeless_ticks_dropped_total"): slope(8.0, 300)}, 420, 430),
     "NoticesFailing": ({key("wakeless_notice_wait_seconds"): slope(1.0, 300)}, 901, 910),
+    "HistoryNotWritten": ({key("wakeless_storage_problem", kind="disk_full"): step(300, 1.0)}, 305, 310),
+    "DatabaseLocked": ({key("wakeless_storage_problem", kind="locked"): step(300, 1.0)}, 315, 320),
+    "DataFolderTouched": ({key("wakeless_storage_problem", kind="database_missing"): step(300, 1.0)}, 300, 305),
+    "DatabaseDamaged": ({key("wakeless_storage_problem", kind="chunks_unreadable"): step(300, 1.0)}, 300, 305),
+    "TooManySeries": (
+        {key("wakeless_samples_refused_total", metric="http", label="user"): step(300, 7.0, None)},
+        300,
+        305,
+    ),
     "HighFailureRate": (requests(ok=slope(2.0), timeout=slope(0.04, 600)), 1040, 1080),
     "VeryHighFailureRate": (requests(ok=slope(2.0), error=slope(0.4, 600)), 900, 1100),
     "ConsecutiveFailures": (requests(ok=lambda s: min(s, 300.0), error=slope(1 / 15, 300)), 345, 375),
@@ -274,6 +284,15 @@ def test_a_notice_that_was_given_up_is_told_for_an_hour_and_then_no_more(databas
     fired, resolved = play(database, curves, 300 + 62 * MINUTE, "NoticesFailing", stride=12)["NoticesFailing"]
     assert fired == 300
     assert resolved == pytest.approx(300 + 60 * MINUTE, abs=90)
+
+
+def test_a_label_gone_wild_is_told_until_it_is_tame(database: Database) -> None:
+    curves = {
+        key("wakeless_samples_refused_total", metric="http", label="user"): lambda s: min(s, 600) if s > 60 else None
+    }
+    fired, resolved = play(database, {**healthy(), **curves}, 1200, "TooManySeries", stride=4)["TooManySeries"]
+    assert fired == pytest.approx(60, abs=20)
+    assert resolved == pytest.approx(600 + 300 + 60, abs=40)
 
 
 @pytest.mark.parametrize("before", [None, 0.0, 4.0])
