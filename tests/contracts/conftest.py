@@ -46,7 +46,9 @@ def wakeless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer
                 for ms, row in HISTORY
             ]
         )
-    with RunningServer(folder, AUTH__ANONYMOUS="viewer", MODEL__ENABLED="false") as server:
+    with RunningServer(
+        folder, AUTH__ANONYMOUS="viewer", MODEL__ENABLED="false", STORAGE__RETENTION_DAYS="3650"
+    ) as server:
         yield server
 
 
