@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from command_backup import backup, restore
 from command_base import USAGE, database, fail, local_time, with_settings
 from command_history import export, import_command
 from config import Settings, SettingsError, is_loopback
@@ -254,5 +255,7 @@ def _accounts(settings: Settings) -> Iterator[Any]:
             fail(str(error))
 
 
+main.add_command(backup)
+main.add_command(restore)
 main.add_command(export)
 main.add_command(import_command)

@@ -22,7 +22,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -413,14 +413,29 @@ class DataFolderTaken(Exception):
 
 
 @contextmanager
-def _lock(data_dir: Path) -> Iterator[None]:
-    """Hold the data folder: two servers would end each other's series and load two models."""
-    with (data_dir / "lock").open("w", encoding="ascii") as file:
+def lock_data_folder(data_dir: Path) -> Iterator[None]:
+    """Hold the data folder: two servers would end each other's series and load two models.
+
+    Raises :class:`DataFolderTaken`.
+    """
+    with (data_dir / "lock").open("a+", encoding="ascii") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise DataFolderTaken(f"another Wakeless is running on data_dir {data_dir}") from None
+        file.truncate(0)
+        with suppress(OSError):  # a full disk: nobody can be told which process this is
+            file.write(str(os.getpid()))
+            file.flush()
         yield
+
+
+def holder(data_dir: Path) -> int | None:
+    """The supervisor that holds the data folder, by what it wrote; ask only when the folder is taken."""
+    try:
+        return int((data_dir / "lock").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
 
 
 def run(settings: Settings, server: Server) -> None:
@@ -428,7 +443,7 @@ def run(settings: Settings, server: Server) -> None:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(_JsonFormatter())
     logging.basicConfig(level=settings.log.level.upper(), handlers=[handler], force=True)
-    with _lock(settings.data_dir):
+    with lock_data_folder(settings.data_dir):
         supervisor = Supervisor(settings, server)
         supervisor.ledger.trim()
         supervisor.run()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from storage.aside import free_name, journal_folder, move_aside, remove_database, sync_folder
+from storage.aside import COMPANIONS, free_name, journal_folder, move_aside, remove_database, sync_folder
 from storage.engine import HEAD_REVISION, connect_plainly, create_file, open_database
 from storage.error import StorageError, storage_errors
 from storage.journal import segments
@@ -78,6 +78,12 @@ def place(file: Path, path: Path, progress: Progress) -> None:
 def waiting_backup(path: Path) -> Path:
     """Where a backup waits for the next start."""
     return path.with_name(path.name + ".restore")
+
+
+def set_aside(path: Path) -> set[Path]:
+    """The databases that restored ones have taken the place of."""
+    found = path.parent.glob(f"{path.name}.replaced-*")
+    return {one for one in found if not one.name.endswith((*COMPANIONS, ".journal"))}
 
 
 def take_up_restored(path: Path, now_ms: int) -> Path | None:
