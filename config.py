@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 #: The same as in pyproject.toml, which a test holds.
 VERSION = "0.1.0"
@@ -26,6 +26,9 @@ HIDDEN = "(hidden)"
 
 GB = 1_000_000_000
 MiB = 1024 * 1024
+GiB = 1024 * MiB
+#: Less history than this is not worth a limit.
+LEAST_BYTES = 64 * MiB
 
 
 class SettingsError(Exception):
@@ -47,6 +50,12 @@ def _password(value: object) -> object:
     if isinstance(value, str) and value and not 8 <= len(value) <= 1024:
         raise ValueError("8 to 1024 characters long")
     return None if value == "" else value
+
+
+def _worth_a_limit(value: int) -> int:
+    if value and value < LEAST_BYTES:
+        raise ValueError(f"0, or {LEAST_BYTES} at least")
+    return value
 
 
 def _words(value: object) -> object:
@@ -115,6 +124,9 @@ class CollectorSettings(_Section):
 
 class StorageSettings(_Section):
     retention_days: float = Field(30.0, gt=0, le=3650, description="Days of metric history to keep.")
+    max_bytes: Annotated[int, AfterValidator(_worth_a_limit)] = Field(
+        10 * GiB, description="Bytes that the database may take; the oldest history goes first. 0: only its age counts."
+    )
     head_minutes: float = Field(60.0, ge=1, le=1440, description="Least minutes of history held in memory.")
     sync_seconds: float = Field(
         5.0,

@@ -156,7 +156,7 @@ class Application:
             meters=meters,
             gauges={
                 "wakeless_viewers": lambda: hub.viewers,
-                "wakeless_database_bytes": lambda: _database_bytes(path),
+                "wakeless_database_bytes": lambda: float(store.size()),
                 "wakeless_ticks_dropped_total": lambda: store.dropped,
                 "wakeless_ticks_waiting": lambda: store.waiting,
                 "wakeless_storage_problem": problems.gauge,
@@ -251,6 +251,8 @@ class Application:
         """Let go of what is older than the settings keep."""
         storage, now = self.settings.storage, now_ms()
         ticks = self.services.store.expire(now - int(storage.retention_days * DAY_MS))
+        if storage.max_bytes:
+            ticks += self.services.store.limit(storage.max_bytes)
         records = expire_records(self.services.database, now - int(storage.records_days * DAY_MS))
         records += self.services.outbox.expire(now - int(storage.records_days * DAY_MS))
         log.info("expired", ticks=ticks, records=records)
@@ -356,12 +358,6 @@ def _count_restarts(ledger: Ledger) -> dict[str, int]:
         if end.reason != "stop":
             counts[end.reason] = counts.get(end.reason, 0) + 1
     return counts
-
-
-def _database_bytes(path: Path) -> float:
-    """Size of the database on disk in bytes, with its write-ahead log."""
-    files = (path, path.with_name(path.name + "-wal"))
-    return float(sum(file.stat().st_size for file in files if file.exists()))
 
 
 def _secret_key(path: Path) -> bytes:

@@ -22,6 +22,7 @@ from dashboard import (
     predict,
     problem,
     prometheus,
+    storage,
 )
 from dashboard.body import UploadBudget
 from dashboard.log import configure_logging
@@ -52,7 +53,7 @@ def register(app: Flask) -> None:
     identity.install(app)
     access.install(app)
     header.install(app)
-    for room in (login, predict, health, metrics, api, export, prometheus):
+    for room in (login, predict, health, metrics, api, export, storage, prometheus):
         app.register_blueprint(room.blueprint)
     app.register_blueprint(description)
     pages.init_app(app)

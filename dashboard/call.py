@@ -228,6 +228,13 @@ CALLS: tuple[Call, ...] = (
         ),
         errors=(422,),
     ),
+    Call(
+        "get",
+        "/api/storage",
+        "What the history takes and costs, when it reaches its limit, and what is wrong with the store.",
+        "viewer",
+        answer=(200, JSON, ref("Storage")),
+    ),
     Call("get", "/api/openapi.json", "This description.", "viewer"),
     Call("get", "/api/", "This description, for people.", "viewer", answer=(200, "text/html", STRING)),
     *_prometheus(

@@ -150,6 +150,49 @@ SCHEMAS: dict[str, Schema] = {
         "time_ms", "actor", "action", time_ms=INTEGER, actor=STRING, action=STRING, target=STRING, detail=ANY_OBJECT
     ),
     "ExportEstimate": object_of("series", "rows", "bytes", series=INTEGER, rows=INTEGER, bytes=INTEGER),
+    "Storage": object_of(
+        "bytes",
+        "limit_bytes",
+        "retention_days",
+        "oldest_ms",
+        "newest_ms",
+        "reaches_limit_ms",
+        "sources",
+        "problems",
+        bytes=INTEGER,
+        limit_bytes=MAYBE_INTEGER,
+        retention_days=NUMBER,
+        oldest_ms=MAYBE_INTEGER,
+        newest_ms=MAYBE_INTEGER,
+        reaches_limit_ms=MAYBE_INTEGER,
+        sources=array(
+            object_of(
+                "source",
+                "series",
+                "samples_per_second",
+                "bytes",
+                "bytes_per_sample",
+                source=STRING,
+                series=INTEGER,
+                samples_per_second=NUMBER,
+                bytes=INTEGER,
+                bytes_per_sample=MAYBE_NUMBER,
+            )
+        ),
+        problems=array(
+            object_of(
+                "kind",
+                "since_ms",
+                "what",
+                "advice",
+                kind=STRING,
+                since_ms=INTEGER,
+                what=STRING,
+                advice=STRING,
+                detail=STRING,
+            )
+        ),
+    ),
     "PrometheusAnswer": object_of(
         "status", "data", status={"const": "success"}, data={}, warnings=array(STRING), infos=array(STRING)
     ),

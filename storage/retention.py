@@ -63,14 +63,15 @@ def delete_blocks(database: Engine, blocks: Sequence[Block]) -> None:
             connection.exec_driver_sql("DELETE FROM layouts WHERE id NOT IN (SELECT layout FROM blocks)")
 
 
-def oldest(blocks: Iterable[Block], size: int) -> int | None:
-    """The time before which as many blocks end as take ``size`` bytes; None when there is no block."""
+def oldest(blocks: Sequence[Block], share: float) -> int | None:
+    """The moment before which blocks end that take a ``share`` of the bytes of all; None when there is no block."""
+    left = share * sum(block.bytes for block in blocks)
     before_ms = None
     for block in sorted(blocks, key=lambda block: block.end_ms):
-        if size <= 0:
-            break
-        size -= block.bytes
         before_ms = block.end_ms + 1
+        left -= block.bytes
+        if left <= 0:
+            break
     return before_ms
 
 

@@ -16,6 +16,8 @@ from storage.aside import journal_folder
 from storage.backlog import Backlog
 from storage.block import BLOCK_SAMPLES, Block, BlockWriter
 from storage.cache import DecodedCache
+from storage.catalogue import Catalogue
+from storage.cost import SourceCost, disk_bytes, folder_bytes, source_costs
 from storage.engine import hurried
 from storage.error import StorageError, storage_errors
 from storage.fact import identity, note_fact, read_fact, read_number
@@ -26,7 +28,7 @@ from storage.journal import Record, State, read_segments
 from storage.piece import Assembler, Part
 from storage.problem import Problems
 from storage.registrar import Limits, Registrar
-from storage.retention import delete_blocks, delete_series, released, shrink, withdraw
+from storage.retention import Room, delete_blocks, delete_series, oldest, released, shrink, withdraw
 from storage.seal import seal
 from storage.shelf import Shelf
 from storage.timeline import UNKNOWN, Timeline, View
@@ -184,6 +186,24 @@ class SeriesStore:
             logger.info("history_expired", ticks=ticks, before_ms=before_ms, bytes_given_back=given)
         return ticks
 
+    def limit(self, most_bytes: int) -> int:
+        """Let the oldest history expire until file and journal take no more room; returns the ticks deleted.
+
+        The write-ahead log comes on top; it is small, but for the time of a long backup.
+        """
+        ticks = 0
+        with storage_errors(self._path):
+            # What blocks take in the file is known but roughly: some rounds come close enough.
+            while (used := self._used()) > most_bytes:
+                before_ms = oldest(self._timeline.view().catalogue.blocks, 1 - most_bytes / used)
+                if before_ms is None:
+                    logger.warning("history_limit_not_kept", bytes=used, limit_bytes=most_bytes)
+                    break
+                ticks += self.expire(before_ms)
+            with self._seal_lock:
+                shrink(self._engine, most_bytes - folder_bytes(self._journal.folder))
+        return ticks
+
     # --- reading -------------------------------------------------------------------------------------------------
 
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Series]:
@@ -241,11 +261,25 @@ class SeriesStore:
         """Samples left out because their metric, or all metrics together, have too many series; by metric and label."""
         return self._registrar.refusals()
 
+    def costs(self) -> list[SourceCost]:
+        """What each source takes, the dearest first."""
+        with self._engine.connect() as connection:
+            blocks = Catalogue.load(connection).blocks
+        return source_costs(blocks, [section.view() for section in self._timeline.unsealed()])
+
+    def size(self) -> int:
+        """Bytes that all files together take on the disk."""
+        return disk_bytes(self._path, self._journal.folder)
+
     # --- within --------------------------------------------------------------------------------------------------
 
     def _live(self) -> set[int]:
         """The series that are written now, or were so lately that memory has them."""
         return self._writer.open_series().union(*(section.series() for section in self._timeline.view().sections))
+
+    def _used(self) -> int:
+        with self._engine.connect() as connection:
+            return Room.of(connection).used + folder_bytes(self._journal.folder)
 
     def _take_up(self, left: Sequence[tuple[int, Sequence[Record]]]) -> None:
         """Learn what the file has, lay the journal's segments beside it, and note where their sources stood."""

@@ -5,7 +5,9 @@ import { el, find, icon, reconcile, text } from "./dom.js";
 import { ago, sayFull } from "./format.js";
 import { t } from "./i18n.js";
 
-const EVERY_MS = 60_000;
+const EVERY_MS = 30_000;
+/** Problems that cost a part of the history, or are over; all others endanger what is measured now. */
+const PARTIAL = new Set(["database_moved_aside", "chunks_unreadable", "series_refused", "locked"]);
 
 /** Every answer of /api/storage goes to the page as the store's event "storage". */
 export function watchStore(store) {
@@ -27,12 +29,12 @@ export function watchStore(store) {
 function paint(problems) {
   reconcile(find("#store-problems"), problems, {
     key: ({ what, since_ms: since }) => `${since} ${what}`,
-    make: () => el("div", { className: "notice store-problem", data: { state: "critical" } }, icon("x-octagon-fill"), el("div", {}, el("b"), el("p"), el("time"))),
-    fill: (node, { what, advice, since_ms: since }) => {
+    make: ({ kind }) => el("div", { className: "notice store-problem", data: { state: PARTIAL.has(kind) ? "warning" : "critical" } }, icon("exclamation-triangle-fill"), el("div", {}, el("b"), el("p"), el("time"))),
+    fill: (node, { what, advice, detail, since_ms: since }) => {
       const [title, said, when] = node.lastChild.children;
       text(title, t(what));
-      text(said, t(advice ?? ""));
-      text(when, t("since {time}, {ago}", { time: sayFull(since), ago: ago(since) }));
+      text(said, t(advice));
+      text(when, [t("since {time}, {ago}", { time: sayFull(since), ago: ago(since) }), detail].filter(Boolean).join(" · "));
     },
   });
 }

@@ -62,6 +62,7 @@ DOORS = {
     "/api/export.csv": "viewer",
     "/api/export/estimate": "viewer",
     "/api/panels": "viewer",
+    "/api/storage": "viewer",
     "/api/v1/query": "viewer",
     "/api/v1/query_range": "viewer",
     "/api/v1/query_exemplars": "viewer",

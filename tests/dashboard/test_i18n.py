@@ -15,6 +15,7 @@ from dashboard.explore import EXAMPLES, UNITS, described
 from dashboard.i18n import TABLES, say_duration, translate
 from dashboard.panels import load_panels
 from dashboard.problem import TITLES
+from storage.problem import WORDS
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLE = json.loads((TABLES / "zh.json").read_text(encoding="utf-8"))
@@ -59,6 +60,7 @@ def _wanted() -> set[str]:
     scripts = _texts(_SCRIPT, *sorted((ROOT / "static" / "js").rglob("*.js")))
     python = _texts(_PYTHON, *sorted((ROOT / "dashboard").glob("*.py")))
     explore = {word.help for word in described()} | {example.title for example in EXAMPLES} | set(UNITS.values())
+    explore |= {text for words in WORDS.values() for text in words}
     titles = set(TITLES.values()) | set(ACTIONS.values())
     return templates | scripts | python | _panel_texts() | explore | titles | _INDIRECT
 

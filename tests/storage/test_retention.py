@@ -144,6 +144,34 @@ def test_the_file_shrinks_when_much_is_deleted(path: Path, monkeypatch: pytest.M
         assert free * 1024 <= 1 << 20  # what is kept for new history
 
 
+def test_the_oldest_blocks_of_all_sources_go_until_the_limit_is_kept(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.engine.SYNCHRONOUS", "OFF")
+    fill(path, seconds=2000, series=50)
+    database = open_database(path)
+    store = SeriesStore(database)
+    store.load()
+    whole = store.size()
+    assert store.limit(whole * 2) == 0
+    assert store.span() == (T0, T0 + 1999 * SECOND + 1)
+    assert store.limit(whole // 2) > 0
+    first_ms, last_ms = store.span() or (0, 0)
+    assert T0 + 900 * SECOND < first_ms < T0 + 1200 * SECOND
+    assert last_ms == T0 + 1999 * SECOND + 1
+    assert store.limit(whole // 2) == 0
+    store.close()
+    database.dispose()
+    assert path.stat().st_size <= whole // 2
+
+
+def test_a_limit_that_all_history_is_too_large_for_deletes_what_it_can(store: SeriesStore) -> None:
+    write(store, range(50), "a")
+    store.limit(1)
+    assert times(store) == [time for time in range(50) if time >= 40]  # what memory answers for stays
+    assert store.limit(1) == 0
+
+
 def test_a_kill_between_two_blocks_leaves_nothing_half_deleted(
     engine: Engine, store: SeriesStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

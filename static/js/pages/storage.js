@@ -54,22 +54,23 @@ function card(name, { number, of, share, note }) {
 function paintSources({ sources, bytes }) {
   const rows = [...sources].sort((one, other) => other.bytes - one.bytes);
   const sum = (name) => sources.reduce((total, source) => total + source[name], 0);
-  const all = { source: null, bytes: sum("bytes"), series: sum("series"), samples_per_second: sum("samples_per_second"), bytes_per_sample: null };
-  const most = Math.max(...rows.map((row) => row.bytes), 1);
-  reconcile(find("#sources tbody"), rows.length > 1 ? [...rows, all] : rows, {
-    key: ({ source }) => source ?? "=",
+  const rest = { source: "+", bytes: Math.max(0, bytes - sum("bytes")), series: null, samples_per_second: null, bytes_per_sample: null };
+  const all = { source: "=", bytes: sum("bytes") + rest.bytes, series: sum("series"), samples_per_second: sum("samples_per_second"), bytes_per_sample: null };
+  const most = Math.max(...[...rows, rest].map((row) => row.bytes), 1);
+  reconcile(find("#sources tbody"), rows.length ? [...rows, ...(rest.bytes ? [rest] : []), all] : [], {
+    key: ({ source }) => source,
     make: () => el("tr", {}, el("td", { className: "source" }), el("td", { className: "share" }, el("meter-bar", {}, el("i")), el("span")),
       ...[t("On disk"), t("Series"), t("Samples per second"), t("Bytes per sample")].map((label) => el("td", { className: "number", data: { label } }))),
     fill: (row, source) => {
       const [name, share, size, series, rate, each] = row.children;
       const part = bytes ? source.bytes / bytes : 0;
-      row.classList.toggle("total", source.source === null);
-      text(name, source.source ?? t("All of them"));
-      find("i", share).style.transform = `scaleX(${source.source === null ? 0 : (source.bytes / most).toFixed(3)})`;
+      row.classList.toggle("total", source === all);
+      text(name, source === all ? t("All of them") : source === rest ? t("Journal, records and indexes") : source.source);
+      find("i", share).style.transform = `scaleX(${source === all ? 0 : Math.min(1, source.bytes / most).toFixed(3)})`;
       text(share.lastChild, sayText(part, "ratio"));
       text(size, sayText(source.bytes, "bytes"));
-      text(series, sayText(source.series, "count"));
-      text(rate, sayText(source.samples_per_second, "count"));
+      text(series, source.series === null ? "" : sayText(source.series, "count"));
+      text(rate, source.series === null ? "" : sayText(source.samples_per_second, "count"));
       text(each, source.bytes_per_sample === null ? "" : sayText(source.bytes_per_sample, "count"));
     },
   });

@@ -126,14 +126,14 @@ export class Editor extends EventTarget {
     const mine = ++this.asked;
     const items = await proposals(context, value, this.words, this.source);
     if (mine !== this.asked || document.activeElement !== this.box || this.box.selectionStart !== caret) return;
-    const done = items.length === 1 && items[0].name === context.prefix;
-    if (!items.length || (done && !wanted)) {
+    const complete = items.length > 0 && insertion(context, items[0]).text === context.prefix;
+    if (!items.length || (complete && items.length === 1 && !wanted)) {
       this.close();
       return;
     }
     this.context = context;
     this.items = items;
-    this.active = context.prefix || wanted ? 0 : -1;
+    this.active = (context.prefix && !complete) || wanted ? 0 : -1; // Enter runs what is written in full
     this.open();
   }
 
@@ -195,6 +195,7 @@ export class Editor extends EventTarget {
   close() {
     this.asked += 1;
     show(this.popup, false);
+    this.list.replaceChildren();
     this.items = [];
     this.active = -1;
     this.box.setAttribute("aria-expanded", "false");
