@@ -14,7 +14,7 @@ from promql.budget import Budget
 from promql.error import QueryError
 from promql.label import grouper, replace
 from promql.node import Aggregate
-from promql.reduction import CANCELLATION
+from promql.reduction import cancelled, exact_sum
 from promql.statistic import quantile_of_rows
 from promql.value import Block, Present, Row, Value, empty_block
 
@@ -72,7 +72,7 @@ def aggregate(node: Aggregate, block: Block, param: Value | None, budget: Budget
             return _quantile(block, groups, _row(node, param))
         case "count_values":
             if not isinstance(param, str) or not param:
-                raise QueryError(f"invalid label name {param!r} in count_values")
+                raise QueryError('invalid label name "" in count_values', "execution")
             return _count_values(block, groups, param, budget)
     counts = groups.reduce(np.add, block.present.astype(np.int64))
     values = _reduced(node.op, block.values, block.present, groups, counts)
@@ -115,8 +115,8 @@ def _sum(rows: Values, groups: Groups) -> Values:
     if np.fmin.reduce(rows, axis=None) < 0 < np.fmax.reduce(rows, axis=None):
         sizes = groups.reduce(np.add, np.abs(rows)).astype(np.float64)
         members = groups.members()
-        for number, step in np.argwhere((np.abs(sums) < sizes * CANCELLATION) & np.isfinite(sizes)):
-            sums[number, step] = math.fsum(rows[members[number], step].tolist())
+        for number, step in np.argwhere(cancelled(sums, sizes)):
+            sums[number, step] = exact_sum(rows[members[number], step])
     return sums
 
 
@@ -161,7 +161,9 @@ def _count_values(block: Block, groups: Groups, label: str, budget: Budget) -> B
     cells: list[NDArray[np.int64]] = []
     for name, members in zip(groups.labels, groups.members(), strict=True):
         present = block.present[members]
-        values, which = np.unique(block.values[members][present], return_inverse=True)
+        # By their bits: 0 and -0 are two values.
+        bits, which = np.unique(block.values[members][present].view(np.int64), return_inverse=True)
+        values = bits.view(np.float64)
         budget.hold(len(values) * steps)  # there may be as many as there are samples
         rows = [
             numbers.setdefault(replace(name, label, format_value(value)), len(numbers)) for value in values.tolist()

@@ -11,8 +11,8 @@ from collectors.sample import Values
 
 Seconds = NDArray[np.int64]
 _DAY = 86_400
-#: Within these numpy's dates do not overflow: about 30 million years.
-_LIMIT = 1e15
+#: Seconds that 64 bits hold; beyond them there is no time.
+_LIMIT = 2.0**63
 
 
 def _days(seconds: Seconds) -> NDArray[np.datetime64]:

@@ -55,12 +55,15 @@ def round_to(values: Values, nearest: Values) -> Values:
 
 
 def clamp(block: Block, low: Values | None, high: Values | None) -> Block:
-    """Limit the values to ``low``…``high``, each (steps,); steps where they cross have no result."""
+    """Limit the values to ``low``…``high``, each (steps,); steps where they cross have no result.
+
+    As in Go, of an infinity and no number the infinity is the smaller, or the larger.
+    """
     values, present = block.values, block.present
     if high is not None:
-        values = np.minimum(high, values)
+        values = np.where((values == -np.inf) | (high == -np.inf), -np.inf, np.minimum(high, values))
     if low is not None:
-        values = np.maximum(low, values)
+        values = np.where((values == np.inf) | (low == np.inf), np.inf, np.maximum(low, values))
     if low is not None and high is not None:
         present = present & ~(high < low)
     return each(Block(block.labels, values, present), values)

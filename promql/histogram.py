@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from collectors.sample import Labels, Values
 from promql.annotation import Annotations
@@ -79,9 +80,8 @@ def _quantiles(q: Values, bounds: Values, counts: Values) -> tuple[Values, bool]
     counts, forced = _monotonic(counts)
     total = counts[-1]
     rank = q * total
-    # The first bucket that reaches the rank; the last one, without an upper bound, takes what is left.
-    bucket = (counts[:-1] < rank).sum(axis=0)
     columns = np.arange(steps)
+    bucket = _reached(counts, rank, columns)
     inner = np.minimum(bucket, len(bounds) - 2)
     below = np.maximum(inner - 1, 0)
     is_first = inner == 0
@@ -91,7 +91,25 @@ def _quantiles(q: Values, bounds: Values, counts: Values) -> tuple[Values, bool]
     result = start + width * ((rank - already) / (counts[inner, columns] - already))
     result = np.where(is_first & (bounds[0] <= 0), bounds[0], result)
     result = np.where(bucket == len(bounds) - 1, bounds[-2], result)
-    return _edge_cases(q, np.where((total == 0) | np.isnan(total), np.nan, result)), forced
+    return _edge_cases(q, np.where(total == 0, np.nan, result)), forced
+
+
+def _reached(counts: Values, rank: Values, columns: NDArray[np.intp]) -> NDArray[np.intp]:
+    """The first bucket that reaches the rank, per step; the last one, without an upper bound, takes what is left.
+
+    What is no number neither reaches a rank nor is reached as one; which bucket is found behind it is then a matter of
+    how one looks, and it is looked for in halves, as everywhere.
+    """
+    inner = counts[:-1]
+    if not np.isnan(inner).any():
+        return np.where(np.isnan(rank), len(inner), (inner < rank).sum(axis=0))
+    low, high = np.zeros(len(columns), dtype=np.intp), np.full(len(columns), len(inner))
+    while (low < high).any():
+        middle = np.minimum((low + high) // 2, len(inner) - 1)
+        reaches = inner[middle, columns] >= rank
+        high = np.where((low < high) & reaches, middle, high)
+        low = np.where((low < high) & ~reaches, middle + 1, low)
+    return low
 
 
 def _edge_cases(q: Values, result: Values) -> Values:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from collectors.sample import Values
 from promql.cut import Index
@@ -15,6 +16,8 @@ CANCELLATION = 1e-6
 #: Windows that are longer than this, and together so many times as long as the data, are put together from blocks.
 LONG = 1024
 OVERLAP = 4
+#: Scales what overflows; a power of two, so that scaling is exact.
+_SHRINK = 2.0**-64
 
 
 def reduce(ufunc: np.ufunc, data: Values, low: Index, high: Index) -> Values:
@@ -76,8 +79,22 @@ def total(windows: Windows, scale: float = 1.0) -> Values:
     if windows.lowest >= 0 or not np.fmin.reduce(data) < 0 < np.fmax.reduce(data):
         return sums
     sizes = reduce(np.add, np.abs(data), low, high)
-    for at in np.argwhere((np.abs(sums) < sizes * CANCELLATION) & np.isfinite(sizes)):
+    for at in np.argwhere(cancelled(sums, sizes)):
         windows.budget.check()
         cell = tuple(at)
-        sums[cell] = math.fsum(data[low[cell] : high[cell]].tolist())
+        sums[cell] = exact_sum(data[low[cell] : high[cell]])
     return sums
+
+
+def cancelled(sums: Values, sizes: Values) -> NDArray[np.bool_]:
+    """Where so little is left of what was added, ``sizes`` without signs, that it may be all rounding."""
+    found: NDArray[np.bool_] = np.isfinite(sums) & (np.abs(sums) < sizes * CANCELLATION)
+    return found
+
+
+def exact_sum(values: Values) -> float:
+    """The sum of finite values, rounded once."""
+    try:
+        return math.fsum(values.tolist())
+    except OverflowError:  # on the way, in the order of the values; the smallest are lost then
+        return math.fsum((values * _SHRINK).tolist()) / _SHRINK

@@ -17,7 +17,7 @@ MAX_CHARACTERS = 4_000_000
 #: Steps of a regular expression's machine that one call may take at worst (instructions times characters).
 MAX_WORK = 200_000_000
 
-_REFERENCE = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<braced>[0-9A-Za-z_]+)\}|(?P<plain>[0-9A-Za-z_]+))")
+_REFERENCE = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<braced>\w+)\}|(?P<plain>\w+))")
 #: The parts of a replacement: text, and groups by number or name.
 Template = list[str | tuple[int | str]]
 
@@ -93,7 +93,7 @@ def _template(replacement: str) -> Template:
         name = found["braced"] or found["plain"]
         if name is None:
             parts.append("$")
-        elif name.isdecimal() and len(name) < 9 and (name == "0" or name[0] != "0"):
+        elif name.isascii() and name.isdecimal() and len(name) < 9 and (name == "0" or name[0] != "0"):
             parts.append((int(name),))
         else:
             parts.append((name,))
