@@ -3,49 +3,36 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 
 import structlog
 from sqlalchemy import Engine
 
-from collectors.sample import Hints, Labels, Matcher, Series, Tick
+from collectors.sample import Labels, Tick
 from storage.aside import journal_folder
 from storage.backlog import Backlog
 from storage.block import BLOCK_SAMPLES, Block, BlockWriter
-from storage.cache import DecodedCache
-from storage.catalogue import Catalogue
-from storage.cost import SourceCost, disk_bytes, folder_bytes, source_costs
-from storage.engine import hurried
+from storage.cost import folder_bytes
 from storage.error import StorageError, storage_errors
 from storage.fact import identity, note_fact, read_fact, read_number
-from storage.head import Section, SectionView
-from storage.history import History
-from storage.index import SeriesIndex
+from storage.head import Section
 from storage.journal import Record, State, read_segments
-from storage.piece import Assembler, Part
 from storage.problem import Problems
+from storage.reader import SeriesReader
 from storage.registrar import Limits, Registrar
 from storage.retention import Room, delete_blocks, delete_series, oldest, released, shrink, withdraw
 from storage.seal import seal
 from storage.shelf import Shelf
-from storage.timeline import UNKNOWN, Timeline, View
+from storage.timeline import UNKNOWN, Timeline
 from storage.writer import Batch, TickWriter, alive
 
 logger = structlog.get_logger(__name__)
 
 MINUTE_MS = 60_000
-#: Decoded chunks that are kept in memory.
-CACHE_BYTES = 32 * 1024 * 1024
-#: Seconds between two looks for what other processes have added to the file.
-_LOOK_SECONDS = 1.0
-#: A look that a lock holds up is left out.
-_LOOK_WAIT_SECONDS = 0.1
 
 
-class SeriesStore:
+class SeriesStore(SeriesReader):
     """One writer appends ticks; any thread selects.
 
     Rules of time: a tick that is not newer than its source's last one is dropped, counted and logged once for each
@@ -65,21 +52,16 @@ class SeriesStore:
         problems: Problems | None = None,
         limits: Limits | None = None,
     ) -> None:
+        super().__init__(engine)
         self.problems = problems or Problems()  #: what is wrong now
-        self._engine = engine
-        self._path = Path(engine.url.database or "")
         self._head_ms = int(head_minutes * MINUTE_MS)
         self._sync_always = sync_always
         self._journal = Backlog(journal_folder(self._path), self.problems)
         self._shelf = Shelf(self._journal)
-        self._index = SeriesIndex()
         self._registrar = Registrar(engine, self._index, limits, self._live, self.problems)
         self._writer = TickWriter(self._index, self._registrar)
         self._blocks = BlockWriter(engine)
-        self._history = History(engine, DecodedCache(CACHE_BYTES))
-        self._timeline = Timeline()
         self._identity = ""
-        self._looked = 0.0
         self._append_lock = threading.Lock()
         self._seal_lock = threading.Lock()
 
@@ -204,43 +186,7 @@ class SeriesStore:
                 shrink(self._engine, most_bytes - folder_bytes(self._journal.folder))
         return ticks
 
-    # --- reading -------------------------------------------------------------------------------------------------
-
-    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Series]:
-        """The samples of all series that the matchers mean, within the window (inclusive), stale markers among them.
-
-        Series without samples there are left out. The arrays are read-only. Windows that lie in memory touch no file.
-        """
-        view = self._view()
-        blocks = view.catalogue.between(max(start_ms, view.horizon_ms), end_ms)
-        return list(self._read(view, self._index.match(matchers), start_ms, end_ms, blocks))
-
-    def stream(self, matchers: Sequence[Matcher], hints: Hints) -> Iterator[Series]:
-        """The same for a query, one series after the other: a month of fifty series never lies in memory at once.
-
-        Blocks that none of the query's windows touch are not read.
-        """
-        view = self._view()
-        blocks = view.catalogue.touched(hints)
-        start_ms = hints.start_ms - hints.range_ms + 1
-        return self._read(view, self._index.match(matchers), start_ms, hints.end_ms, blocks)
-
-    def labels(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Labels]:
-        """The label sets of matching series that were being written in the window (inclusive).
-
-        Judged by the blocks that hold them, without reading samples: across a gap this may name a few too many.
-        """
-        alive = self._view().series_between(start_ms, end_ms)
-        found = (self._index.labels_of(id) for id in self._index.match(matchers) if id in alive)
-        return [labels for labels in found if labels is not None]
-
-    def last_tick_ms(self) -> int | None:
-        """The time of the newest tick, earlier processes' among them once :meth:`load` has run; None without any."""
-        return self._timeline.last_tick_ms
-
-    def span(self) -> tuple[int, int] | None:
-        """The times of the oldest and the newest sample, ends of series among them; None when there is none."""
-        return self._view().span()
+    # --- what there is to tell -----------------------------------------------------------------------------------
 
     @property
     def dropped(self) -> int:
@@ -252,24 +198,9 @@ class SeriesStore:
         """Ticks, one for each source, that are in memory only: the disk takes nothing."""
         return self._journal.waiting
 
-    @property
-    def unreadable(self) -> int:
-        """Chunks that could not be decoded since this process started: holes in the history."""
-        return self._history.unreadable
-
     def refusals(self) -> Mapping[Labels, float]:
         """Samples left out because their metric, or all metrics together, have too many series; by metric and label."""
         return self._registrar.refusals()
-
-    def costs(self) -> list[SourceCost]:
-        """What each source takes, the dearest first."""
-        with self._engine.connect() as connection:
-            blocks = Catalogue.load(connection).blocks
-        return source_costs(blocks, [section.view() for section in self._timeline.unsealed()])
-
-    def size(self) -> int:
-        """Bytes that all files together take on the disk."""
-        return disk_bytes(self._path, self._journal.folder)
 
     # --- within --------------------------------------------------------------------------------------------------
 
@@ -297,11 +228,6 @@ class SeriesStore:
         self._learn()
         for source, last_ms in self._timeline.view().catalogue.last_times().items():
             self._writer.take_up(State(source, last_ms, None))  # where the journal has been lost
-
-    def _learn(self) -> None:
-        with self._engine.connect() as connection:
-            self._index.load(connection)
-            self._timeline.read(connection)
 
     def _begin_section(self, number: int) -> None:
         self._journal.begin(number, self._identity, self._writer.states())
@@ -363,47 +289,3 @@ class SeriesStore:
                     delete_series(connection, gone)
                 self._index.remove(gone)
                 self._writer.forget()
-
-    def _view(self) -> View:
-        """What there is now, with what another process has added to the file or taken from it a second ago."""
-        if time.monotonic() - self._looked > _LOOK_SECONDS:
-            self._looked = time.monotonic()
-            try:
-                with hurried(_LOOK_WAIT_SECONDS), self._engine.connect() as connection:
-                    known = read_number(connection, "generation") == self._timeline.generation
-                if not known:
-                    self._learn()
-            except StorageError as error:
-                logger.warning("history_not_looked_at", error=str(error))
-        return self._timeline.view()
-
-    def _read(
-        self, view: View, ids: Sequence[int], start_ms: int, end_ms: int, blocks: Sequence[Block]
-    ) -> Iterator[Series]:
-        """The series one by one, each joined from what file and memory have of it."""
-        start_ms = max(start_ms, view.horizon_ms)
-        if not ids or start_ms > end_ms:
-            return
-        assembler = Assembler(start_ms, end_ms)
-        head = _head_parts(view.sections, set(ids), start_ms, end_ms)
-        files = self._history.read(ids, blocks) if blocks else iter([{id: list[Part]() for id in ids}])
-        for group in files:
-            for id, parts in group.items():
-                parts += head.get(id, ())
-                labels = self._index.labels_of(id)
-                if not parts or labels is None:
-                    continue
-                times, values = assembler.join(parts)
-                if len(times):
-                    yield Series(labels, times, values)
-
-
-def _head_parts(sections: Sequence[SectionView], ids: set[int], start_ms: int, end_ms: int) -> dict[int, list[Part]]:
-    """What memory has of the series, in order of time for each source."""
-    parts: dict[int, list[Part]] = {}
-    for section in sections:
-        for number, piece in enumerate(section.pieces(ids, start_ms, end_ms)):
-            for series in ids.intersection(piece.columns):
-                part = Part((section.number, number), piece.times, piece.values[piece.columns[series]])
-                parts.setdefault(series, []).append(part)
-    return parts

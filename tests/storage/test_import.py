@@ -111,7 +111,7 @@ def test_an_end_that_the_server_wrote_gives_way_to_a_value(store: SeriesStore, e
 def test_a_running_store_notices_an_import(
     store: SeriesStore, engine: Engine, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.series._LOOK_SECONDS", 0)
+    monkeypatch.setattr("storage.reader._LOOK_SECONDS", 0)
     store.append([Tick("host", T0, (Sample("up", (), 1.0),))])
     other = open_database(path)
     take_in(other, column(CPU, [T0 - 1000], [1]))
