@@ -59,7 +59,8 @@ def parse_time(text: str) -> int:
     """
     seconds = _number(text)
     if seconds is not None:
-        return _whole(seconds * 1000, _MAX_INT64)
+        fraction, whole_seconds = math.modf(seconds)  # rounded for itself, as in Go
+        return _whole(whole_seconds * 1000 + math.copysign(math.floor(abs(fraction) * 1000 + 0.5), seconds), _MAX_INT64)
     if text in _EDGES_MS:
         return _EDGES_MS[text]
     if not _RFC3339.fullmatch(text):

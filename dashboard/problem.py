@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import structlog
 from flask import Flask, Response, make_response, render_template, request
+from gunicorn.http.errors import ParseException
 from jinja2 import TemplateError
 from werkzeug.exceptions import HTTPException
 
@@ -132,6 +133,7 @@ def install(app: Flask) -> None:
     app.register_error_handler(Problem, render)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(StorageError, _storage_error)
+    app.register_error_handler(ParseException, _malformed)
     app.register_error_handler(Exception, _unexpected)
 
 
@@ -151,6 +153,11 @@ _PLAIN_DETAILS = {
     405: "This address exists, but not for this method; the header Allow lists those it has.",
     500: "The error has been logged under this request id.",
 }
+
+
+def _malformed(_: ParseException) -> Response:
+    """A body in chunks that are none: noticed only by who reads it."""
+    return render(Problem(400, "bad-request", "The chunked body is malformed.", headers={"Connection": "close"}))
 
 
 def _unexpected(error: Exception) -> Response:

@@ -49,7 +49,7 @@ def _call(path: str, *, post: bool = False) -> Callable[[View], View]:
     methods = ["GET", "POST"] if post else ["GET"]
 
     def register(view: View) -> View:
-        return blueprint.route(path, methods=methods)(require("viewer")(view))
+        return blueprint.route(path, methods=methods)(require("viewer")(question.readable(view)))
 
     return register
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar, cast
+from urllib.parse import unquote_to_bytes
 
 import orjson
-from flask import request
+from flask import Response, request
 
 from collectors.sample import Matcher
 from dashboard.envelope import ApiError
 from dashboard.parameter import parse_duration, parse_time
 from dashboard.selector import selector_matchers
 from promql import QueryError
+
+View = TypeVar("View", bound=Callable[..., Response])
 
 #: Moments that a query may look at, to either side of 1970: beyond them the engine has no times.
 MAX_QUERY_MS = 1 << 53
@@ -21,6 +27,22 @@ END_MS = 253_402_300_799_999
 
 _GO_TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _GO_FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
+
+
+def readable(view: View) -> View:
+    """Refuse parameters that are not UTF-8: they would be read as other ones, ``%FF`` as a remainder of ``FF``."""
+
+    @wraps(view)
+    def wrapper(*args: Any, **kwargs: Any) -> Response:
+        form = request.get_data() if request.mimetype == "application/x-www-form-urlencoded" else b""
+        for text in (request.query_string, form):
+            try:
+                unquote_to_bytes(text).decode()
+            except UnicodeDecodeError as error:
+                raise ApiError("bad_data", "the parameters are not valid UTF-8") from error
+        return view(*args, **kwargs)
+
+    return cast(View, wrapper)
 
 
 def value(name: str) -> str:
@@ -137,7 +159,7 @@ def _duration(text: str, name: str) -> int:
 
 def _signed_duration(text: str) -> int:
     """Milliseconds; plain seconds may be negative."""
-    if re.match(r"-[0-9.]", text, re.ASCII):
+    if re.fullmatch(r"-[0-9.eE+-]+", text, re.ASCII):
         return -parse_duration(text[1:])
     return parse_duration(text)
 

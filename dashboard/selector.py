@@ -8,12 +8,11 @@ from promql.node import Selector
 
 #: Matches all series: what is meant where no selector is given.
 EVERY_SERIES = (Matcher(METRIC_NAME, "!=", ""),)
-_BRACES_AND_SPACE = dict.fromkeys(map(ord, "{} \t\r\n"))
 
 
 def selector_matchers(text: str) -> tuple[Matcher, ...]:
     """The matchers of ``text``, e.g. ``gpu_power_watts{gpu="0"}``. Raises :class:`QueryError` for anything else."""
-    if not text.translate(_BRACES_AND_SPACE):
+    if "".join(text.split()) == "{}":
         raise QueryError("match[] must contain at least one non-empty matcher")
     expr = parse(text).expr
     if not isinstance(expr, Selector) or expr.offset_ms or expr.at is not None:

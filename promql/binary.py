@@ -13,13 +13,22 @@ from promql.label import drop, drop_name, drop_names, format_labels, get, keep, 
 from promql.node import Matching
 from promql.value import Block, Present, Row, Value, merge_same_labels
 
-ARITHMETIC: dict[str, np.ufunc] = {
+
+def _power(base: Values, exponent: Values) -> Values:
+    """``base`` to the power of ``exponent``; numpy takes a square root instead, which minus infinity has none of."""
+    result: Values = np.power(base, exponent)
+    if (exponent == 0.5).any():
+        result = np.where((exponent == 0.5) & (base == -np.inf), np.inf, result)
+    return result
+
+
+ARITHMETIC: dict[str, Callable[[Values, Values], Values]] = {
     "+": np.add,
     "-": np.subtract,
     "*": np.multiply,
     "/": np.divide,
     "%": np.fmod,
-    "^": np.power,
+    "^": _power,
     "atan2": np.arctan2,
 }
 COMPARISONS: dict[str, np.ufunc] = {
@@ -53,8 +62,7 @@ def binary(op: str, lhs: Value, rhs: Value, matching: Matching, return_bool: boo
 def _compute(op: str, left: Values, right: Values) -> Values:
     """``left op right``; comparisons give 0 or 1."""
     if op in ARITHMETIC:
-        result: Values = ARITHMETIC[op](left, right)
-        return result
+        return ARITHMETIC[op](left, right)
     truth: Values = COMPARISONS[op](left, right).astype(np.float64)
     return truth
 

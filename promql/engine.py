@@ -41,7 +41,7 @@ class Engine:
         self,
         source: SeriesSource,
         lookback_ms: int = 300_000,
-        max_points: int = 11_000,
+        max_points: int = 11_001,
         max_samples: int = 50_000_000,
         default_step_ms: int = 60_000,
         timeout_seconds: float | None = None,

@@ -6,11 +6,13 @@ import gzip
 import json
 import threading
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from gunicorn.http.errors import InvalidChunkSize
 
 from collectors.sample import Sample, Tick, make_labels
 from promql import Engine
@@ -147,6 +149,7 @@ def test_a_limit_cuts_and_says_so(filled: House) -> None:
             """invalid parameter "time": Invalid time value for 'time': cannot parse "noon" to a valid timestamp""",
         ),
         ("query", {"query": "a", "timeout": "x"}, 400, "bad_data", 'cannot parse "x" to a valid duration'),
+        ("query", {"query": "a", "timeout": "-1s"}, 400, "bad_data", 'cannot parse "-1s" to a valid duration'),
         ("query", {"query": "a", "timeout": "-1"}, 503, "timeout", "took too long"),
         ("query", {"query": "a", "lookback_delta": "x"}, 400, "bad_data", "error parsing lookback delta duration"),
         ("query", {"query": "a", "limit": "-1"}, 400, "bad_data", 'invalid parameter "limit": limit must be non-neg'),
@@ -167,6 +170,7 @@ def test_a_limit_cuts_and_says_so(filled: House) -> None:
         ("series", {}, 400, "bad_data", "no match[] parameter provided"),
         ("series", {"match_list": "rate(a[1m])"}, 400, "bad_data", 'invalid parameter "match[]"'),
         ("series", {"match_list": "{}"}, 400, "bad_data", "match[] must contain at least one non-empty matcher"),
+        ("series", {"match_list": "{"}, 400, "bad_data", "parse error"),
         ("labels", {"match_list": "a["}, 400, "bad_data", "parse error"),
         ("query_exemplars", {"query": "a", "start": 5, "end": 1}, 400, "bad_data", "end timestamp must not be before"),
         ("query_exemplars", {"query": "a +"}, 400, "bad_data", "parse error"),
@@ -435,3 +439,39 @@ def test_what_is_outside_of_the_language_is_refused_by_name(house: House) -> Non
     answer = house.visitor().get("/api/v1/query?query=limitk(2, up)", headers=house.token("viewer"))
     assert answer.status_code == 422
     assert "limitk" in answer.get_json()["error"]
+
+
+@pytest.mark.parametrize(
+    "text", [b"query=5%ff", b"query='%ff'", b"query=1&timeout=%c3", b"query=%ed%a0%80", b"query=\xff"]
+)
+def test_parameters_that_are_no_text_are_refused_and_not_read_as_others(filled: House, text: bytes) -> None:
+    headers = filled.token("viewer") | {"Content-Type": "application/x-www-form-urlencoded"}
+    answers = [filled.visitor().post("/api/v1/query", data=text, headers=headers)]
+    if text.isascii():  # no other address reaches us
+        answers.append(filled.visitor().get(f"/api/v1/query?{text.decode()}", headers=headers))
+    for answer in answers:
+        assert answer.status_code == 400
+        assert answer.get_json()["error"] == "the parameters are not valid UTF-8"
+
+
+def test_a_form_in_chunks_that_are_none_is_the_callers_mistake(filled: House) -> None:
+    class Broken(BytesIO):
+        def readinto(self, buffer: object) -> int:
+            raise InvalidChunkSize(b"ZZ")
+
+        def read(self, size: int | None = -1) -> bytes:
+            raise InvalidChunkSize(b"ZZ")
+
+    answer = filled.visitor().post(
+        "/api/v1/query",
+        input_stream=Broken(),
+        environ_overrides={"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked", "CONTENT_LENGTH": ""},
+        content_type="application/x-www-form-urlencoded",
+    )
+    assert answer.status_code == 400
+    assert answer.headers["Connection"] == "close"
+
+
+def test_a_range_may_have_eleven_thousand_steps_and_a_last_moment(filled: House) -> None:
+    found = call(filled, "query_range", query="vector(1)", start=T0, end=T0 + 11_000, step=1)
+    assert len(found["data"]["result"][0]["values"]) == 11_001

@@ -90,7 +90,7 @@ def test_it_names_the_kind_of_an_error(text: str, kind: str) -> None:
     [
         (0, 1000, 0, "step"),
         (1000, 0, 1, "end"),
-        (0, 11_000, 1, "11000"),
+        (0, 11_001, 1, "11001"),
         (-(1 << 62), 0, 1 << 60, "out of range"),
         (0, 1 << 62, 1 << 60, "out of range"),
     ],
