@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar, cast
 
@@ -14,6 +15,7 @@ from collectors.sample import Times, Values
 from storage.block import MOMENTS, SERIES_BITS, SERIES_MASK, Block, chunk_id
 from storage.cache import DecodedCache, Key
 from storage.codec import Index, decode_runs, decode_times, decode_values
+from storage.crew import Crew
 from storage.error import StorageError, storage_errors
 from storage.piece import Part
 
@@ -44,6 +46,7 @@ class History:
     def __init__(self, database: Engine, cache: DecodedCache) -> None:
         self._database = database
         self._cache = cache
+        self._crew = Crew()
         self._unreadable: set[int] = set()
 
     @property
@@ -77,18 +80,22 @@ class History:
         moments: dict[int, Times] = {}
         chunks: dict[int, list[_Chunk]] = {id: [] for id in group}
         wanted = self._wanted(group, blocks, moments, parts if joints is None else None)
+        packed_moments: list[tuple[Block, bytes]] = []
         for id, runs, packed in self._fetch(connection, wanted, by_id) if wanted else ():
             block, series = by_id[id >> SERIES_BITS], id & SERIES_MASK
-            if series != MOMENTS:
+            if series == MOMENTS:
+                packed_moments.append((block, packed))
+            else:
                 chunks[series].append(_Chunk(block, runs, packed))
-                continue
-            try:
-                moments[block.id] = self._keep(("times", id), decode_times(packed, block.count))
-            except StorageError as error:
-                self._report(id, block, str(error))
+        for (block, _), times in zip(packed_moments, self._crew.map(_moments, packed_moments), strict=True):
+            id = chunk_id(block.id, MOMENTS)
+            if isinstance(times, StorageError):
+                self._report(id, block, str(times))
+            else:
+                moments[block.id] = self._keep(("times", id), times)
         for series, found in chunks.items():
             found = [chunk for chunk in found if chunk.block.id in moments]
-            whole = _whole(found, moments, joints) if joints is not None and found else None
+            whole = _whole(found, moments, joints, self._crew) if joints is not None and found else None
             parts[series] += [whole] if whole else self._decode(series, found, moments, cached=joints is None)
             parts[series].sort(key=lambda part: int(part.times[0]))  # those that the cache had came first
         return parts
@@ -97,12 +104,11 @@ class History:
         self, series: int, chunks: Sequence[_Chunk], moments: Mapping[int, Times], *, cached: bool
     ) -> Iterator[Part]:
         """A series chunk by chunk; one that is damaged is left out."""
-        for chunk in chunks:
+        parts = self._crew.map(lambda chunk: _part(chunk, moments[chunk.block.id]), chunks)
+        for chunk, part in zip(chunks, parts, strict=True):
             id = chunk_id(chunk.block.id, series)
-            try:
-                part = _part(chunk, moments[chunk.block.id])
-            except StorageError as error:
-                self._report(id, chunk.block, str(error))
+            if isinstance(part, StorageError):
+                self._report(id, chunk.block, str(part))
                 continue
             if cached and chunk.runs is None:
                 self._keep(("values", id), part.values)
@@ -180,18 +186,29 @@ _SELECT_CHUNKS = (
 )
 
 
-def _part(chunk: _Chunk, times: Times) -> Part:
+def _moments(one: tuple[Block, bytes]) -> Times | StorageError:
+    block, packed = one
+    try:
+        return decode_times(packed, block.count)
+    except StorageError as error:
+        return error
+
+
+def _part(chunk: _Chunk, times: Times) -> Part | StorageError:
     block = chunk.block
-    present: Index | None = None if chunk.runs is None else decode_runs(chunk.runs, block.count)
-    values = np.empty(block.count if present is None else len(present), dtype=np.float64)
-    decode_values(chunk.packed, values)
+    try:
+        present: Index | None = None if chunk.runs is None else decode_runs(chunk.runs, block.count)
+        values = np.empty(block.count if present is None else len(present), dtype=np.float64)
+        decode_values(chunk.packed, values)
+    except StorageError as error:
+        return error
     if present is None:
         return Part(block.id, times, values)
     return Part((block.id, chunk.runs), times[present], values)
 
 
 def _whole(
-    chunks: Sequence[_Chunk], moments: Mapping[int, Times], joints: dict[tuple[int, ...], Times | None]
+    chunks: Sequence[_Chunk], moments: Mapping[int, Times], joints: dict[tuple[int, ...], Times | None], crew: Crew
 ) -> Part | None:
     """A series that has all moments of its blocks, decoded into one array; None for one that is not so simple."""
     if any(chunk.runs is not None for chunk in chunks):
@@ -206,11 +223,10 @@ def _whole(
     if joint is None:
         return None
     values = np.empty(len(joint), dtype=np.float64)
-    first = 0
+    ends = list(itertools.accumulate(chunk.block.count for chunk in chunks))
+    places = [values[end - chunk.block.count : end] for chunk, end in zip(chunks, ends, strict=True)]
     try:
-        for chunk in chunks:
-            decode_values(chunk.packed, values[first : first + chunk.block.count])
-            first += chunk.block.count
+        crew.map(lambda pair: decode_values(pair[0].packed, pair[1]), list(zip(chunks, places, strict=True)))
     except StorageError:
         return None  # chunk by chunk it will be found out which
     return Part(key, joint, values)
