@@ -74,7 +74,7 @@ def restore(settings: Settings, file: Path, progress: bool | None) -> None:
 
 def _restart(data_dir: Path, path: Path) -> Path | None:
     """Let the running server take the backup up; returns where the database before it lies."""
-    from storage.backup import set_aside, waiting_backup
+    from storage.backup import is_waiting, set_aside
 
     supervisor = holder(data_dir)
     if supervisor is None:
@@ -85,7 +85,7 @@ def _restart(data_dir: Path, path: Path) -> Path | None:
     click.echo("the server restarts", err=True)
     os.kill(supervisor, signal.SIGHUP)
     deadline = time.monotonic() + RESTART_SECONDS
-    while waiting_backup(path).exists():
+    while is_waiting(path):
         if time.monotonic() > deadline:
             fail(f"the server has not restarted in {RESTART_SECONDS:g} s; its next start takes the backup up")
         time.sleep(_LOOK_SECONDS)

@@ -18,6 +18,11 @@ def journal_folder(path: Path) -> Path:
     return path.with_suffix(".journal")
 
 
+def journal_aside(path: Path) -> Path:
+    """Where the journal lies of a database that was moved aside to ``path``."""
+    return path.with_name(path.name + ".journal")
+
+
 def move_aside(path: Path, target: Path, *, journal: bool) -> None:
     """Rename a database to ``target``; ``journal``: its journal as well. What of it is not there is no mistake.
 
@@ -25,8 +30,8 @@ def move_aside(path: Path, target: Path, *, journal: bool) -> None:
     """
     with storage_errors(path.parent):
         if journal and journal_folder(path).exists():
-            os.rename(journal_folder(path), target.with_name(target.name + ".journal"))
-        for companion in (*COMPANIONS, ""):  # the file last: without it, nothing would be taken for damaged again
+            os.rename(journal_folder(path), journal_aside(target))
+        for companion in ("", *COMPANIONS):  # the file first: it must never be opened without its log
             source = path.with_name(path.name + companion)
             if source.exists():
                 os.rename(source, target.with_name(target.name + companion))

@@ -11,7 +11,15 @@ from pathlib import Path
 
 import structlog
 
-from storage.aside import COMPANIONS, free_name, journal_folder, move_aside, remove_database, sync_folder
+from storage.aside import (
+    COMPANIONS,
+    free_name,
+    journal_aside,
+    journal_folder,
+    move_aside,
+    remove_database,
+    sync_folder,
+)
 from storage.engine import HEAD_REVISION, connect_plainly, create_file, open_database
 from storage.error import StorageError, storage_errors
 from storage.journal import segments
@@ -40,7 +48,9 @@ def backup(path: Path, target: Path, progress: Progress, *, force: bool = False)
     try:
         with storage_errors(target):
             _remove(scratch)
-            _copy_journal(path, scratch)  # before the file: what is sealed in between is in both, and left out later
+            _copy_journal(
+                journal_folder(path), scratch
+            )  # before the file: what is sealed in between is in both, and left out later
             _copy(path, scratch, lambda share: progress(0.7 * share, "copied"))
             _seal_journal(scratch)
             progress(0.75, "sealed")
@@ -58,26 +68,32 @@ def backup(path: Path, target: Path, progress: Progress, *, force: bool = False)
 def place(file: Path, path: Path, progress: Progress) -> None:
     """Check a backup and lay a copy beside the database at ``path``, which the next start takes up.
 
+    Of a database that was set aside with its journal, the copy has what is in the journal as well.
     Raises :class:`StorageError` when it is no backup, damaged, or of a newer version; nothing has changed then.
     """
     _check_kind(file)
+    if path.exists() and os.path.samefile(file, path):
+        raise StorageError(f"{file} is the database itself", permanent=True)
     scratch = path.with_name(path.name + ".restore.part")
     try:
         with storage_errors(path):
-            remove_database(scratch)
+            _remove(scratch)
             _check_pages(file, lambda share: progress(0.5 * share, "checked"))
             _copy(file, scratch, lambda share: progress(0.5 + 0.5 * share, "copied"))
+            if journal_aside(file).exists():
+                _copy_journal(journal_aside(file), scratch)
+                _seal_journal(scratch)
             _sync_file(scratch)
-            os.rename(scratch, waiting_backup(path))
+            os.rename(scratch, _waiting(path))
             sync_folder(path.parent)
     finally:
         with suppress(OSError):
-            remove_database(scratch)
+            _remove(scratch)
 
 
-def waiting_backup(path: Path) -> Path:
-    """Where a backup waits for the next start."""
-    return path.with_name(path.name + ".restore")
+def is_waiting(path: Path) -> bool:
+    """Whether a backup waits for the next start, or is taking the place of the database right now."""
+    return _waiting(path).exists() or _planned(path) is not None
 
 
 def set_aside(path: Path) -> set[Path]:
@@ -90,19 +106,34 @@ def take_up_restored(path: Path, now_ms: int) -> Path | None:
     """Let a backup that waits take the place of the database, when nobody uses it.
 
     Returns where the present database lies now, with its journal; None where there was no backup or no database.
-    Raises :class:`StorageError`.
+    Raises :class:`StorageError`. What dies on the way is gone on with at the next call, under the same names.
     """
-    waiting = waiting_backup(path)
-    if not waiting.exists():
-        return None
-    there = path.exists()
-    target = free_name(path, "replaced", now_ms)
-    move_aside(path, target, journal=True)
+    before = None
     with storage_errors(path):
-        os.rename(waiting, path)
+        planned = _planned(path)
+        if planned is None and _waiting(path).exists():
+            target = free_name(path, "replaced", now_ms)
+            planned = _waiting(path).with_name(target.name.replace(".replaced-", ".restore-"))
+            os.rename(_waiting(path), planned)
+        if planned is None:
+            return None
+        target = path.with_name(planned.name.replace(".restore-", ".replaced-"))
+        move_aside(path, target, journal=True)
+        before = target if target.exists() else None
+        os.rename(planned, path)
         sync_folder(path.parent)
-    logger.warning("database_restored", path=str(path), before=target.name)
-    return target if there else None
+    logger.warning("database_restored", path=str(path), before=before.name if before else None)
+    return before
+
+
+def _waiting(path: Path) -> Path:
+    """Where a backup waits for the next start."""
+    return path.with_name(path.name + ".restore")
+
+
+def _planned(path: Path) -> Path | None:
+    """The backup for which the database is being moved aside; its name says under which."""
+    return next(path.parent.glob(f"{path.name}.restore-*"), None)
 
 
 def _refuse(path: Path, target: Path, force: bool) -> None:
@@ -116,11 +147,11 @@ def _refuse(path: Path, target: Path, force: bool) -> None:
         raise StorageError(f"{target} exists already", permanent=True)
 
 
-def _copy_journal(path: Path, scratch: Path) -> None:
+def _copy_journal(journal: Path, scratch: Path) -> None:
     """Copy the journal's segments, so that their sealing meanwhile takes none away."""
     folder = journal_folder(scratch)
     folder.mkdir(mode=0o700)
-    for segment in segments(journal_folder(path)):
+    for segment in segments(journal):
         with suppress(FileNotFoundError):  # sealed this moment: the file has it
             shutil.copyfile(segment.path, folder / segment.path.name)
 
