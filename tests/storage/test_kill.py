@@ -24,8 +24,8 @@ from tests.storage.victim import KEPT_MS, PHASES, Phase, Strip, imported
 
 FOREVER = 2**43 - 1
 START_MS = 1_795_000_000_000
-#: The longest time between the begin of a phase and the kill: the phases take some milliseconds each.
-LONGEST_SECONDS = 0.004
+#: The longest time between the begin of a phase and the kill. Most are far shorter: so are some of the phases.
+LONGEST_SECONDS = 0.01
 GIVE_UP_SECONDS = 60.0
 
 
@@ -38,9 +38,8 @@ class Victim:
         with self.said.open("wb") as told:
             self.process = subprocess.Popen(command, cwd=ROOT, stdout=told, stderr=subprocess.DEVNULL)
 
-    def kill(self) -> list[int]:
-        """End it now; returns all that it said was written."""
-        self.process.kill()
+    def last_words(self) -> list[int]:
+        """Wait for its end by a kill; returns all that it said was written."""
         assert self.process.wait() == -signal.SIGKILL, "it ended by itself"
         return [int(line) for line in self.said.read_bytes().split(b"\n")[:-1] if line != b"0"]
 
@@ -58,11 +57,13 @@ def kill_during(phase: Phase, path: Path, dice: random.Random, now_ms: int, numb
         deadline = time.monotonic() + GIVE_UP_SECONDS
         while phase not in strip.current():  # without a pause: a phase may last a millisecond
             assert time.monotonic() < deadline, f"{phase} never began"
-        moment = time.perf_counter() + dice.uniform(0, LONGEST_SECONDS)
+        moment = time.perf_counter() + LONGEST_SECONDS * dice.random() ** 8
         while time.perf_counter() < moment:
             pass
     finally:
-        ticks, imports = [victim.kill() for victim in victims]
+        for victim in victims:
+            victim.process.kill()
+        ticks, imports = [victim.last_words() for victim in victims]
     STRUCK.update(strip.current())
     return ticks, imports
 
