@@ -25,16 +25,23 @@ MAX_QUERY_MS = 1 << 53
 BEGINNING_MS = 0
 END_MS = 253_402_300_799_999
 
+#: Selectors in one call, and bytes of a form, which are decoded before anything else is known of them. A query is
+#: shorter than either would allow.
+MAX_SELECTORS = 64
+MAX_FORM_BYTES = 1 << 17
+
 _GO_TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _GO_FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 
 
 def readable(view: View) -> View:
-    """Refuse parameters that are not UTF-8: they would be read as other ones, ``%FF`` as a remainder of ``FF``."""
+    """Refuse parameters that are too long, or not UTF-8: those would be read as other ones, ``%FF`` as a remainder."""
 
     @wraps(view)
     def wrapper(*args: Any, **kwargs: Any) -> Response:
         form = request.get_data() if request.mimetype == "application/x-www-form-urlencoded" else b""
+        if len(form) > MAX_FORM_BYTES:
+            raise ApiError("bad_data", f"the form is {len(form)} bytes long; at most {MAX_FORM_BYTES} are allowed")
         for text in (request.query_string, form):
             try:
                 unquote_to_bytes(text).decode()
@@ -139,8 +146,11 @@ def flag(name: str) -> bool:
 
 def matcher_sets(*, named: bool = False) -> list[tuple[Matcher, ...]]:
     """What ``match[]`` means, each of its values by itself. ``named``: an error says which parameter it is about."""
+    texts = values("match[]")
+    if len(texts) > MAX_SELECTORS:
+        raise invalid("match[]", f"there are {len(texts)} of them; at most {MAX_SELECTORS} are allowed")
     try:
-        return [selector_matchers(text) for text in values("match[]")]
+        return [selector_matchers(text) for text in texts]
     except QueryError as error:
         raise invalid("match[]", str(error)) if named else ApiError("bad_data", str(error)) from error
 

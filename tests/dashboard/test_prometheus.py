@@ -454,6 +454,12 @@ def test_parameters_that_are_no_text_are_refused_and_not_read_as_others(filled: 
         assert answer.get_json()["error"] == "the parameters are not valid UTF-8"
 
 
+def test_what_would_take_long_to_read_is_not_read(filled: House) -> None:
+    assert "131072 are allowed" in call(filled, "query", 400, "POST", query="(" * 200_000)["error"]
+    assert "64 are allowed" in call(filled, "series", 400, "POST", match_list=["a"] * 65)["error"]
+    assert call(filled, "series", 200, "POST", match_list=["a"] * 64)["data"]
+
+
 def test_a_form_in_chunks_that_are_none_is_the_callers_mistake(filled: House) -> None:
     class Broken(BytesIO):
         def readinto(self, buffer: object) -> int:

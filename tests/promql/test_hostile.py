@@ -39,6 +39,7 @@ MINUTE = 60_000
         ('x{a=~"' + "a{1000}" * 2000 + '"}', "bad regular expression"),
         ('x{a=~"(a{1000}){1000}"}', "bad regular expression"),
         ("{" + ",".join(f'a{n}=~"\\\\pL{{{n}}}"' for n in range(1, 100)) + "}", "regular expressions are too large"),
+        ('x{a=~"' + r"\\PL" * 4000 + '"}', "more than 50 Unicode classes"),
         ("x @ -10", "must not be negative"),
         ("x @ 1e308", "out of bounds"),
         ("x @ NaN", "out of bounds"),
