@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from command_base import fail, with_settings
+from command_base import errors_on_stderr, fail, with_settings
 from command_progress import Progress, is_shown
 from config import Settings
 from ledger import LastWords
@@ -36,7 +36,7 @@ def backup(settings: Settings, file: Path, force: bool, progress: bool | None) -
     from storage.error import StorageError
 
     began = time.monotonic()
-    with Progress(f"backup to {file.name}", 1.0, is_shown(progress)) as bar:
+    with errors_on_stderr(), Progress(f"backup to {file.name}", 1.0, is_shown(progress)) as bar:
         try:
             size = make(settings.data_dir / "wakeless.db", file, bar.reach, force=force)
         except StorageError as error:
@@ -60,10 +60,10 @@ def restore(settings: Settings, file: Path, progress: bool | None) -> None:
     path = settings.data_dir / "wakeless.db"
     try:
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with Progress(f"restore of {file.name}", 1.0, is_shown(progress)) as bar:
+        with errors_on_stderr(), Progress(f"restore of {file.name}", 1.0, is_shown(progress)) as bar:
             place(file, path, bar.reach)
         try:
-            with lock_data_folder(settings.data_dir):
+            with lock_data_folder(settings.data_dir), errors_on_stderr():
                 before = take_up_restored(path, time.time_ns() // 1_000_000)
         except DataFolderTaken:
             before = _restart(settings.data_dir, path)

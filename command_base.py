@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -45,6 +46,25 @@ def with_settings(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @contextmanager
+def errors_on_stderr() -> Iterator[None]:
+    """Keep the log of the rooms out of a command's own words on stdout: a CSV, a token, a line that says what was done.
+
+    Warnings are for the server's log: what a command has to say it says itself.
+    """
+    import structlog
+
+    before = structlog.get_config()
+    structlog.configure(
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+    )
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
+
+
+@contextmanager
 def database(settings: Settings) -> Iterator[Engine]:
     """The database of the data folder, while the server runs or not."""
     from storage.engine import open_database
@@ -56,7 +76,8 @@ def database(settings: Settings) -> Iterator[Engine]:
     except (StorageError, OSError) as error:
         fail(str(error))
     try:
-        yield opened
+        with errors_on_stderr():
+            yield opened
     finally:
         opened.dispose()
 
