@@ -16,7 +16,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 #: The same as in pyproject.toml, which a test holds.
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 
 ENV_PREFIX = "WAKELESS_"
 CONFIG_VARIABLE = "WAKELESS_CONFIG"
@@ -56,6 +56,11 @@ def _worth_a_limit(value: int) -> int:
     if value and value < LEAST_BYTES:
         raise ValueError(f"0, or {LEAST_BYTES} at least")
     return value
+
+
+def _whole_number(value: object) -> object:
+    """What comes from the environment is text."""
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
 def _words(value: object) -> object:
@@ -127,6 +132,10 @@ class StorageSettings(_Section):
     max_bytes: Annotated[int, AfterValidator(_worth_a_limit)] = Field(
         10 * GiB, description="Bytes that the database may take; the oldest history goes first. 0: only its age counts."
     )
+    coarse_seconds: Annotated[Literal[0, 60, 3600], BeforeValidator(_whole_number)] = Field(
+        0, description="Also keep minimum, maximum, sum and count per minute (60) or per hour (3600). 0: do not."
+    )
+    coarse_days: float = Field(365.0, gt=0, le=3650, description="Days to keep those; they may outlive the history.")
     head_minutes: float = Field(60.0, ge=1, le=1440, description="Least minutes of history held in memory.")
     sync_seconds: float = Field(
         5.0,
