@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy import Connection, Engine, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
+from storage.engine import hurried
 from storage.error import StorageError
 from storage.password import hash_password, needs_rehash, verify_password
 from storage.tables import LoginLinkRow, TokenRow, UserRow
@@ -29,6 +30,8 @@ MAX_PASSWORD = 1024  #: longer ones only serve to keep the hasher busy
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 #: The use of a token is noted at most this often: a scrape every second is not worth a write every second.
 _USED_EVERY_MS = 60_000
+#: And a lock of another program holds the request up for so long at most.
+_NOTE_SECONDS = 0.1
 
 _FIND_TOKEN = "SELECT id, name, role, used_ms FROM tokens WHERE token_hash = ?"
 
@@ -246,7 +249,7 @@ class Accounts:
             return
         self._noted_ms[id] = now_ms  # before the attempt: while it fails, one request a minute waits for it, not all
         try:
-            with self._engine.begin() as connection:
+            with hurried(_NOTE_SECONDS), self._engine.begin() as connection:
                 connection.execute(update(TokenRow).where(TokenRow.id == id).values(used_ms=now_ms))
         except StorageError as error:
             logger.warning("token_use_not_noted", error=str(error))

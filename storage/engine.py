@@ -124,6 +124,7 @@ class Database(Engine):
         if close:
             try:
                 with closing(connect_plainly(self.path)) as connection:
+                    connection.execute("PRAGMA busy_timeout = 100")  # not worth a wait
                     connection.execute("PRAGMA analysis_limit = 400")
                     connection.execute("PRAGMA optimize")
             except sqlite3.Error:
@@ -186,13 +187,17 @@ def create_file(path: Path) -> None:
 def _prepare(path: Path) -> None:
     """Set what is kept in the file itself. Page size and ``auto_vacuum`` can be set only before the first table exists.
 
+    A file that has all of it is only read: another program may hold its lock, and the server starts all the same.
+
     Chunks are a few hundred bytes to some kilobytes: in small pages they waste a tenth less of the file, and a commit
     that changes a row or two writes less.
     """
     with closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
-        connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        connection.execute("PRAGMA journal_mode = WAL")
+        if connection.execute("PRAGMA page_count").fetchone() == (0,):
+            connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+            connection.execute("PRAGMA journal_mode = WAL")
 
 
 def _configure(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
