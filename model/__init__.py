@@ -1,5 +1,6 @@
 """The hosted model: interface, host, queue, health. A plug-in needs ``from model import Model, BadInput``."""
 
-from model.interface import BadInput, Golden, Model
+from model.interface import BadInput, Golden, Model, Schema
+from model.tensor import TensorSpec
 
-__all__ = ["BadInput", "Golden", "Model"]
+__all__ = ["BadInput", "Golden", "Model", "Schema", "TensorSpec"]

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
+
+from model.result import to_json
+from model.tensor import BODIES, RESULTS, Array, Tensors, TensorSpec, of_bytes, rows, stack
 
 #: A golden pair: an input as ``decode`` returns it, and a check that the encoded result must pass.
 Golden = tuple[Any, Callable[[Any], bool]]
@@ -23,6 +27,17 @@ class BadInput(Exception):
         super().__init__(detail)
         self.detail = detail
         self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """What ``/predict`` takes and gives, as JSON Schema (2020-12), for the description of the API.
+
+    ``request`` has one schema for each content type of the body; ``result`` is what ``encode`` returns.
+    """
+
+    request: Mapping[str, Mapping[str, Any]]
+    result: Mapping[str, Any]
 
 
 class Model(ABC):
@@ -62,6 +77,47 @@ class Model(ABC):
     def describe(self, input: Any) -> dict[str, Any]:
         """Facts about an input that are safe to log (size, format), never its content."""
         return {}
+
+    def schema(self) -> Schema | None:
+        """What the body and the result look like, for ``/api/openapi.json``; ``None`` when nobody said."""
+        return None
+
+    def inputs(self) -> Sequence[TensorSpec]:
+        """The tensors that an Open Inference Protocol request carries; the default takes bodies as bytes."""
+        return BODIES
+
+    def outputs(self) -> Sequence[TensorSpec]:
+        """The tensors of its answer; the default gives each result as JSON."""
+        return RESULTS
+
+    def from_tensors(self, tensors: Tensors, parameters: Mapping[str, Any]) -> Sequence[Any]:
+        """Turn a request's tensors into inputs for ``predict``, one for each row. Raises :class:`BadInput`.
+
+        The tensors are as ``inputs`` says, in native byte order and writable; ``parameters`` are the request's. The
+        default decodes each element as a body (``parameters["content_type"]`` says of what), or, where ``inputs``
+        names other tensors, makes a dict of each row.
+        """
+        if tuple(self.inputs()) != BODIES:
+            return rows(tensors)
+        kind = parameters.get("content_type", "application/octet-stream")
+        bodies = tensors[BODIES[0].name]
+        return [self._decode_element(body, str(kind), place, len(bodies)) for place, body in enumerate(bodies)]
+
+    def _decode_element(self, body: bytes, content_type: str, place: int, count: int) -> Any:
+        try:
+            return self.decode(body, content_type)
+        except BadInput as error:
+            detail = error.detail if count == 1 else f"Element {place} of {count}: {error.detail}"
+            raise BadInput(detail, error.status) from error
+
+    def to_tensors(self, results: Sequence[Any]) -> Mapping[str, Array]:
+        """Turn results, as ``encode`` returned them, into the tensors that ``outputs`` names.
+
+        The default gives each as JSON, or, where ``outputs`` names other tensors, stacks what dicts hold for them.
+        """
+        if tuple(self.outputs()) != RESULTS:
+            return stack(self.outputs(), results)
+        return {RESULTS[0].name: of_bytes([to_json(result) for result in results])}
 
     def golden(self) -> Sequence[Golden]:
         """Pairs that must hold before any traffic comes."""
