@@ -63,6 +63,11 @@ def _whole_number(value: object) -> object:
     return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
+def _off(value: object) -> object:
+    """YAML reads a bare ``off`` as false."""
+    return "off" if value is False else value
+
+
 def _words(value: object) -> object:
     """URLs may hold commas, so several in one variable are separated by spaces."""
     return value.split() if isinstance(value, str) else value
@@ -106,8 +111,24 @@ class ModelSettings(_Section):
     deadline_seconds: float = Field(30.0, gt=0, le=3600, description="A request not answered by then gets a 504.")
     load_seconds: float = Field(600.0, gt=0, le=86_400, description="A load that takes longer counts as hung.")
     watchdog_seconds: float = Field(60.0, gt=0, le=3600, description="A batch longer than this counts as hung.")
+    shed_low_ratio: float = Field(
+        0.5, gt=0, le=1, description="Share of the queue from which low priority gets a 429; of max_streams as well."
+    )
+    shed_normal_ratio: float = Field(0.9, gt=0, le=1, description="The same for normal priority; high: when full.")
+    aging_seconds: float = Field(
+        5.0, gt=0, le=3600, description="A request that waited for so long is served as if one priority higher."
+    )
+    max_streams: int = Field(16, ge=1, le=1024, description="Streams that may be open at once; one more gets a 429.")
+    stream_seconds: float = Field(
+        300.0, gt=0, le=86_400, description="Longest life of a stream; each of its steps has deadline_seconds."
+    )
     max_body_bytes: int = Field(20 * MiB, ge=1024, le=1024 * MiB, description="Largest request body for /predict.")
     cpu_threads: int = Field(0, ge=0, le=1024, description="Torch's threads on the CPU; 0 leaves one core to the rest.")
+    autocast: Annotated[Literal["off", "float16", "bfloat16"], BeforeValidator(_off)] = Field(
+        "off", description="Run predict and stream under torch.autocast with this type."
+    )
+    compile: bool = Field(False, description="Compile the model's networks with torch.compile when it loads.")
+    pin_memory: bool = Field(False, description="Let Model.stack copy batches to a GPU through page-locked memory.")
 
 
 class HealthSettings(_Section):
