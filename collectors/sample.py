@@ -52,6 +52,23 @@ class Series(NamedTuple):
     values: Values
 
 
+class Buckets(NamedTuple):
+    """What the samples of one series amount to in stretches of time ``(end - length, end]``; none without samples.
+
+    ``ends`` (n,) ascend strictly, all arrays have length n. ``counts`` are positive; ``lows`` and ``highs`` are NaN
+    only where all samples are; ``sums`` hold a stale marker where adding so large values may fail. ``read`` tells how
+    many numbers have been read to answer.
+    """
+
+    labels: Labels
+    ends: Times
+    counts: Values
+    sums: Values
+    lows: Values
+    highs: Values
+    read: int
+
+
 class Matcher(NamedTuple):
     """One label matcher. Regular expressions are anchored at both ends and follow RE2, as in Prometheus."""
 

@@ -28,9 +28,9 @@ class Annotations:
         self._warnings: dict[str, None] = {}
         self._infos: dict[str, None] = {}
 
-    def add(self, warning: str) -> None:
-        """Add a warning that is not about the query's text, e.g. about the data it was answered from."""
-        self._warnings[warning] = None
+    def remark(self, sentence: str) -> None:
+        """Add an info that is not about the query's text, but about the data it was answered from."""
+        self._infos[f"PromQL info: {sentence}"] = None
 
     def warn(self, message: str, span: Span) -> None:
         """Add a warning about a place in the query."""

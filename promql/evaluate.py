@@ -13,6 +13,7 @@ from promql.absence import absent
 from promql.aggregate import aggregate
 from promql.annotation import Annotations
 from promql.binary import binary
+from promql.bucketed import BUCKETED, over_buckets
 from promql.budget import Budget
 from promql.error import QueryError
 from promql.histogram import histogram_quantile
@@ -31,7 +32,7 @@ from promql.node import (
 )
 from promql.rangefunction import KEEPS_NAME, window_function
 from promql.selector import align, to_series
-from promql.source import RemarkingSource, SeriesSource
+from promql.source import BucketSource, RemarkingSource, SeriesSource
 from promql.support import CALENDAR, COUNTER, MATH, RANGE
 from promql.value import Block, RangeData, Row, Value, merge_same_labels
 from promql.window import over_windows
@@ -92,10 +93,10 @@ class Evaluation:
         return self._widened(block, len(times))
 
     def _stream(self, matchers: Sequence[Matcher], hints: Hints) -> Iterable[Series]:
-        """The source's series; what it has to say about them goes among the warnings."""
+        """The source's series; what it has to say about them goes among the infos."""
         if isinstance(self._source, RemarkingSource):
             for remark in self._source.remarks(matchers, hints):
-                self.notes.add(remark)
+                self.notes.remark(remark)
         return self._source.stream(matchers, hints)
 
     def _widened(self, block: Block, steps: int) -> Block:
@@ -136,11 +137,13 @@ class Evaluation:
     def _range_function(self, node: Call, times: Times) -> Block:
         place = next(i for i, arg in enumerate(node.args) if isinstance(arg, RangeSelector | Subquery))
         scalars = [self._scalar(arg, times) for i, arg in enumerate(node.args) if i != place]
-        data = self.range_data(node.args[place], times, node.name)
-        if len(data.refs) != len(times) and scalars:
-            # Pinned by @, yet the other arguments may differ from step to step.
-            data = RangeData(data.series, np.repeat(data.refs, len(times)), data.range_ms)
-        block = over_windows(data, window_function(node.name, scalars, times), self._budget)
+        block = self._from_buckets(node, times)
+        if block is None:
+            data = self.range_data(node.args[place], times, node.name)
+            if len(data.refs) != len(times) and scalars:
+                # Pinned by @, yet the other arguments may differ from step to step.
+                data = RangeData(data.series, np.repeat(data.refs, len(times)), data.range_ms)
+            block = over_windows(data, window_function(node.name, scalars, times), self._budget)
         block = self._widened(block, len(times)).without_absent()
         if node.name in COUNTER:
             self.notes.counters(block.labels, node.args[place].span)
@@ -149,6 +152,23 @@ class Evaluation:
         if node.name in KEEPS_NAME:
             return block
         return merge_same_labels(Block(drop_names(block.labels), block.values, block.present), strict=True)
+
+    def _from_buckets(self, node: Call, times: Times) -> Block | None:
+        """The function's values from what the source knows of whole buckets; None where samples have to be read."""
+        if node.name not in BUCKETED or not isinstance(self._source, BucketSource):
+            return None
+        arg = node.args[0]
+        if not isinstance(arg, RangeSelector):
+            return None
+        refs = self._ends(arg.selector, times)
+        found = self._source.buckets(arg.selector.matchers, reach.hints(refs, arg.range_ms, node.name))
+        if found is None:
+            return None
+        held = self._budget.held
+        block = over_buckets(node.name, found, refs, arg.range_ms, self._budget)
+        if block is None:
+            self._budget.held = held
+        return block
 
     def _absent_over_time(self, node: Call, times: Times) -> Block:
         data = self.range_data(node.args[0], times, node.name)

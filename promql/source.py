@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol, runtime_checkable
 
-from collectors.sample import Hints, Matcher, Series
+from collectors.sample import Buckets, Hints, Matcher, Series
 
 
 class SeriesSource(Protocol):
@@ -26,5 +26,18 @@ class RemarkingSource(SeriesSource, Protocol):
     """A source that may have something to say about its answer, such as that it is coarser than asked for."""
 
     def remarks(self, matchers: Sequence[Matcher], hints: Hints) -> Iterable[str]:
-        """Sentences for whoever reads the result of a query that asks for these series; they become its warnings."""
+        """Sentences for whoever reads the result of a query that asks for these series; they become its infos."""
+        ...
+
+
+@runtime_checkable
+class BucketSource(SeriesSource, Protocol):
+    """A source that knows what samples amount to in whole minutes or hours, and need not read them all to say so."""
+
+    def buckets(self, matchers: Sequence[Matcher], hints: Hints) -> Iterable[Buckets] | None:
+        """Every matching series once, in any order, in buckets of which each window of ``hints`` holds whole ones.
+
+        None where the source has no buckets for these windows: then :meth:`stream` is asked. There may be more buckets
+        than the windows hold. Series with the same ends should share one array of them.
+        """
         ...

@@ -15,6 +15,7 @@ import numpy as np
 from sqlalchemy import Connection, Engine
 
 from collectors.sample import Times, Values, stale_mask
+from storage.bucket import COUNT, DAY_MS, HIGH, LOW, SUM, day_of, encode_buckets
 from storage.codec import Index, encode_runs, encode_times, encode_values
 from storage.fact import note_fact, read_number
 from storage.layout import pack_series
@@ -35,7 +36,10 @@ _PAUSE_SECONDS = 0.001
 
 
 class Column(NamedTuple):
-    """One series of a block. ``present`` are the positions of its moments in the block's, None for all of them."""
+    """One series of a block. ``present`` are the positions of its moments in the block's, None for all of them.
+
+    ``values`` (n,), in a block of buckets (4, n), has as many as it has moments.
+    """
 
     series: int
     values: Values
@@ -44,7 +48,10 @@ class Column(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """What is known of a block without reading it; both times are of samples in it."""
+    """What is known of a block without reading it; both times are of samples in it, or of ends of buckets.
+
+    A block of buckets is of one day. Its ``segment`` is None for as long as the samples are there that it was made of.
+    """
 
     id: int
     source: str
@@ -56,6 +63,11 @@ class Block:
     samples: int
     series: frozenset[int]
     bytes: int
+
+    @property
+    def day(self) -> int:
+        """The day that a block of buckets is of."""
+        return day_of(self.end_ms)
 
 
 def chunk_id(block: int, series: int) -> int:
@@ -80,19 +92,19 @@ class BlockWriter:
     ) -> Block:
         """Write the chunks of a new block, which nobody sees before :meth:`publish`.
 
-        ``times`` (n,) ascend strictly; each series comes once and has as many values as it has moments.
+        ``times`` (n,) ascend strictly; each series comes once. With a resolution they are buckets of one day.
         Raises :class:`storage.error.StorageError`.
         """
         columns = sorted(columns, key=lambda column: column.series)
         series = tuple(column.series for column in columns)
-        bounds = (int(times[0]), int(times[-1]), len(times), sum(len(column.values) for column in columns))
+        bounds = (int(times[0]), int(times[-1]), len(times), sum(column.values.shape[-1] for column in columns))
         with self._database.begin() as connection:
             row = (source, segment, resolution_ms, *bounds, _layout(connection, series))
             id = int(connection.exec_driver_sql(_INSERT_BLOCK, row).scalar_one())
         portion: list[_Chunk] = [(chunk_id(id, MOMENTS), len(times), None, None, None, None, encode_times(times))]
         size, waiting = 0, len(portion[0][-1])
         for column in columns:
-            portion.append(_chunk(id, column))
+            portion.append(_bucket_chunk(id, column) if resolution_ms else _chunk(id, column))
             waiting += len(portion[-1][-1])
             if waiting >= PORTION_BYTES:
                 self._insert(portion)
@@ -107,17 +119,31 @@ class BlockWriter:
                 connection.exec_driver_sql(_INSERT_CHUNK, chunks)
 
     @staticmethod
-    def publish(connection: Connection, blocks: Sequence[Block]) -> None:
-        """Make blocks count, in a write transaction of the caller's."""
-        if blocks:
-            connection.exec_driver_sql(
-                "UPDATE blocks SET ready = 1, bytes = ? WHERE id = ?", [(block.bytes, block.id) for block in blocks]
-            )
-            note_fact(connection, "generation", read_number(connection, "generation") + 1)
+    def publish(connection: Connection, blocks: Sequence[Block]) -> bool:
+        """Make blocks count, in a write transaction of the caller's.
+
+        The buckets of days to which they bring samples count no more, for as long as they can be made anew; returns
+        whether there are such.
+        """
+        if not blocks:
+            return False
+        connection.exec_driver_sql(
+            "UPDATE blocks SET ready = 1, bytes = ? WHERE id = ?", [(block.bytes, block.id) for block in blocks]
+        )
+        note_fact(connection, "generation", read_number(connection, "generation") + 1)
+        days = [(DAY_MS, day_of(one.start_ms), day_of(one.end_ms)) for one in blocks if not one.resolution_ms]
+        return bool(days) and connection.exec_driver_sql(_WITHDRAW_BUCKETS, days).rowcount > 0
 
     def clear(self, *, imported: bool) -> None:
         """Delete what a killed process has left unpublished: of the sealing, or of an import."""
         which = "segment IS NULL" if imported else "segment IS NOT NULL"
+        self._clear(f"resolution_ms = 0 AND {which}")
+
+    def clear_buckets(self) -> None:
+        """Delete the buckets that a killed process has left unpublished, and those that were withdrawn."""
+        self._clear("resolution_ms > 0")
+
+    def _clear(self, which: str) -> None:
         with self._database.connect() as connection:
             left = connection.exec_driver_sql(f"SELECT id FROM blocks WHERE ready = 0 AND {which}").scalars().all()  # noqa: S608 - a constant
         for id in left:
@@ -141,6 +167,11 @@ _INSERT_BLOCK = (
     " VALUES (?, ?, 0, ?, ?, ?, ?, ?, ?, 0) RETURNING id"
 )
 _INSERT_CHUNK = 'INSERT INTO chunks (id, "count", "min", "max", "sum", runs, "values") VALUES (?, ?, ?, ?, ?, ?, ?)'
+#: Those of which samples have expired have a segment, and stay.
+_WITHDRAW_BUCKETS = (
+    "UPDATE blocks SET ready = 0 WHERE ready AND resolution_ms > 0 AND segment IS NULL"
+    " AND (end_ms - 1) / ? BETWEEN ? AND ?"
+)
 _DELETE_CHUNKS = "DELETE FROM chunks WHERE id IN (SELECT id FROM chunks WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?)"
 
 
@@ -164,3 +195,12 @@ def _chunk(block: int, column: Column) -> _Chunk:
             low, high, total = float(np.fmin.reduce(live)), float(np.fmax.reduce(live)), float(live.sum())
     runs = None if column.present is None else encode_runs(column.present)
     return chunk_id(block, column.series), len(live), low, high, total, runs, encode_values(values)
+
+
+def _bucket_chunk(block: int, column: Column) -> _Chunk:
+    rows = column.values
+    with np.errstate(all="ignore"):
+        low, high = float(np.fmin.reduce(rows[LOW])), float(np.fmax.reduce(rows[HIGH]))
+        count, total = int(rows[COUNT].sum()), float(rows[SUM].sum())
+    runs = None if column.present is None else encode_runs(column.present)
+    return chunk_id(block, column.series), count, low, high, total, runs, encode_buckets(rows)

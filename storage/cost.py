@@ -45,10 +45,11 @@ def source_costs(blocks: Iterable[Block], unsealed: Sequence[SectionView]) -> li
     """
     blocks = list(blocks)
     runs = [(source, view) for section in unsealed for source, views in section.runs.items() for view in views]
-    starts = [block.start_ms for block in blocks] + [view.run.first_ms for _, view in runs]
+    samples = [block for block in blocks if not block.resolution_ms] or blocks
+    starts = [block.start_ms for block in samples] + [view.run.first_ms for _, view in runs]
     if not starts:
         return []
-    last_ms = max([block.end_ms for block in blocks] + [view.run.last_ms for _, view in runs])
+    last_ms = max([block.end_ms for block in samples] + [view.run.last_ms for _, view in runs])
     since_ms = max(min(starts), last_ms - DAY_MS)
     tallies: dict[str, _Tally] = {}
     for block in blocks:

@@ -14,7 +14,7 @@ from collectors.sample import Times
 from storage.block import Block
 from storage.journal import Row
 from storage.layout import Layout
-from storage.piece import Piece
+from storage.piece import Part, Piece
 
 #: Columns of a run. It doubles from one run to the next, so that a source whose layout keeps changing stays small.
 FIRST_CAPACITY = 16
@@ -121,15 +121,18 @@ class Section:
     def view(self) -> SectionView:
         """What there is now."""
         return SectionView(
-            self.number, {source: [RunView(run, run.count) for run in runs] for source, runs in self.runs.items()}
+            self.number,
+            {source: [RunView(run, run.count) for run in runs] for source, runs in self.runs.items()},
+            self.blocks is not None,
         )
 
 
 class SectionView(NamedTuple):
-    """A section at one moment: the runs of each source, in order of time."""
+    """A section at one moment: the runs of each source, in order of time. Once ``sealed``, the file has it too."""
 
     number: int
     runs: Mapping[str, Sequence[RunView]]
+    sealed: bool = False
 
     def pieces(self, ids: set[int], start_ms: int, end_ms: int) -> Iterator[Piece]:
         """What it has of these series in the window (inclusive), in order of time for each source."""
@@ -154,3 +157,14 @@ class SectionView(NamedTuple):
             if view.run.first_ms <= end_ms and view.run.last_ms >= start_ms
             for id in view.run.layout.series
         }
+
+
+def head_parts(sections: Sequence[SectionView], ids: set[int], start_ms: int, end_ms: int) -> dict[int, list[Part]]:
+    """What memory has of the series, in order of time for each source."""
+    parts: dict[int, list[Part]] = {}
+    for section in sections:
+        for number, piece in enumerate(section.pieces(ids, start_ms, end_ms)):
+            for series in ids.intersection(piece.columns):
+                part = Part((section.number, number), piece.times, piece.values[piece.columns[series]])
+                parts.setdefault(series, []).append(part)
+    return parts

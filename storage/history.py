@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine
 
 from collectors.sample import Times, Values
 from storage.block import MOMENTS, SERIES_BITS, SERIES_MASK, Block, chunk_id
+from storage.bucket import decode_buckets
 from storage.cache import DecodedCache, Key
 from storage.codec import Index, decode_runs, decode_times, decode_values
 from storage.crew import Crew
@@ -198,8 +199,12 @@ def _part(chunk: _Chunk, times: Times) -> Part | StorageError:
     block = chunk.block
     try:
         present: Index | None = None if chunk.runs is None else decode_runs(chunk.runs, block.count)
-        values = np.empty(block.count if present is None else len(present), dtype=np.float64)
-        decode_values(chunk.packed, values)
+        count = block.count if present is None else len(present)
+        if block.resolution_ms:
+            values = decode_buckets(chunk.packed, count)
+        else:
+            values = np.empty(count, dtype=np.float64)
+            decode_values(chunk.packed, values)
     except StorageError as error:
         return error
     if present is None:
@@ -211,7 +216,7 @@ def _whole(
     chunks: Sequence[_Chunk], moments: Mapping[int, Times], joints: dict[tuple[int, ...], Times | None], crew: Crew
 ) -> Part | None:
     """A series that has all moments of its blocks, decoded into one array; None for one that is not so simple."""
-    if any(chunk.runs is not None for chunk in chunks):
+    if any(chunk.runs is not None or chunk.block.resolution_ms for chunk in chunks):
         return None
     key = tuple(chunk.block.id for chunk in chunks)
     if key not in joints:

@@ -23,7 +23,10 @@ class Piece(NamedTuple):
 
 
 class Part(NamedTuple):
-    """One series' samples in one place, ``times`` ascending strictly; equal ``moments`` mean equal times."""
+    """One series' samples in one place, ``times`` ascending strictly; equal ``moments`` mean equal times.
+
+    ``values`` has the shape of ``times``, or is a matrix of buckets, see ``bucket``.
+    """
 
     moments: Hashable
     times: Times

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
 from sqlalchemy import Engine
 
-from collectors.sample import Hints, Labels, Matcher, Series
+from collectors.sample import Buckets, Hints, Labels, Matcher, Series, Times, Values
 from storage.aside import journal_folder
 from storage.block import Block
+from storage.bucket import HOUR_MS
 from storage.cache import DecodedCache
 from storage.catalogue import Catalogue
+from storage.coarse import Coarse, usable
 from storage.cost import SourceCost, disk_bytes, source_costs
 from storage.engine import hurried
 from storage.error import StorageError
 from storage.fact import read_number
-from storage.head import SectionView
+from storage.head import head_parts
 from storage.history import History
 from storage.index import SeriesIndex
 from storage.piece import Assembler, Part
@@ -64,6 +67,36 @@ class SeriesReader:
         start_ms = hints.start_ms - hints.range_ms + 1
         return self._read(view, self._index.match(matchers), start_ms, hints.end_ms, blocks)
 
+    def buckets(self, matchers: Sequence[Matcher], hints: Hints) -> Iterator[Buckets] | None:
+        """The same in buckets, for windows that hold whole ones; None where the file has none that are of use.
+
+        Where samples have expired, buckets go on answering.
+        """
+        view = self._view()
+        tier = usable(view, hints)
+        if not tier:
+            return None
+        return Coarse(self._history, self._index, view, hints, tier).read(self._index.match(matchers))
+
+    def remarks(self, matchers: Sequence[Matcher], hints: Hints) -> Iterator[str]:
+        """What a query should know that looks at samples where only buckets are left."""
+        view = self._view()
+        if hints.start_ms - hints.range_ms >= view.horizon_ms - 1:
+            return
+        ids = set(self._index.match(matchers))
+        left = {
+            block.resolution_ms
+            for block in view.catalogue.touched_buckets(hints)
+            if block.start_ms < view.horizon_ms and not ids.isdisjoint(block.series)
+        }
+        if left:
+            unit, window = ("hour", "1h") if max(left) == HOUR_MS else ("minute", "1m")
+            until = datetime.fromtimestamp(view.horizon_ms / 1000, UTC).isoformat(timespec="seconds")
+            yield (
+                f"history before {until.replace('+00:00', 'Z')} is kept per {unit} only: ask for"
+                f" avg_over_time(…[{window}]), or min, max, sum or count, at whole {unit}s"
+            )
+
     def labels(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Labels]:
         """The label sets of matching series that were being written in the window (inclusive).
 
@@ -89,8 +122,8 @@ class SeriesReader:
     def costs(self) -> list[SourceCost]:
         """What each source takes, the dearest first."""
         with self._engine.connect() as connection:
-            blocks = Catalogue.load(connection).blocks
-        return source_costs(blocks, [section.view() for section in self._timeline.unsealed()])
+            known = Catalogue.load(connection)
+        return source_costs([*known.blocks, *known.tier], [section.view() for section in self._timeline.unsealed()])
 
     def size(self) -> int:
         """Bytes that all files together take on the disk."""
@@ -108,41 +141,49 @@ class SeriesReader:
         if time.monotonic() - self._looked > _LOOK_SECONDS:
             self._looked = time.monotonic()
             try:
-                with hurried(_LOOK_WAIT_SECONDS), self._engine.connect() as connection:
-                    known = read_number(connection, "generation") == self._timeline.generation
-                if not known:
-                    self._learn()
+                with hurried(_LOOK_WAIT_SECONDS):
+                    self.look()
             except StorageError as error:
                 logger.warning("history_not_looked_at", error=str(error))
         return self._timeline.view()
 
+    def look(self) -> View:
+        """What there is at this very moment. Raises :class:`StorageError`."""
+        with self._engine.connect() as connection:
+            known = read_number(connection, "generation") == self._timeline.generation
+        if not known:
+            self._learn()
+        return self._timeline.view()
+
+    def samples(self, view: View, start_ms: int, end_ms: int) -> Iterator[tuple[int, Times, Values]]:
+        """Every series' id and samples in the window (inclusive)."""
+        ids = self._index.match(())
+        return self._parts(view, ids, start_ms, end_ms, view.catalogue.between(start_ms, end_ms))
+
     def _read(
         self, view: View, ids: Sequence[int], start_ms: int, end_ms: int, blocks: Sequence[Block]
     ) -> Iterator[Series]:
-        """The series one by one, each joined from what file and memory have of it."""
+        """The series one by one."""
+        for id, times, values in self._parts(view, ids, start_ms, end_ms, blocks):
+            labels = self._index.labels_of(id)
+            if labels is not None:
+                yield Series(labels, times, values)
+
+    def _parts(
+        self, view: View, ids: Sequence[int], start_ms: int, end_ms: int, blocks: Sequence[Block]
+    ) -> Iterator[tuple[int, Times, Values]]:
+        """The samples of one series after the other, joined from what file and memory have; those without left out."""
         start_ms = max(start_ms, view.horizon_ms)
         if not ids or start_ms > end_ms:
             return
         assembler = Assembler(start_ms, end_ms)
-        head = _head_parts(view.sections, set(ids), start_ms, end_ms)
+        head = head_parts(view.sections, set(ids), start_ms, end_ms)
         files = self._history.read(ids, blocks) if blocks else iter([{id: list[Part]() for id in ids}])
         for group in files:
             for id, parts in group.items():
                 parts += head.get(id, ())
-                labels = self._index.labels_of(id)
-                if not parts or labels is None:
+                if not parts:
                     continue
                 times, values = assembler.join(parts)
                 if len(times):
-                    yield Series(labels, times, values)
-
-
-def _head_parts(sections: Sequence[SectionView], ids: set[int], start_ms: int, end_ms: int) -> dict[int, list[Part]]:
-    """What memory has of the series, in order of time for each source."""
-    parts: dict[int, list[Part]] = {}
-    for section in sections:
-        for number, piece in enumerate(section.pieces(ids, start_ms, end_ms)):
-            for series in ids.intersection(piece.columns):
-                part = Part((section.number, number), piece.times, piece.values[piece.columns[series]])
-                parts.setdefault(series, []).append(part)
-    return parts
+                    yield id, times, values

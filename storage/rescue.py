@@ -68,8 +68,11 @@ def rescue(old: Path, database: Engine) -> Rescue:
             saved[table] = _insert(connection, table, rows)
             if not whole:
                 lost.append(table)
-        if history:  # a block without its list of series is none
-            connection.exec_driver_sql("DELETE FROM blocks WHERE NOT ready OR layout NOT IN (SELECT id FROM layouts)")
+        if history:  # a block without its list of series is none, and buckets are made anew where they can be
+            connection.exec_driver_sql(
+                "DELETE FROM blocks WHERE NOT ready OR layout NOT IN (SELECT id FROM layouts)"
+                " OR (resolution_ms > 0 AND segment IS NULL)"
+            )
     return Rescue(saved, tuple(lost), history)
 
 

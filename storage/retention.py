@@ -10,6 +10,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, Engine
 
 from storage.block import Block, delete_block
+from storage.bucket import DAY_MS, whole_from
 from storage.fact import note_fact, read_number
 
 #: Bytes given back in one transaction: some milliseconds.
@@ -53,6 +54,14 @@ def withdraw(connection: Connection, blocks: Sequence[Block]) -> None:
         note_fact(connection, "generation", read_number(connection, "generation") + 1)
 
 
+def hold_buckets(connection: Connection, before_ms: int) -> None:
+    """Note of which days buckets cannot be made anew, since samples before ``before_ms`` have expired."""
+    connection.exec_driver_sql(
+        "UPDATE blocks SET segment = 0 WHERE resolution_ms > 0 AND segment IS NULL AND (end_ms - 1) / ? < ?",
+        (DAY_MS, whole_from(before_ms)),
+    )
+
+
 def delete_blocks(database: Engine, blocks: Sequence[Block]) -> None:
     """Delete blocks that do not count any more, with their chunks, in small transactions."""
     for block in blocks:
@@ -63,9 +72,14 @@ def delete_blocks(database: Engine, blocks: Sequence[Block]) -> None:
             connection.exec_driver_sql("DELETE FROM layouts WHERE id NOT IN (SELECT layout FROM blocks)")
 
 
+def total_bytes(blocks: Iterable[Block]) -> int:
+    """What their chunks take."""
+    return sum(block.bytes for block in blocks)
+
+
 def oldest(blocks: Sequence[Block], share: float) -> int | None:
     """The moment before which blocks end that take a ``share`` of the bytes of all; None when there is no block."""
-    left = share * sum(block.bytes for block in blocks)
+    left = share * total_bytes(blocks)
     before_ms = None
     for block in sorted(blocks, key=lambda block: block.end_ms):
         before_ms = block.end_ms + 1

@@ -21,7 +21,17 @@ from storage.journal import Record, State, read_segments
 from storage.problem import Problems
 from storage.reader import SeriesReader
 from storage.registrar import Limits, Registrar
-from storage.retention import Room, delete_blocks, delete_series, oldest, released, shrink, withdraw
+from storage.retention import (
+    Room,
+    delete_blocks,
+    delete_series,
+    hold_buckets,
+    oldest,
+    released,
+    shrink,
+    total_bytes,
+    withdraw,
+)
 from storage.seal import seal
 from storage.shelf import Shelf
 from storage.timeline import UNKNOWN, Timeline
@@ -157,16 +167,26 @@ class SeriesStore(SeriesReader):
             with self._engine.begin() as connection:
                 before_ms = max(before_ms, read_number(connection, "horizon_ms"))
                 note_fact(connection, "horizon_ms", before_ms)
+                hold_buckets(connection, before_ms)
                 old = self._timeline.view().catalogue.ended(before_ms)
                 withdraw(connection, old)
             self._timeline.expire(before_ms)
-            delete_blocks(self._engine, old)
-            self._forget(old)
-            given = shrink(self._engine)
+            given = self._delete(old)
         ticks = sum(block.count for block in old)
         if old:
             logger.info("history_expired", ticks=ticks, before_ms=before_ms, bytes_given_back=given)
         return ticks
+
+    def expire_buckets(self, before_ms: int) -> None:
+        """The same for buckets, which may be kept for longer than the samples that they were made of."""
+        with self._seal_lock, storage_errors(self._path):
+            old = self._timeline.view().catalogue.ended_buckets(before_ms)
+            if old:
+                with self._engine.begin() as connection:
+                    withdraw(connection, old)
+                self._learn()
+                given = self._delete(old)
+                logger.info("buckets_expired", blocks=len(old), before_ms=before_ms, bytes_given_back=given)
 
     def limit(self, most_bytes: int) -> int:
         """Let the oldest history expire until file and journal take no more room; returns the ticks deleted.
@@ -177,11 +197,16 @@ class SeriesStore(SeriesReader):
         with storage_errors(self._path):
             # What blocks take in the file is known but roughly: some rounds come close enough.
             while (used := self._used()) > most_bytes:
-                before_ms = oldest(self._timeline.view().catalogue.blocks, 1 - most_bytes / used)
+                kept = self._timeline.view().catalogue
+                buckets = total_bytes(kept.tier) > total_bytes(kept.blocks)  # what takes more makes room
+                before_ms = oldest(kept.tier if buckets else kept.blocks, 1 - most_bytes / used)
                 if before_ms is None:
                     logger.warning("history_limit_not_kept", bytes=used, limit_bytes=most_bytes)
                     break
-                ticks += self.expire(before_ms)
+                if buckets:
+                    self.expire_buckets(before_ms)
+                else:
+                    ticks += self.expire(before_ms)
             with self._seal_lock:
                 shrink(self._engine, most_bytes - folder_bytes(self._journal.folder))
         return ticks
@@ -274,11 +299,19 @@ class SeriesStore(SeriesReader):
         """Make the blocks count, and the journal's segments count no more, in one transaction."""
         with self._engine.begin() as connection:
             known = read_number(connection, "generation") == self._timeline.generation
-            self._blocks.publish(connection, blocks)
+            buckets_withdrawn = self._blocks.publish(connection, blocks)
             note_fact(connection, "sealed", sections[-1].number)
             note_fact(connection, "last_tick_ms", self._timeline.last_tick_ms or 0)
             generation = read_number(connection, "generation")
         self._timeline.settle(sections, blocks, generation if known else UNKNOWN)
+        if buckets_withdrawn:
+            self._learn()
+
+    def _delete(self, old: Sequence[Block]) -> int:
+        """Delete blocks that do not count any more; returns the bytes given back to the disk."""
+        delete_blocks(self._engine, old)
+        self._forget(old)
+        return shrink(self._engine)
 
     def _forget(self, deleted: Sequence[Block]) -> None:
         """Delete the series that only these blocks held."""

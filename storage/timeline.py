@@ -40,6 +40,12 @@ class View(NamedTuple):
             found |= series
         return found
 
+    def unsealed_ms(self) -> int | None:
+        """The time of the oldest tick that is not in the file yet; None where all are."""
+        open_sections = (section for section in self.sections if not section.sealed)
+        firsts = [views[0].run.first_ms for section in open_sections for views in section.runs.values()]
+        return min(firsts, default=None)
+
     def span(self) -> tuple[int, int] | None:
         """The times of the oldest and the newest sample; None when there is none."""
         bounds = [(block.start_ms, block.end_ms) for block in self.catalogue.blocks]

@@ -110,10 +110,11 @@ def test_it_says_a_thing_once_and_no_more_than_ten_things() -> None:
 
 def test_a_source_may_say_something_about_its_answer() -> None:
     engine = Engine(source("gauge", "other", kind=Coarse))
-    assert engine.instant("gauge", 9 * MINUTE).warnings == ()
-    assert engine.instant("gauge + other + gauge", MINUTE).warnings == (
-        "gauge: samples before 1970 are kept by the minute",
-        "other: samples before 1970 are kept by the minute",
+    assert engine.instant("gauge", 9 * MINUTE).infos == ()
+    assert engine.instant("gauge + other + gauge", MINUTE).infos == (
+        "PromQL info: gauge: samples before 1970 are kept by the minute",
+        "PromQL info: other: samples before 1970 are kept by the minute",
     )
     matrix = engine.range("max_over_time(gauge[1h])", 0, MINUTE, MINUTE)
-    assert len(matrix.warnings) == 1
+    assert len(matrix.infos) == 1
+    assert matrix.warnings == ()
