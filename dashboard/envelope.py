@@ -47,13 +47,24 @@ def success(data: Any, warnings: Sequence[str] = ()) -> Response:
 
 def answer(result: Result, time_ms: int, stats: dict[str, Any] | None = None) -> Response:
     """The envelope around the result of a query at ``time_ms``; very large ones are sent while they are written."""
-    kind, inside, size = _of_result(result, time_ms)
+    kind, inside = _of_result(result, time_ms)
     head = b'{"status":"success","data":{"resultType":"%b","result":' % kind
     beside = b"" if stats is None else b',"stats":' + orjson.dumps(stats)
     notes = _notes(result.warnings, result.infos)
     tail = beside + b"}" + (b"," + orjson.dumps(notes)[1:] if notes else b"}")
     pieces = chain((head,), inside, (tail,))
-    return Response(pieces if size >= STREAMED_POINTS else b"".join(pieces), mimetype=JSON)
+    return Response(pieces if size(result) >= STREAMED_POINTS else b"".join(pieces), mimetype=JSON)
+
+
+def size(result: Result) -> int:
+    """How many points an answer with ``result`` has, about."""
+    match result:
+        case Matrix() | Vector():
+            return result.values.size
+        case RawMatrix():
+            return sum(len(one.times) for one in result.series)
+        case _:
+            return 1
 
 
 def failure(error: ApiError) -> Response:
@@ -71,19 +82,19 @@ def _notes(warnings: Sequence[str], infos: Sequence[str]) -> dict[str, Any]:
     return {name: list(found) for name, found in (("warnings", warnings), ("infos", infos)) if found}
 
 
-def _of_result(result: Result, time_ms: int) -> tuple[bytes, Iterator[bytes], int]:
-    """The result's type, its JSON in pieces, and how many points are in it."""
+def _of_result(result: Result, time_ms: int) -> tuple[bytes, Iterator[bytes]]:
+    """The result's type and its JSON in pieces."""
     match result:
         case Scalar():
-            return b"scalar", iter([b'[%b,"%b"]' % (_seconds(time_ms), _spelled_out(result.value))]), 1
+            return b"scalar", iter([b'[%b,"%b"]' % (_seconds(time_ms), _spelled_out(result.value))])
         case String():
-            return b"string", iter([b"[%b,%b]" % (_seconds(time_ms), orjson.dumps(result.value))]), 1
+            return b"string", iter([b"[%b,%b]" % (_seconds(time_ms), orjson.dumps(result.value))])
         case Matrix():
-            return b"matrix", _listed(_matrix(result)), result.values.size
+            return b"matrix", _listed(_matrix(result))
         case RawMatrix():
-            return b"matrix", _listed(_raw_matrix(result)), sum(len(one.times) for one in result.series)
+            return b"matrix", _listed(_raw_matrix(result))
         case _:
-            return b"vector", _listed(_vector(result, time_ms)), len(result.labels)
+            return b"vector", _listed(_vector(result, time_ms))
 
 
 def _listed(items: Iterator[bytes]) -> Iterator[bytes]:

@@ -18,6 +18,7 @@ from dashboard.estimate import estimate
 from dashboard.parameter import Window, invalid, one_of, parse_duration, window
 from dashboard.problem import Problem
 from dashboard.selector import EVERY_SERIES, selector_matchers
+from dashboard.sending import leave_the_deaf
 from dashboard.services import services
 from promql import QueryError
 from storage.error import StorageError
@@ -26,6 +27,7 @@ from storage.export import csv_long, csv_wide
 log = structlog.get_logger(__name__)
 blueprint = Blueprint("export", __name__)
 blueprint.after_request(compress)
+blueprint.after_request(leave_the_deaf)
 
 MAX_SELECTORS = 100
 

@@ -13,10 +13,10 @@ import structlog
 from flask import Blueprint, Response
 
 from collectors.sample import Labels
-from dashboard import instance, question, ruling
+from dashboard import instance, question, ruling, sending
 from dashboard.access import require
 from dashboard.compression import compress
-from dashboard.envelope import ApiError, answer, failure, of_query_error, success
+from dashboard.envelope import ApiError, answer, failure, of_query_error, size, success
 from dashboard.moment import now_ms
 from dashboard.problem import retry_after
 from dashboard.selector import EVERY_SERIES
@@ -29,6 +29,7 @@ blueprint = Blueprint("prometheus", __name__, url_prefix="/api/v1")
 blueprint.register_error_handler(ApiError, failure)
 blueprint.register_error_handler(QueryError, lambda error: failure(of_query_error(error)))
 blueprint.after_request(compress)
+blueprint.after_request(sending.leave_the_deaf)
 
 View = TypeVar("View", bound=Callable[..., Response])
 
@@ -215,14 +216,21 @@ def _evaluated(evaluate: Callable[[Engine, str], Result], time_ms: int, limit: i
     started = time.perf_counter()
     try:
         result = evaluate(engine, question.value("query"))
+        seconds = time.perf_counter() - started
+        result = result if limit is None else _first(result, limit)
+        sent = sending.reserve(size(result))
     except QueryError as error:
         found = of_query_error(error)
         raise question.invalid("query", str(found)) if found.type == "bad_data" else found from error
     finally:
         _TURNS.release()
-    seconds = time.perf_counter() - started
-    result = result if limit is None else _first(result, limit)
-    return answer(result, time_ms, _stats(seconds) if question.value("stats") else None)
+    try:
+        response = answer(result, time_ms, _stats(seconds) if question.value("stats") else None)
+    except BaseException:
+        sent()
+        raise
+    response.call_on_close(sent)
+    return response
 
 
 def _engine() -> Engine:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
+import struct
 import threading
 from collections.abc import Iterator
 from io import BytesIO
@@ -15,6 +17,7 @@ import pytest
 from gunicorn.http.errors import InvalidChunkSize
 
 from collectors.sample import Sample, Tick, make_labels
+from dashboard.sending import SEND_SECONDS
 from promql import Engine
 from storage.error import StorageError
 from tests.dashboard.house import House, MakeHouse, open_house
@@ -433,6 +436,31 @@ def test_a_query_beyond_those_that_are_computed_at_once_is_told_to_wait(
     assert answer.get_json()["errorType"] == "unavailable"
     turns.release()
     assert house.visitor().get("/api/v1/query?query=1", headers=house.token("viewer")).status_code == 200
+
+
+def test_large_answers_that_nobody_reads_keep_no_more_than_others_of_their_kind(
+    filled: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = threading.BoundedSemaphore(1)
+    monkeypatch.setattr("dashboard.sending._PLACES", places)
+    monkeypatch.setattr("dashboard.sending.TURN_SECONDS", 0.01)
+    large = f"/api/v1/query_range?query=vector(1) or a&start={T0}&end={T0 + 10_000}&step=1"
+    unread = filled.visitor().get(large, headers=filled.token("viewer"), buffered=False)
+    assert unread.status_code == 200
+    assert call(filled, "query", 503, query="vector(1)[20001s:1s]")["errorType"] == "unavailable"
+    assert call(filled, "query", query="a")["data"]
+    unread.close()
+    assert call(filled, "query", query="vector(1)[20001s:1s]")["data"]
+
+
+def test_a_connection_that_takes_nothing_is_left_after_a_while(filled: House) -> None:
+    near, far = socket.socketpair()
+    with near, far:
+        for path in ("/api/v1/query?query=1", "/api/export.csv"):
+            near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, bytes(16))
+            filled.visitor().get(path, headers=filled.token("viewer"), environ_overrides={"gunicorn.socket": near})
+            seconds, _ = struct.unpack("ll", near.getsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, 16))
+            assert seconds == SEND_SECONDS
 
 
 def test_what_is_outside_of_the_language_is_refused_by_name(house: House) -> None:
