@@ -1,6 +1,6 @@
 """The hosted model: interface, host, queue, health. A plug-in needs ``from model import Model, BadInput``."""
 
-from model.interface import BadInput, Golden, Model, Schema
-from model.tensor import TensorSpec
+from model.interface import BadInput, Golden, Model
+from model.signature import Schema, TensorSpec
 
 __all__ = ["BadInput", "Golden", "Model", "Schema", "TensorSpec"]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from model.result import to_json
-from model.tensor import BODIES, RESULTS, Array, Tensors, TensorSpec, of_bytes, rows, stack
+from model.signature import BODIES, RESULTS, Array, Schema, Tensors, TensorSpec, of_bytes, rows, stack
 
 #: A golden pair: an input as ``decode`` returns it, and a check that the encoded result must pass.
 Golden = tuple[Any, Callable[[Any], bool]]
@@ -27,17 +26,6 @@ class BadInput(Exception):
         super().__init__(detail)
         self.detail = detail
         self.status = status
-
-
-@dataclass(frozen=True, slots=True)
-class Schema:
-    """What ``/predict`` takes and gives, as JSON Schema (2020-12), for the description of the API.
-
-    ``request`` has one schema for each content type of the body; ``result`` is what ``encode`` returns.
-    """
-
-    request: Mapping[str, Mapping[str, Any]]
-    result: Mapping[str, Any]
 
 
 class Model(ABC):
