@@ -137,7 +137,10 @@ class SeriesStore(SeriesReader):
         """Move ticks from the journal into blocks once there are enough of them; returns the samples that were moved.
 
         Nobody waits for it: ticks are appended meanwhile, and each of its transactions takes some milliseconds.
+        Before :meth:`load` there is nothing to move.
         """
+        if not self._journal.number:
+            return 0
         with self._seal_lock, storage_errors(self._path):
             try:
                 count = sum(self._seal([section]) for section in self._shelf.sections(self._identity))
