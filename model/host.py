@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 import structlog
@@ -14,6 +15,7 @@ from model.batch import BatchRunner
 from model.device import prepare_allocator
 from model.errors import Draining, NotReady, Refusal
 from model.examiner import Examiner
+from model.exchange import Exchange, Outcome, Payload
 from model.health import Facts, cannot_serve, judge
 from model.loader import Instance, Loader
 from model.meter import InferenceMeter
@@ -22,6 +24,7 @@ from model.progress import Progress
 from model.queue import WorkQueue
 from model.reload import Reloader
 from model.request import Answer, RequestPath, wait_for_load
+from model.signature import Signature
 from model.state import Standing, StateCell, wall_ms
 from model.status import Health, ModelStatus
 from model.watchdog import Limit, Watchdog
@@ -104,6 +107,25 @@ class ModelHost:
 
     def infer(self, body: bytes, content_type: str, request_id: str) -> Answer:
         """Answer one request, on the caller's thread. Raises :class:`BadInput` or a :class:`Refusal`."""
+        with self._guest() as instance:
+            return self._path.run(instance, body, content_type, request_id)
+
+    def exchange(self, exchange: Exchange[Payload], request_id: str) -> Outcome[Payload]:
+        """As :meth:`infer`, for a request of several inputs in a format of its own."""
+        with self._guest() as instance:
+            return self._path.run_exchange(instance, exchange, request_id)
+
+    def signature(self) -> Signature | None:
+        """What the model that serves now takes and gives; ``None`` while none does. Raises what the model raises."""
+        instance: Instance | None = self._worker.instance
+        if instance is None:
+            return None
+        model = instance.model
+        return Signature(instance.name, instance.version, tuple(model.inputs()), tuple(model.outputs()), model.schema())
+
+    @contextmanager
+    def _guest(self) -> Iterator[Instance]:
+        """Let a request in, to the instance that serves; a drain waits for it. Raises a :class:`Refusal`."""
         with self._guests:
             instance = self._worker.instance
             admitted = instance is not None and self.serving
@@ -111,7 +133,7 @@ class ModelHost:
         if instance is None or not admitted:
             raise self._path.refuse(self._refusal(), *self._identity()[:2])
         try:
-            return self._path.run(instance, body, content_type, request_id)
+            yield instance
         finally:
             with self._guests:
                 self._guest_count -= 1

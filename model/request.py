@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +14,7 @@ import structlog
 
 from config import ModelSettings
 from model.errors import DeadlineExceeded, Draining, InferenceFailed, OutOfMemory, QueueFull, Refusal
+from model.exchange import Exchange, Order, Outcome, Payload
 from model.fault import brief, classify
 from model.interface import BadInput
 from model.loader import Instance
@@ -86,7 +87,7 @@ class RequestPath:
                 given, facts = self._decode(instance, body, content_type, deadline)
             work = account.work = Work(given, deadline, request_id)
             del given  # only the queue and the batch hold the input now
-            self._await(work)
+            self._await_all([work])
             served_by: Instance = work.instance
             account.model, account.version = served_by.name, served_by.version
             with self._translated("encode", request_id):
@@ -96,6 +97,42 @@ class RequestPath:
             account.outcome = "ok"
         return self._answer(account, work, result, json, facts)
 
+    def run_exchange(self, instance: Instance, exchange: Exchange[Payload], request_id: str) -> Outcome[Payload]:
+        """Answer one request of several inputs, all or none: the first that fails ends it and drops those that wait.
+
+        It is counted as one request. Raises :class:`BadInput` or a :class:`Refusal`.
+        """
+        account = _Account(instance.name, instance.version, self._clock())
+        with self._counted(account):
+            if self._queue.full:
+                raise self._queue_full()
+            with self._translated("decode", request_id):
+                order, facts = self._read(instance, exchange, account.began + self._settings.deadline_seconds)
+            seconds = min(self._settings.deadline_seconds, order.timeout_seconds or self._settings.deadline_seconds)
+            works = [Work(given, account.began + seconds, request_id) for given in order.inputs]
+            del order  # only the queue and the batch hold the inputs now
+            account.work = works[-1]  # the queue is first in, first out: its times are those of the request
+            self._await_all(works)
+            served_by: Instance = account.work.instance
+            account.model, account.version = served_by.name, served_by.version
+            with self._translated("encode", request_id):
+                results = [served_by.model.encode(work.result) for work in works]
+                payload = exchange.write(served_by.model, results)
+            account.result_class = _class_of(results[0]) if len(results) == 1 else None
+            account.outcome = "ok"
+        queue_seconds, compute_seconds = _times(account.work)
+        return Outcome(
+            payload=payload,
+            result_class=account.result_class,
+            model=account.model,
+            version=account.version,
+            outcome=account.outcome,
+            queue_seconds=queue_seconds or 0.0,
+            compute_seconds=compute_seconds or 0.0,
+            total_seconds=self._clock() - account.began,
+            input=facts,
+        )
+
     def refuse(self, refusal: Refusal, model: str, version: str) -> Refusal:
         """Count a request that came while no model serves; returns the refusal to raise."""
         self._count(_Account(model, version, self._clock(), outcome=refusal.outcome))
@@ -104,30 +141,53 @@ class RequestPath:
     def _decode(
         self, instance: Instance, body: bytes, content_type: str, deadline: float
     ) -> tuple[Any, dict[str, Any]]:
+        with self._decoding(deadline):
+            given = instance.model.decode(body, content_type)
+            return given, instance.model.describe(given)
+
+    def _read(self, instance: Instance, exchange: Exchange[Any], deadline: float) -> tuple[Order, dict[str, Any]]:
+        with self._decoding(deadline):
+            order = exchange.read(instance.model)
+            count = len(order.inputs)
+            if not 1 <= count <= self._queue.size:
+                raise BadInput(f"A request carries 1 to {self._queue.size} inputs, not {count}.", 413 if count else 400)
+            return order, instance.model.describe(order.inputs[0]) if count == 1 else {"inputs": count}
+
+    @contextmanager
+    def _decoding(self, deadline: float) -> Iterator[None]:
         if not self._decoders.acquire(timeout=max(0.0, deadline - self._clock())):
             raise DeadlineExceeded("The deadline passed before the input could be decoded.", retry_after_seconds=1.0)
         try:
-            given = instance.model.decode(body, content_type)
-            return given, instance.model.describe(given)
+            yield
         finally:
             self._decoders.release()
 
-    def _await(self, work: Work) -> None:
-        """Queue the work and wait for it; whatever ends the wait, work that has not started is dropped."""
-        if not self._queue.offer(work):
-            if self._queue.closed:
-                raise Draining("The server is stopping.", reason="draining", retry_after_seconds=_RESTART_SECONDS)
-            raise self._queue_full()
+    def _await_all(self, works: Sequence[Work]) -> None:
+        """Queue the works and wait for all; whatever ends the wait, what has not started is dropped."""
         try:
-            settled = work.wait(work.deadline - self._clock())
+            for work in works:
+                self._offer(work)
+            for work in works:
+                self._wait(work)
         except BaseException:
-            self._queue.abandon(work)
+            for work in works:
+                self._queue.abandon(work)
             raise
+
+    def _offer(self, work: Work) -> None:
+        if self._queue.offer(work):
+            return
+        if self._queue.closed:
+            raise Draining("The server is stopping.", reason="draining", retry_after_seconds=_RESTART_SECONDS)
+        raise self._queue_full()
+
+    def _wait(self, work: Work) -> None:
+        settled = work.wait(work.deadline - self._clock())
         if not settled and not work.settled:
             dropped = self._queue.abandon(work)
             where = "waited in the queue" if dropped else "was being computed"
             raise DeadlineExceeded(
-                f"No answer within {self._settings.deadline_seconds:g} s: the request {where}.",
+                f"No answer within the request's time ({self._settings.deadline_seconds:g} s at most): it {where}.",
                 retry_after_seconds=self._drain_seconds(),
             )
         if work.error is not None:
