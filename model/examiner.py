@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import structlog
 
 from model.device import Device, DeviceMemory
-from model.fault import Poisoned, brief, classify, from_device, sticky
+from model.fault import LoadFailure, Poisoned, brief, classify, from_device, sticky
 from model.loader import Instance, check_golden
-from model.plugin import LoadFailure
 from model.progress import Progress
 from model.queue import WorkQueue
 

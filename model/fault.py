@@ -36,6 +36,15 @@ class Poisoned(Exception):
         self.reason = reason
 
 
+class LoadFailure(Exception):
+    """A model that cannot be served: ``reason`` is machine-readable, ``suggestion`` a sentence for the operator."""
+
+    def __init__(self, reason: str, suggestion: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.suggestion = suggestion
+
+
 def classify(error: BaseException) -> Kind:
     """What kind of failure ``error`` is, by its type and, where torch leaves no choice, its words."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":

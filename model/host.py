@@ -19,12 +19,12 @@ from model.exchange import Exchange, Outcome, Payload
 from model.health import Facts, cannot_serve, judge
 from model.loader import Instance, Loader
 from model.meter import InferenceMeter
-from model.plugin import class_name
 from model.progress import Progress
 from model.queue import WorkQueue
 from model.reload import Reloader
 from model.request import Answer, RequestPath, wait_for_load
 from model.signature import Signature
+from model.source import short_name
 from model.state import Standing, StateCell, wall_ms
 from model.status import Health, ModelStatus
 from model.watchdog import Limit, Watchdog
@@ -93,7 +93,7 @@ class ModelHost:
         self._guests = threading.Condition()
         self._guest_count = 0
         self._drain_until = 0.0
-        self._shown: tuple[str, str, str | None, str | None] = (class_name(settings.path), "", None, None)
+        self._shown: tuple[str, str, str | None, str | None] = (short_name(settings.path), "", None, None)
 
     def start(self) -> None:
         """Begin to load; returns at once. Does nothing when the model is switched off."""

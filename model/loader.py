@@ -10,10 +10,10 @@ import structlog
 
 from config import HealthSettings, ModelSettings
 from model.device import Device, NoDevice
-from model.fault import Poisoned, brief, classify, sticky
+from model.fault import LoadFailure, Poisoned, brief, classify, sticky
 from model.interface import Golden, Model
-from model.plugin import LoadFailure, resolve
 from model.result import NotJson, to_json
+from model.source import resolve
 
 log = structlog.get_logger(__name__)
 

@@ -1,35 +1,29 @@
-"""Find the plug-in class that a path names, or say exactly what stands in the way."""
+"""Find the model that a module offers by name, or say exactly what stands in the way."""
 
 from __future__ import annotations
 
 import importlib
 import re
+from collections.abc import Callable
 
-from model.fault import brief
+from model import bare
+from model.fault import LoadFailure, brief
 from model.interface import Model
 
 _PATH = re.compile(r"(?P<module>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):(?P<name>[A-Za-z_]\w*)")
 
 
-class LoadFailure(Exception):
-    """A model that cannot be served: ``reason`` is machine-readable, ``suggestion`` a sentence for the operator."""
+def resolve(path: str) -> Callable[[], Model]:
+    """What makes the model at ``package.module:name``: a class, a network or a function. Imports the module.
 
-    def __init__(self, reason: str, suggestion: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.suggestion = suggestion
-
-
-def class_name(path: str) -> str:
-    """What to call a model whose class is not known yet: the class part of its path."""
-    return path.rpartition(":")[2] or path
-
-
-def resolve(path: str) -> type[Model]:
-    """The class at ``package.module:Class``. Imports the module. Raises :class:`LoadFailure`."""
+    Raises :class:`LoadFailure`.
+    """
     parts = _PATH.fullmatch(path)
     if parts is None:
-        raise LoadFailure(f"load_failed: bad_path {path}", "Write model.path as package.module:Class.")
+        raise LoadFailure(
+            f"load_failed: bad_path {path}",
+            "Write model.path as package.module:Class, or as the path of a folder or a file with a / in it.",
+        )
     module_name, name = parts["module"], parts["name"]
     importlib.invalidate_caches()  # the file may have been put there after the last failed attempt
     try:
@@ -53,10 +47,12 @@ def resolve(path: str) -> type[Model]:
         raise LoadFailure(
             f"load_failed: no_such_class {name}", f"{module_name} has no {name}; it offers: {_offered(module)}."
         )
-    return _checked(getattr(module, name), module_name, name)
+    found = getattr(module, name)
+    return bare.maker(found, name) or checked(found, module_name, name)
 
 
-def _checked(found: object, module_name: str, name: str) -> type[Model]:
+def checked(found: object, module_name: str, name: str) -> type[Model]:
+    """The class, if it can be hosted. Raises :class:`LoadFailure`."""
     if not (isinstance(found, type) and issubclass(found, Model)):
         raise LoadFailure(
             f"load_failed: not_a_model {name}", f"Make {module_name}.{name} a class that extends model.Model."

@@ -10,10 +10,9 @@ import structlog
 
 from model.errors import NotReady
 from model.examiner import Examiner
-from model.fault import Poisoned, brief
+from model.fault import LoadFailure, Poisoned, brief
 from model.loader import Instance, Loader
 from model.meter import InferenceMeter
-from model.plugin import LoadFailure
 from model.queue import Errand, WorkQueue
 from model.state import StateCell, wall_ms
 from model.worker import Worker

@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from model.plugin import LoadFailure, resolve
+from model.fault import LoadFailure
+from model.source import resolve
 from tests.model.conftest import Bench
 from tests.model.stage import Stage
 
