@@ -1,93 +1,63 @@
-"""The one bounded queue before the model thread: batches by size and window, deadlines, and errands between batches."""
+"""The one bounded queue before the model thread: batches by size, window and bucket, steps of streams, and errands."""
 
 from __future__ import annotations
 
+import math
 import threading
-from collections import OrderedDict, deque
-from collections.abc import Callable
-from typing import Any, Literal
+from collections import deque
+from collections.abc import Callable, Hashable
+from typing import Literal
 
 from model.errors import DeadlineExceeded
+from model.lane import Lanes
+from model.stream import Stream
+from model.work import Work
+
+__all__ = ["Errand", "Obstacle", "Stream", "Turn", "Work", "WorkQueue"]
 
 #: Something else the model thread is to do: a health check, a switch of instances.
 Errand = Callable[[], None]
-Phase = Literal["waiting", "running", "settled", "dropped"]
+#: What the model thread does next.
+Turn = list[Work] | Stream | Errand
+#: Why nothing can be put in: ``shed`` is a queue that keeps its last places for what is more important.
+Obstacle = Literal["closed", "queue_full", "shed"]
 
-
-class Work:
-    """One decoded input on its way through the queue. Times are seconds of the queue's clock.
-
-    The request thread makes it, offers it and waits on it; the model thread settles it exactly once.
-    """
-
-    __slots__ = (
-        "_settled",
-        "deadline",
-        "enqueued",
-        "error",
-        "finished",
-        "input",
-        "instance",
-        "phase",
-        "request_id",
-        "result",
-        "started",
-    )
-
-    def __init__(self, input: Any, deadline: float, request_id: str = "") -> None:
-        self.input = input
-        self.deadline = deadline
-        self.request_id = request_id
-        self.enqueued = 0.0
-        self.started: float | None = None
-        self.finished: float | None = None
-        self.phase: Phase = "waiting"
-        self.result: Any = None
-        self.error: Exception | None = None
-        #: Whatever produced the result; the request thread encodes with the same one.
-        self.instance: Any = None
-        self._settled = threading.Event()
-
-    @property
-    def settled(self) -> bool:
-        """Whether a result or an error is there."""
-        return self._settled.is_set()
-
-    def succeed(self, result: Any, instance: Any, now: float) -> None:
-        """Hand the result to the waiting request."""
-        self.result, self.instance = result, instance
-        self._settle(now)
-
-    def fail(self, error: Exception, now: float) -> None:
-        """Hand the error to the waiting request."""
-        self.error = error
-        self._settle(now)
-
-    def wait(self, timeout_seconds: float) -> bool:
-        """Block until settled or the time is over; ``True`` when settled."""
-        return self._settled.wait(max(0.0, timeout_seconds))
-
-    def _settle(self, now: float) -> None:
-        self.finished = now
-        self.phase = "settled"
-        self.input = None  # a decoded image may be large, and a late request thread may hold on to the work
-        self._settled.set()
+#: How often streams that rest are looked at for their deadline.
+_REST_SECONDS = 1.0
 
 
 class WorkQueue:
-    """First in, first out; at most ``size`` works wait. Many request threads offer, one model thread takes.
+    """At most ``size`` works wait and ``max_streams`` streams are open. Many request threads offer, one thread takes.
 
-    ``window_seconds`` is how long the oldest work may wait for its batch to fill; 0 takes what is there.
+    ``window_seconds`` is how long the oldest work may wait for its batch to fill; 0 takes what is there. ``shed`` says
+    from which share of ``size`` on works of normal and of low priority are refused, and ``aging_seconds`` how long a
+    work waits until it counts as one priority higher.
     """
 
-    def __init__(self, size: int, batch_size: int, window_seconds: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        size: int,
+        batch_size: int,
+        window_seconds: float,
+        clock: Callable[[], float],
+        *,
+        shed: tuple[float, float] = (1.0, 1.0),
+        aging_seconds: float = math.inf,
+        max_streams: int = 16,
+    ) -> None:
         self.size = size
         self.batch_size = batch_size
+        self.max_streams = max_streams
         self._window = window_seconds
         self._clock = clock
+        self._limits = tuple(math.ceil(size * share) for share in (1.0, *shed))
+        self._stream_limits = tuple(math.ceil(max_streams * share) for share in (1.0, *shed))
         self._changed = threading.Condition()
-        # Ordered, and O(1) to remove from the middle: a request that gives up must not leave its place taken.
-        self._waiting: OrderedDict[Work, None] = OrderedDict()
+        self._waiting = Lanes(aging_seconds)
+        self._streams: set[Stream] = set()
+        #: Streams that stand in line for a turn, and how many of them go before the next batch.
+        self._ring: deque[Stream] = deque()
+        self._round = 0
         self._urgent: deque[Errand] = deque()
         self._idle: deque[Errand] = deque()
         self._closed = False
@@ -97,7 +67,7 @@ class WorkQueue:
 
     @property
     def full(self) -> bool:
-        """Whether an offer would be refused now."""
+        """Whether an offer of any priority would be refused now."""
         return len(self._waiting) >= self.size
 
     @property
@@ -105,20 +75,46 @@ class WorkQueue:
         """Whether the queue takes nothing more."""
         return self._closed
 
+    @property
+    def streams(self) -> int:
+        """How many streams are open."""
+        return len(self._streams)
+
     def oldest(self) -> float | None:
         """When the longest waiting work came."""
         with self._changed:
-            return next(iter(self._waiting)).enqueued if self._waiting else None
+            return self._waiting.oldest()
+
+    def ahead(self, rank: int) -> int:
+        """How many works would be served before a newcomer of this rank."""
+        return self._waiting.ahead(rank)
+
+    def obstacle(self, rank: int) -> Obstacle | None:
+        """Why an offer of this rank would be refused now."""
+        if self._closed:
+            return "closed"
+        depth = len(self._waiting)
+        if depth >= self.size:
+            return "queue_full"
+        return "shed" if depth >= self._limits[rank] else None
+
+    def stream_obstacle(self, rank: int) -> Obstacle | None:
+        """Why another stream of this rank would be refused now."""
+        if self._closed:
+            return "closed"
+        if len(self._streams) >= self.max_streams:
+            return "queue_full"
+        return "shed" if len(self._streams) >= self._stream_limits[rank] else None
 
     def offer(self, work: Work) -> bool:
-        """Put ``work`` at the end; ``False`` when the queue is full or closed."""
+        """Put ``work`` in; ``False`` when there is an :meth:`obstacle`."""
         with self._changed:
-            if self._closed or len(self._waiting) >= self.size:
+            if self.obstacle(work.rank) is not None:
                 return False
             work.enqueued = self._clock()
-            self._waiting[work] = None
+            filled = self._waiting.add(work)
             # The taker sleeps through arrivals that change nothing for it: only the first and the filling one wake it.
-            if len(self._waiting) in (1, self.batch_size):
+            if filled == self.batch_size or len(self._waiting) == 1:
                 self._changed.notify()
             return True
 
@@ -127,10 +123,31 @@ class WorkQueue:
         with self._changed:
             if work.phase != "waiting":
                 return False
-            self._waiting.pop(work, None)
+            self._waiting.discard(work)
             work.phase = "dropped"
             work.input = None
             return True
+
+    def open(self, stream: Stream) -> bool:
+        """Let ``stream`` have turns; ``False`` when there is a :meth:`stream_obstacle`."""
+        with self._changed:
+            if self.stream_obstacle(stream.rank) is not None:
+                return False
+            stream.enqueued = self._clock()
+            self._streams.add(stream)
+            self._line_up(stream)
+            return True
+
+    def again(self, stream: Stream) -> None:
+        """Let ``stream`` have another turn, if it is open and does not stand in line already."""
+        with self._changed:
+            if stream in self._streams:
+                self._line_up(stream)
+
+    def leave(self, stream: Stream) -> None:
+        """Let go of a stream that has ended and been closed."""
+        with self._changed:
+            self._streams.discard(stream)
 
     def submit(self, errand: Errand, *, urgent: bool) -> bool:
         """Have the model thread run ``errand``: before the next batch if urgent, else when nothing waits."""
@@ -141,58 +158,104 @@ class WorkQueue:
             self._changed.notify()
             return True
 
-    def take(self) -> list[Work] | Errand | None:
-        """Block for the next batch or errand; ``None`` when the queue is closed and empty."""
+    def take(self) -> Turn | None:
+        """Block for the next turn; ``None`` when the queue is closed and empty.
+
+        A batch, then a step of each stream that stands in line, and so on: neither blocks the other.
+        """
         with self._changed:
             while True:
                 if self._urgent:
                     return self._urgent.popleft()
+                if self._round > 0 and self._ring:
+                    return self._next_stream()
                 now = self._clock()
+                patience = self._patience(now)
+                if patience is not None and patience <= 0 and (batch := self._pop_batch(now)):
+                    self._round = len(self._ring)
+                    return batch
+                if self._ring or self._wake_late(now):
+                    return self._next_stream()
                 if self._waiting:
-                    patience = self._patience(now)
-                    if patience > 0:
-                        self._changed.wait(patience)
-                    elif batch := self._pop_batch(now):
-                        return batch
-                elif self._closed:
+                    self._rest(patience)
+                elif self._closed and not self._streams:
                     return None
-                elif self._idle:
+                elif self._idle and not self._closed:
                     return self._idle.popleft()
                 else:
-                    self._changed.wait()
+                    self._rest(None)
 
     def close(self) -> None:
-        """Take nothing more; what waits can still be taken."""
+        """Take nothing more; what waits can still be taken, and streams go on until they end."""
         with self._changed:
             self._closed = True
             self._idle.clear()
             self._changed.notify_all()
 
     def fail_all(self, make_error: Callable[[], Exception]) -> int:
-        """Settle everything that waits with an error of its own each; return how many."""
+        """Settle everything that waits, and end all streams, with an error of its own each; return how many."""
         with self._changed:
-            works = list(self._waiting)
-            self._waiting.clear()
+            works = self._waiting.clear()
+            streams = [stream for stream in self._streams if not stream.ended]
         now = self._clock()
         for work in works:
             work.fail(make_error(), now)
-        return len(works)
+        for stream in streams:
+            stream.end(make_error())
+            self.again(stream)
+        return len(works) + len(streams)
 
-    def _patience(self, now: float) -> float:
-        """Seconds to go on waiting for a fuller batch."""
-        if self._closed or len(self._waiting) >= self.batch_size:
+    def _patience(self, now: float) -> float | None:
+        """Seconds to go on waiting for a fuller batch; ``None`` while nothing waits."""
+        oldest = self._waiting.oldest()
+        if oldest is None:
+            return None
+        if self._closed or self._window <= 0 or self._waiting.filled(self.batch_size) is not None:
             return 0.0
-        return next(iter(self._waiting)).enqueued + self._window - now
+        return oldest + self._window - now
 
     def _pop_batch(self, now: float) -> list[Work]:
-        """Up to ``batch_size`` works that are still in time; those that are not are dropped here."""
+        """Works of one bucket that are still in time, as many as go together; those that are late are dropped here.
+
+        The bucket is that of the work whose turn it is; within the window, one that fills a batch.
+        """
         batch: list[Work] = []
-        while self._waiting and len(batch) < self.batch_size:
-            work, _ = self._waiting.popitem(last=False)
+        work = self._waiting.lead(now)
+        if work is not None and not self._closed and self._window > 0 and work.enqueued + self._window > now:
+            work = self._waiting.filled(self.batch_size) or work
+        while work is not None and len(batch) < self.batch_size:
+            self._waiting.discard(work)
+            bucket: Hashable = work.bucket
             if work.deadline <= now:
                 work.fail(DeadlineExceeded("The deadline passed while the request waited in the queue."), now)
-                continue
-            work.phase = "running"
-            work.started = now
-            batch.append(work)
+            else:
+                work.phase = "running"
+                work.started = now
+                batch.append(work)
+            work = self._waiting.lead_of(bucket, now) if batch else self._waiting.lead(now)
         return batch
+
+    def _line_up(self, stream: Stream) -> None:
+        if not stream.queued:
+            stream.queued = True
+            self._ring.append(stream)
+            self._changed.notify()
+
+    def _next_stream(self) -> Stream:
+        self._round = max(0, self._round - 1)
+        stream = self._ring.popleft()
+        stream.queued = False
+        return stream
+
+    def _wake_late(self, now: float) -> bool:
+        """Line up the streams that rest past their deadline, to be ended; ``True`` if there are any."""
+        for stream in self._streams:
+            if stream.deadline <= now:
+                self._line_up(stream)
+        return bool(self._ring)
+
+    def _rest(self, seconds: float | None) -> None:
+        """Sleep until something changes; with open streams never for long, since they may run late."""
+        if self._streams:
+            seconds = _REST_SECONDS if seconds is None else min(seconds, _REST_SECONDS)
+        self._changed.wait(seconds)
