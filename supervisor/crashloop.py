@@ -1,0 +1,54 @@
+"""How long to wait before the next start, and when to stop trying with the model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from config import SupervisorSettings
+from ledger import Exit
+
+#: How the next server process starts: with everything, or without the model.
+Mode = Literal["normal", "safe"]
+
+
+class CrashLoop:
+    """Counts the crashes of the last ``crash_loop_seconds``; times are monotonic seconds."""
+
+    def __init__(self, settings: SupervisorSettings) -> None:
+        self._settings = settings
+        self._crashes: list[float] = []
+
+    def remember(self, exits: Iterable[Exit], now_ms: int, now: float) -> None:
+        """Take up what an earlier supervisor counted and could not finish: it was killed, or the machine went down."""
+        for exit in exits:
+            ago = (now_ms - exit.ended_ms) / 1000
+            if not exit.unexpected:
+                self._crashes.clear()
+            elif ago >= 0:
+                self._crashes.append(now - ago)
+        self._forget(now)
+
+    def note(self, exit: Exit, now: float) -> float:
+        """Count one end; returns the seconds to wait before the next start."""
+        if exit.reason == "restart":
+            self._crashes.clear()  # a person decided: give the model its full chance again
+        elif exit.unexpected:
+            self._crashes.append(now)
+        self._forget(now)
+        return backoff_seconds(len(self._crashes), self._settings)
+
+    def mode(self) -> Mode:
+        """So many crashes came so fast that the model is left out. Another version would be a third way to go on."""
+        return "safe" if len(self._crashes) >= self._settings.crash_loop_count else "normal"
+
+    def _forget(self, now: float) -> None:
+        self._crashes = [crash for crash in self._crashes if now - crash < self._settings.crash_loop_seconds]
+
+
+def backoff_seconds(crashes: int, settings: SupervisorSettings) -> float:
+    """Seconds to wait after the ``crashes``-th unexpected end within the window: 0, then 1, 2, 4 …"""
+    if crashes < 2:
+        return 0.0
+    doubled = settings.backoff_seconds * 2.0 ** min(crashes - 2, 30)
+    return min(doubled, settings.backoff_max_seconds)
