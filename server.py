@@ -51,6 +51,7 @@ from storage.record import AuditLog, RequestLog, expire_records
 from storage.registrar import Limits
 from storage.salvage import Salvage
 from storage.series import SeriesStore
+from storage.tier import Tier
 from supervisor import EXIT_FATAL
 
 log = structlog.get_logger(__name__)
@@ -109,6 +110,7 @@ class Application:
         )
         self.guardian = Guardian(database, store)
         self.salvage = Salvage(database)
+        self.tier = Tier(database, store)
         query = QueryEngine(store, max_samples=QUERY_SAMPLES, max_read=QUERY_READ, timeout_seconds=QUERY_SECONDS)
         ledger = Ledger(settings.data_dir)
         restarts = _count_restarts(ledger)  # only the supervisor adds to it, and only when this process has ended
@@ -250,12 +252,23 @@ class Application:
     def _expire(self) -> None:
         """Let go of what is older than the settings keep."""
         storage, now = self.settings.storage, now_ms()
+        self._coarsen(now)
+        self.services.store.expire_buckets(now - int(storage.coarse_days * DAY_MS))
         ticks = self.services.store.expire(now - int(storage.retention_days * DAY_MS))
         if storage.max_bytes:
             ticks += self.services.store.limit(storage.max_bytes)
         records = expire_records(self.services.database, now - int(storage.records_days * DAY_MS))
         records += self.services.outbox.expire(now - int(storage.records_days * DAY_MS))
         log.info("expired", ticks=ticks, records=records)
+
+    def _coarsen(self, now: int) -> None:
+        """Make buckets of days that are over: before their samples expire, and without holding that up."""
+        resolution_ms = self.settings.storage.coarse_seconds * 1000
+        try:
+            while resolution_ms and not self._draining and not self._closed and self.tier.step(resolution_ms, now):
+                pass
+        except StorageError as error:
+            log.warning("buckets_not_made", error=str(error))
 
     def drain(self) -> None:
         """A stop has begun: say good-bye to open pages and let the model finish what it has."""

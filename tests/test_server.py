@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from collectors.sample import Sample, Tick
 from config import Settings
 from ledger import Exit, ExitReason, Ledger
-from server import APPLICATION, Application, _secret_key
+from pulse import now_ms
+from server import APPLICATION, DAY_MS, Application, _secret_key
 from storage.error import StorageError
 
 
@@ -202,6 +204,21 @@ def test_the_secret_key_is_kept_private_and_survives(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     path.write_bytes(b"")  # what a power cut leaves
     assert len(_secret_key(path)) == 32
+
+
+def test_history_is_kept_by_the_hour_before_it_expires(tmp_path: Path) -> None:
+    made = Application(settings_in(tmp_path, storage={"coarse_seconds": 3600, "retention_days": 1}))
+    store = made.services.store
+    midnight = now_ms() // DAY_MS * DAY_MS
+    store.load()
+    for hour in range(24):
+        store.append([Tick("test", midnight - 3 * DAY_MS + hour * 3_600_000 + 1, (Sample("old", (), float(hour)),))])
+    store.seal(everything=True)
+    made._expire()
+    assert store.select([], 0, midnight - DAY_MS) == []
+    found = made.services.query.instant("max_over_time(old[6h])", midnight - 2 * DAY_MS - 6 * 3_600_000)
+    assert found.values.tolist() == [17.0]  # type: ignore[union-attr]
+    made.close()
 
 
 def test_closing_twice_is_harmless(tmp_path: Path) -> None:
