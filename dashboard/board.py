@@ -42,9 +42,13 @@ class Window:
 
     @classmethod
     def fitting(cls, start_ms: int, end_ms: int, step_ms: int) -> Window:
-        """Times at multiples of the step, the step raised until there are at most ``MAX_POINTS``."""
+        """Times at multiples of the step, the step raised until there are at most ``MAX_POINTS``.
+
+        Steps of more than a minute or an hour are whole minutes or hours: buckets answer for those.
+        """
         step = max(step_ms, 1000, -(-(end_ms - start_ms) // (MAX_POINTS - 1)))
-        step = -(-step // 1000) * 1000
+        grain = next(grain for grain in (3_600_000, 60_000, 1000) if step >= grain)
+        step = -(-step // grain) * grain
         first = -(-start_ms // step) * step
         return cls(first, max(first, end_ms // step * step), step)
 
@@ -100,10 +104,10 @@ class Board:
         return values
 
     def history(self, page: str, window: Window, only: Iterable[str] = ()) -> dict[str, Any]:
-        """``{start, end, step, panels: {id: {series: [{key, legend, labels, style, values}]}}}``; a gap is null.
+        """``{start, end, step, panels: {id: {series: [{key, legend, labels, style, peak, values}]}}}``; a gap is null.
 
-        ``values[i]`` belongs to ``start + i * step``. Bars and GPU cards carry one value per series, at the end.
-        A panel whose query failed has ``error`` instead of series.
+        ``values[i]`` belongs to ``start + i * step``; with ``peak`` it is the highest of that step. Bars and GPU cards
+        carry one value per series, at the end. A panel whose query failed has ``error`` instead of series.
         """
         wanted = set(only)
         panels = {
@@ -135,10 +139,11 @@ class Board:
         return _as_vector(self._query.instant(_query(line.query(window_ms, range_ms)), window.end_ms))
 
     def _series(self, line: Line, window_ms: int, window: Window) -> list[dict[str, Any]]:
-        text = line.query(window_ms, max(window_ms, window.end_ms - window.start_ms))
+        peak = line.peaks_at(window.step_ms)
+        text = line.query(window_ms, max(window_ms, window.end_ms - window.start_ms), peak=peak)
         matrix = self._query.range(_query(text), window.start_ms, window.end_ms, window.step_ms)
         return [
-            {**_named(line, labels), "style": line.style, "values": _spread(matrix, row, window)}
+            {**_named(line, labels), "style": line.style, "peak": peak, "values": _spread(matrix, row, window)}
             for row, labels in enumerate(matrix.labels)
         ]
 

@@ -30,6 +30,8 @@ Level = Literal["warning", "critical"]
 USER_KINDS = ("tile", "chart", "bars")
 #: How many colours for series there are, ``--s1`` to ``--s8`` of ``static/css/tokens.css``.
 PALETTE = 8
+#: From this step on, in ms, a single sample says too little of its step.
+WIDE_MS = 60_000
 #: Stand-ins for ``$window`` and ``$range`` while a query is only checked, in ms.
 _WINDOW_MS, _RANGE_MS = 60_000, 3_600_000
 
@@ -43,16 +45,25 @@ class _Part(BaseModel):
 
 
 class Line(_Part):
-    """One query of a panel. Style ``limit`` is a thin dashed line, ``shade`` tints the time in which it is not 0."""
+    """One query of a panel. Style ``limit`` is a thin dashed line, ``shade`` tints the time in which it is not 0.
+
+    ``peak`` takes the place of ``expr`` where points are :data:`WIDE_MS` apart or more, so that none hides between two.
+    """
 
     expr: str
     legend: str = ""
+    peak: str = ""
     style: Literal["line", "limit", "shade"] = "line"
     field: str | None = None
 
-    def query(self, window_ms: int, range_ms: int) -> str:
+    def peaks_at(self, step_ms: int) -> bool:
+        """Whether a history with this step shows the highest value of each step."""
+        return bool(self.peak) and step_ms >= WIDE_MS
+
+    def query(self, window_ms: int, range_ms: int, *, peak: bool = False) -> str:
         """The PromQL text for a window and a shown range, both in ms."""
-        return self.expr.replace("$window", f"{window_ms}ms").replace("$range", f"{range_ms}ms")
+        expr = self.peak if peak else self.expr
+        return expr.replace("$window", f"{window_ms}ms").replace("$range", f"{range_ms}ms")
 
 
 class Threshold(_Part):
@@ -211,23 +222,25 @@ def _panel(node: yaml.Node, entry: Any, *, stock: bool) -> Panel:
     for number, line in enumerate(panel.lines):
         if panel.kind == "gpus" and line.field is None:
             raise _Mistake("every line of a panel of kind gpus needs a field", _line(node, ("lines", number)))
-        try:
-            query = _checked(line)
-        except QueryError as error:
-            reason = f"{' '.join(line.expr.split())!r} is not a query for a panel: {error}"
-            where = _line(node, ("lines", number, "expr")) + _lines_before(line.expr, error)
-            raise _Mistake(reason, where) from error
+        query = _checked(line, node, number)
+        if line.peak:
+            _checked(line, node, number, peak=True)
         metrics |= dict.fromkeys(_metrics(query))
     return panel if panel.metrics else panel.model_copy(update={"metrics": tuple(metrics)})
 
 
-def _checked(line: Line) -> Query:
-    """The query of a line; one that can never give numbers is an error as well."""
-    query = parse(line.query(_WINDOW_MS, _RANGE_MS))
-    if isinstance(query.expr, RangeSelector | Subquery):
-        raise QueryError("it gives whole windows of samples; put a function such as rate(…) around it")
-    if isinstance(query.expr, Text):
-        raise QueryError("it gives text, not numbers")
+def _checked(line: Line, node: yaml.Node, number: int, *, peak: bool = False) -> Query:
+    """The query of a line; one that can never give numbers is a mistake as well."""
+    key, expr = ("peak", line.peak) if peak else ("expr", line.expr)
+    try:
+        query = parse(line.query(_WINDOW_MS, _RANGE_MS, peak=peak))
+        if isinstance(query.expr, RangeSelector | Subquery):
+            raise QueryError("it gives whole windows of samples; put a function such as rate(…) around it")
+        if isinstance(query.expr, Text):
+            raise QueryError("it gives text, not numbers")
+    except QueryError as error:
+        where = _line(node, ("lines", number, key)) + _lines_before(expr, error)
+        raise _Mistake(f"{' '.join(expr.split())!r} is not a query for a panel: {error}", where) from error
     return query
 
 

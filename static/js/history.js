@@ -1,6 +1,12 @@
 // The history behind the charts: loaded once per range, then grown by every tick. One point per step; the newest moves
 // until its step is over. Gaps are null.
 
+/** What the newest point shows with one more value in its step: the highest where the series is of peaks. */
+function kept(series, value) {
+  const before = series.values.at(-1) ?? null;
+  return series.peak && before !== null && (value === null || before > value) ? before : value;
+}
+
 export class History {
   constructor() {
     this.times = [];
@@ -28,7 +34,7 @@ export class History {
     const value = (id, series) => values[id]?.[series.key] ?? null;
     if (moves) {
       this.times[this.times.length - 1] = time;
-      this.each((id, series) => { series.values[series.values.length - 1] = value(id, series); });
+      this.each((id, series) => { series.values[series.values.length - 1] = kept(series, value(id, series)); });
     } else {
       this.push(time, value);
     }

@@ -71,6 +71,7 @@ def test_the_users_panels_come_after_the_stock_ones(tmp_path: Path) -> None:
             "line 5: panel 'Mine': 'up[5m]' is not a query for a panel: it gives",
         ),
         (f"{MINE}\n    lines: [{{expr: '\"a\"'}}]", "it gives text, not numbers"),
+        (f"{MINE}\n    lines:\n      - expr: up\n        peak: 'max('", "line 7: panel 'Mine': 'max(' is not a query"),
         (f"{MINE}\n    unit: volts\n    {UP}", "line 5: panel 'Mine': unit is 'volts', but must be 'count', "),
         (
             f"{MINE}\n    lines:\n      - expr: |\n          up\n            foo",
@@ -204,6 +205,19 @@ def test_history_keeps_gaps_as_null_on_the_shared_times(house: House) -> None:
     assert series["values"][11] is None  # ended by the stale marker
 
 
+def test_no_peak_hides_between_two_points_that_are_far_apart(house: House) -> None:
+    for second in range(0, 1200, 10):
+        _store(house, T0 + second * 1000, Sample("gpu_temperature_celsius", (), 90.0 if second == 550 else 50.0))
+    line = {"expr": "gpu_temperature_celsius", "peak": "max_over_time(gpu_temperature_celsius[$window])"}
+    board = _board(house, {"id": "t", "lines": [line]})
+    highest = {}
+    for step_ms in (30_000, 60_000, 600_000):
+        [series] = board.history("overview", Window.fitting(T0, T0 + 1_200_000, step_ms))["panels"]["t"]["series"]
+        highest[step_ms] = (series["peak"], np.nanmax(series["values"]))
+    assert highest == {30_000: (False, 50.0), 60_000: (True, 90.0), 600_000: (True, 90.0)}
+    assert board.now("overview", T0 + 560_000, 30_000) == {"t": {"value": 50.0}}
+
+
 def test_a_query_that_fails_leaves_the_other_panels_alone(house: House) -> None:
     ups = [Sample("up", make_labels(job=job), 1.0) for job in ("a", "b")]
     _store(house, T0, *ups, Sample("load1", (), 2.0))
@@ -269,6 +283,9 @@ def test_a_history_never_has_more_points_than_allowed(start: int, span: int, ste
     window = Window.fitting(start, start + span, step)
     assert 1 <= window.points <= MAX_POINTS
     assert window.step_ms >= min(step, 1000)
+    assert (
+        window.step_ms % (3_600_000 if window.step_ms >= 3_600_000 else 60_000 if window.step_ms >= 60_000 else 1) == 0
+    )
     assert window.start_ms % window.step_ms == 0
 
 
