@@ -16,6 +16,7 @@ from dashboard import (
     header,
     health,
     identity,
+    inference,
     login,
     metrics,
     pages,
@@ -48,7 +49,7 @@ def register(app: Flask) -> None:
     settings = cast(Services, app.extensions[EXTENSION]).settings
     _configure(app, settings)
     app.extensions[login.THROTTLE] = LoginThrottle()
-    app.extensions[predict.BUDGET] = UploadBudget(max(UPLOAD_BYTES, 4 * settings.model.max_body_bytes))
+    app.extensions[inference.BUDGET] = UploadBudget(max(UPLOAD_BYTES, 4 * settings.model.max_body_bytes))
     problem.install(app)
     identity.install(app)
     access.install(app)

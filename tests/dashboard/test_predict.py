@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from dashboard.body import MAX_PARTS, UploadBudget
-from dashboard.predict import BUDGET
+from dashboard.inference import BUDGET
 from model.errors import (
     DeadlineExceeded,
     Draining,

@@ -1,0 +1,113 @@
+"""How an inference request ends, through whichever door it came: counted, in the request log, an error as a problem."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol, cast
+
+from flask import current_app
+
+from dashboard.body import UploadBudget
+from dashboard.moment import now_ms
+from dashboard.problem import Problem, retry_after
+from dashboard.request_id import current_request_id
+from dashboard.services import services
+from model.errors import Refusal
+from model.interface import BadInput
+from storage.record import RequestEntry
+
+BUDGET = "wakeless.uploads"
+#: When to come back if the refusal does not say.
+RETRY_SECONDS = 5.0
+_OVERLOAD = (429, 503, 504)
+
+
+class Ending(Protocol):
+    """What the request log keeps of an answer: an ``Answer`` or an ``Outcome`` of the model's host."""
+
+    @property
+    def outcome(self) -> str: ...
+    @property
+    def result_class(self) -> str | None: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def queue_seconds(self) -> float: ...
+    @property
+    def compute_seconds(self) -> float: ...
+    @property
+    def input(self) -> dict[str, Any]: ...
+
+
+@contextmanager
+def recorded() -> Iterator[Callable[[Ending], None]]:
+    """Record how the request at hand ends: by calling what is yielded with the answer, or by an exception.
+
+    :class:`BadInput` and a :class:`Refusal` are raised again as the :class:`Problem` that they are to the caller.
+    """
+    started = time.perf_counter()
+    try:
+        yield lambda answer: _record(200, answer.outcome, started, None, answer)
+    except Problem as error:  # the input never reached the model
+        outcome = "rejected" if error.status == 429 else "bad_input"
+        _count_unread(outcome, started)
+        _record(error.status, outcome, started, error.detail)
+        raise
+    except BadInput as error:
+        _record(error.status, "bad_input", started, error.detail)
+        raise Problem(error.status, "bad-input", error.detail) from error
+    except Refusal as error:
+        _record(error.status, error.outcome, started, error.detail)
+        raise _problem(error) from error
+
+
+def upload_budget() -> UploadBudget:
+    """What bodies may hold together."""
+    return cast(UploadBudget, current_app.extensions[BUDGET])
+
+
+def _problem(error: Refusal) -> Problem:
+    headers = {}
+    if error.status in _OVERLOAD or error.retry_after_seconds is not None:
+        headers = retry_after(error.retry_after_seconds if error.retry_after_seconds is not None else RETRY_SECONDS)
+    return Problem(
+        error.status, error.type, error.detail, headers=headers, reason=error.reason, suggestion=error.suggestion
+    )
+
+
+def _record(status: int, outcome: str, started: float, error: str | None, answer: Ending | None = None) -> None:
+    model = services().model.status()
+    services().requests.add(
+        RequestEntry(
+            request_id=current_request_id() or "",
+            time_ms=now_ms(),
+            status=status,
+            outcome=outcome,
+            result_class=answer.result_class if answer else None,
+            model=answer.model if answer else model.model,
+            version=answer.version if answer else model.version,
+            total_seconds=time.perf_counter() - started,
+            queue_seconds=answer.queue_seconds if answer else None,
+            compute_seconds=answer.compute_seconds if answer else None,
+            input=answer.input if answer else {},
+            error=error,
+        )
+    )
+
+
+def _count_unread(outcome: str, started: float) -> None:
+    """Count a request that ended before the model's host saw it; the host counts the others itself."""
+    model = services().model.status()
+    services().meters.finished(
+        outcome,
+        model=model.model,
+        version=model.version,
+        total_seconds=time.perf_counter() - started,
+        queue_seconds=None,
+        compute_seconds=None,
+        result_class=None,
+    )
