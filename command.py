@@ -17,6 +17,7 @@ import click
 from command_backup import backup, restore
 from command_base import USAGE, database, fail, local_time, with_settings
 from command_history import export, import_command
+from command_model import model
 from config import Settings, SettingsError, is_loopback
 from supervisor import DataFolderTaken, Server, run
 
@@ -259,3 +260,4 @@ main.add_command(backup)
 main.add_command(restore)
 main.add_command(export)
 main.add_command(import_command)
+main.add_command(model)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -18,6 +18,7 @@ log = structlog.get_logger(__name__)
 
 _ALLOCATOR_VARIABLES = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")
 _GB = 1e9
+Found = TypeVar("Found")
 
 
 class NoDevice(Exception):
@@ -56,15 +57,17 @@ def prepare_allocator() -> None:
 class Device:
     """One device: ``name`` is ``cpu`` or ``cuda:0``. Made by :meth:`choose`."""
 
-    def __init__(self, torch: Any, name: str) -> None:
+    def __init__(self, torch: Any, name: str, autocast: str = "off") -> None:
         self._torch = torch
         self.name = name
+        self._autocast = None if autocast == "off" else getattr(torch, autocast)
 
     @classmethod
-    def choose(cls, wanted: str, *, require_gpu: bool, cpu_threads: int) -> Device:
+    def choose(cls, wanted: str, *, require_gpu: bool, cpu_threads: int, autocast: str = "off") -> Device:
         """Import torch and pick the device: ``auto`` takes CUDA when a tensor really works there.
 
-        ``cpu_threads`` 0 leaves one core to the rest of the server. Raises :class:`NoDevice`.
+        ``cpu_threads`` 0 leaves one core to the rest of the server; ``autocast`` is ``off`` or a type to compute with.
+        Raises :class:`NoDevice`.
         """
         preload_torch()
         import torch  # here, on the model thread: the server answers long before these 300 MB and 2 s are spent
@@ -73,14 +76,14 @@ class Device:
         torch.set_num_threads(cpu_threads or max(1, cores - 1))
         needs_gpu = wanted == "cuda" or require_gpu
         if wanted == "cpu" and not require_gpu:
-            return cls(torch, "cpu")
+            return cls(torch, "cpu", autocast)
         problem = "model.device is cpu" if wanted == "cpu" else cls._cuda_problem(torch)
         if problem is None:
-            return cls(torch, "cuda:0")
+            return cls(torch, "cuda:0", autocast)
         if needs_gpu:
             raise NoDevice(problem)
         log.info("cuda_not_used", why=problem)
-        return cls(torch, "cpu")
+        return cls(torch, "cpu", autocast)
 
     @classmethod
     def _cuda_problem(cls, torch: Any) -> str | None:
@@ -105,9 +108,26 @@ class Device:
             raise RuntimeError(f"the device computed 16 × 1 = {total}")
 
     def predict(self, model: Model, batch: Sequence[Any]) -> Sequence[Any]:
-        """``model.predict`` without autograd's bookkeeping."""
+        """``model.predict`` as the settings want it run."""
+        return self.run(lambda: model.predict(batch))
+
+    def run(self, call: Callable[[], Found]) -> Found:
+        """``call()`` without autograd's bookkeeping, and under autocast if the settings say so."""
         with self._torch.inference_mode():
-            return model.predict(batch)
+            if self._autocast is None:
+                return call()
+            with self._torch.autocast(self.name.partition(":")[0], dtype=self._autocast):
+                return call()
+
+    def compile(self, model: Model) -> None:
+        """Have torch compile the model's networks, each in its first forward pass; :meth:`uncompile` takes it back."""
+        for network in self.networks(model):
+            network.compile()
+
+    def uncompile(self, model: Model) -> None:
+        """Run the model's networks as they were written."""
+        for network in self.networks(model):
+            network._compiled_call_impl = None  # torch has no call for it; this is what Module.compile sets
 
     def memory(self) -> DeviceMemory | None:
         """The GPU's memory; ``None`` on the CPU."""
@@ -116,6 +136,20 @@ class Device:
         cuda = self._torch.cuda
         free, total = cuda.mem_get_info(self.name)
         return DeviceMemory(cuda.memory_allocated(self.name), cuda.memory_reserved(self.name), free, total)
+
+    def synchronize(self) -> None:
+        """Wait until the device has done what it was given."""
+        if self.is_gpu:
+            self._torch.cuda.synchronize(self.name)
+
+    def reset_peak(self) -> None:
+        """Begin to watch :meth:`peak_bytes` anew."""
+        if self.is_gpu:
+            self._torch.cuda.reset_peak_memory_stats(self.name)
+
+    def peak_bytes(self) -> int | None:
+        """The most bytes that tensors took since; ``None`` on the CPU."""
+        return int(self._torch.cuda.max_memory_allocated(self.name)) if self.is_gpu else None
 
     def release(self) -> None:
         """Give back whatever nothing refers to any more. Call it outside ``except``: a traceback holds its tensors."""
