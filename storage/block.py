@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine
 from collectors.sample import Times, Values, stale_mask
 from storage.bucket import COUNT, DAY_MS, HIGH, LOW, SUM, day_of, encode_buckets
 from storage.codec import Index, encode_runs, encode_times, encode_values
+from storage.engine import unsynced
 from storage.fact import note_fact, read_number
 from storage.layout import pack_series
 
@@ -98,7 +99,7 @@ class BlockWriter:
         columns = sorted(columns, key=lambda column: column.series)
         series = tuple(column.series for column in columns)
         bounds = (int(times[0]), int(times[-1]), len(times), sum(column.values.shape[-1] for column in columns))
-        with self._database.begin() as connection:
+        with unsynced(), self._database.begin() as connection:
             row = (source, segment, resolution_ms, *bounds, _layout(connection, series))
             id = int(connection.exec_driver_sql(_INSERT_BLOCK, row).scalar_one())
         portion: list[_Chunk] = [(chunk_id(id, MOMENTS), len(times), None, None, None, None, encode_times(times))]
@@ -115,7 +116,7 @@ class BlockWriter:
 
     def _insert(self, chunks: list[_Chunk]) -> None:
         if chunks:
-            with self._database.begin() as connection:
+            with unsynced(), self._database.begin() as connection:
                 connection.exec_driver_sql(_INSERT_CHUNK, chunks)
 
     @staticmethod
@@ -153,7 +154,7 @@ class BlockWriter:
 def delete_block(database: Engine, id: int) -> None:
     """Delete a block and its chunks, some at a time; the block itself last, so that a kill leaves nothing unknown."""
     while True:
-        with database.begin() as connection:
+        with unsynced(), database.begin() as connection:
             portion = (chunk_id(id, 0), chunk_id(id, SERIES_MASK), PORTION_CHUNKS)
             deleted = connection.exec_driver_sql(_DELETE_CHUNKS, portion).rowcount
             if deleted < PORTION_CHUNKS:

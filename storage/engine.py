@@ -45,6 +45,7 @@ CHECKPOINT_PAGES = 4000
 
 _BEGIN_MODE = "wakeless_begin_mode"
 _BUSY_SECONDS = "wakeless_busy_seconds"
+_SYNCED = "wakeless_synced"
 
 
 class Database(Engine):
@@ -134,6 +135,7 @@ class Database(Engine):
 
 class _Patience(threading.local):
     seconds: float | None = None
+    synced = True
 
 
 _patience = _Patience()
@@ -147,6 +149,20 @@ def hurried(seconds: float) -> Iterator[None]:
         yield
     finally:
         _patience.seconds = before
+
+
+@contextmanager
+def unsynced() -> Iterator[None]:
+    """On this thread, commit without waiting for the disk: a power cut may take it, and what was not synced before it.
+
+    For what counts only once a later transaction says so, whose own commit brings all of the log to the disk. The
+    others then wait for a millisecond at most, however slow the disk is.
+    """
+    before, _patience.synced = _patience.synced, False
+    try:
+        yield
+    finally:
+        _patience.synced = before
 
 
 def connect_plainly(path: Path, *, read_only: bool = False, check_same_thread: bool = True) -> sqlite3.Connection:
@@ -215,6 +231,7 @@ def _configure(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> N
 def _begin(connection: Connection) -> None:
     """Begin for real: Python's own driver would begin only at the first write (it is told to stay out of this)."""
     _set_patience(connection)
+    _set_synced(connection)
     options: dict[str, Any] = dict(connection.get_execution_options())
     connection.exec_driver_sql(f"BEGIN {options.get(_BEGIN_MODE, 'DEFERRED')}")
 
@@ -228,6 +245,16 @@ def _set_patience(connection: Connection) -> None:
         assert isinstance(driver, sqlite3.Connection)
         driver.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
         connection.info[_BUSY_SECONDS] = seconds
+
+
+def _set_synced(connection: Connection) -> None:
+    """Let a commit wait for the disk, or not, as this thread wants; a connection remembers what it was told last."""
+    if _patience.synced != connection.info.get(_SYNCED, True):
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        unsynced = "NORMAL" if SYNCHRONOUS == "FULL" else SYNCHRONOUS
+        driver.execute(f"PRAGMA synchronous = {SYNCHRONOUS if _patience.synced else unsynced}")
+        connection.info[_SYNCED] = _patience.synced
 
 
 def _migrate(database: Database) -> None:

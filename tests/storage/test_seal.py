@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import Engine, event
+from sqlalchemy import Connection, Engine, event
 
 from collectors.sample import Sample, Tick
 from storage.block import PORTION_BYTES
@@ -99,6 +100,29 @@ def test_no_tick_waits_for_a_database_that_is_being_sealed_into(full: SeriesStor
     sealing.join()
     (series,) = (one for one in full.select([], T0, T0 * 2) if dict(one.labels)["__name__"] == "series_0")
     assert len(series.times) == SECONDS + 10
+
+
+def test_only_what_makes_blocks_count_waits_for_the_disk(
+    full: SeriesStore, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its commit brings all that was written before to the disk; until then nothing of it counts."""
+    monkeypatch.setattr("storage.engine.SYNCHRONOUS", "FULL")
+    engine.dispose()
+    modes: dict[str, set[int]] = {}
+
+    def note(connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith(("INSERT", "UPDATE", "DELETE")):
+            driver = connection.connection.driver_connection
+            assert isinstance(driver, sqlite3.Connection)
+            (mode,) = driver.execute("PRAGMA synchronous").fetchone()
+            modes.setdefault(" ".join(statement.split()[:3]), set()).add(mode)
+
+    event.listen(engine, "before_cursor_execute", note)
+    full.seal(everything=True)
+    normal, always = 1, 2
+    assert modes["INSERT INTO chunks"] == {normal}
+    assert modes["UPDATE blocks SET"] == {always}
+    assert modes["INSERT OR REPLACE"] == {always}
 
 
 def test_before_the_store_is_loaded_there_is_nothing_to_seal(path: Path) -> None:
