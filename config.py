@@ -6,6 +6,7 @@ A mistake anywhere raises :class:`SettingsError` with one line that names the ke
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from ipaddress import ip_address
@@ -56,6 +57,20 @@ def _worth_a_limit(value: int) -> int:
     if value and value < LEAST_BYTES:
         raise ValueError(f"0, or {LEAST_BYTES} at least")
     return value
+
+
+def _json(value: str | None) -> str | None:
+    """Text of a setting that is sent as it is must be what it claims to be."""
+    if value is not None:
+        try:
+            json.loads(value, parse_constant=_no_json)
+        except ValueError as error:
+            raise ValueError(f"JSON text ({error})") from None
+    return value
+
+
+def _no_json(word: str) -> None:
+    raise ValueError(f"{word} is none")
 
 
 def _whole_number(value: object) -> object:
@@ -123,6 +138,43 @@ class ModelSettings(_Section):
         300.0, gt=0, le=86_400, description="Longest life of a stream; each of its steps has deadline_seconds."
     )
     max_body_bytes: int = Field(20 * MiB, ge=1024, le=1024 * MiB, description="Largest request body for /predict.")
+    cache_bytes: int = Field(0, ge=0, description="Memory for answers to be given again to equal inputs. 0: none.")
+    cache_seconds: float = Field(300.0, gt=0, description="How long such an answer is as good as a new one.")
+    default_reply: Annotated[str | None, AfterValidator(_json)] = Field(
+        None, description="A result, as JSON text, for requests that the model cannot answer. Unset: they are refused."
+    )
+    reject_nan: bool = Field(False, description="A result with NaN in it is a failure of the model.")
+    breaker_failure_share: float = Field(
+        0.5, gt=0, le=1, description="Share of failed requests at which the circuit breaker opens …"
+    )
+    breaker_seconds: float = Field(30.0, ge=1, le=3600, description="… among those of so many seconds …")
+    breaker_requests: int = Field(
+        20, ge=0, le=100_000, description="… if they are so many; or so many failures in a row. 0: no breaker."
+    )
+    breaker_ooms: int = Field(
+        5, ge=1, le=1000, description="So many requests in a row that ran out of memory open it as well."
+    )
+    breaker_open_seconds: float = Field(
+        10.0, gt=0, le=3600, description="Pause before an open breaker lets probes through; it doubles."
+    )
+    breaker_open_max_seconds: float = Field(300.0, gt=0, le=86_400, description="Longest such pause.")
+    breaker_probes: int = Field(3, ge=1, le=100, description="Probes that must succeed for the breaker to close.")
+    brownout_high: float = Field(
+        0.5, gt=0, le=1, description="Share of the queue above which inputs are made lighter, if the model can."
+    )
+    brownout_low: float = Field(0.2, ge=0, lt=1, description="Share of the queue below which they recover.")
+    brownout_step_seconds: float = Field(
+        1.0, gt=0, le=600, description="How long for each step (of four) to lighter; back it takes twice as long."
+    )
+    heal_seconds: float = Field(
+        600.0, ge=0, description="Least time between two reloads that the server decides on itself. 0: it never does."
+    )
+    leak_bytes: int = Field(
+        512 * MiB, ge=0, description="Memory by which batches may make the model grow before it is reloaded. 0: any."
+    )
+    drift_reload_ratio: float = Field(
+        0.0, ge=0, description="Reload when batches take so many times as long as at best. 0: only the alert."
+    )
     cpu_threads: int = Field(0, ge=0, le=1024, description="Torch's threads on the CPU; 0 leaves one core to the rest.")
     autocast: Annotated[Literal["off", "float16", "bfloat16"], BeforeValidator(_off)] = Field(
         "off", description="Run predict and stream under torch.autocast with this type."
