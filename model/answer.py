@@ -1,0 +1,40 @@
+"""What a request gets: a result, what it cost, and whether it is the model's own or a stand-in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+#: What stands in for a result: the model's ``fallback``, an old answer of the cache, ``model.default_reply``.
+Degraded = Literal["fallback", "stale", "default"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A result, the same as ``json``, and what it cost. ``input`` holds facts that are safe to log.
+
+    ``outcome`` is ``ok``, ``cached``, or what stands in, which ``degraded`` says as well, and ``reason`` why.
+    """
+
+    result: Any
+    json: bytes
+    result_class: str | None
+    model: str
+    version: str
+    outcome: str
+    queue_seconds: float
+    compute_seconds: float
+    total_seconds: float
+    input: dict[str, Any]
+    #: Whether it came from the cache; ``None`` where nothing is cached.
+    cache: Literal["hit", "miss"] | None = None
+    degraded: Degraded | None = None
+    reason: str | None = None
+    #: How much lighter the input was made, 0 to 1.
+    brownout: float = 0.0
+
+
+def class_of(result: Any) -> str | None:
+    """The class that an encoded result names."""
+    found = result.get("class") if isinstance(result, dict) else None
+    return None if found is None else str(found)
