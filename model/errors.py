@@ -18,6 +18,8 @@ class Refusal(Exception):
     status: ClassVar[int] = 503
     type: ClassVar[str] = "refused"
     outcome: ClassVar[str] = "rejected"
+    #: Whether something else may be answered instead: a fallback, an old answer, the default.
+    degradable: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -39,6 +41,7 @@ class QueueFull(Refusal):
 
     status = 429
     type = "queue-full"
+    degradable = True
 
 
 class NotReady(Refusal):
@@ -46,6 +49,15 @@ class NotReady(Refusal):
 
     status = 503
     type = "not-ready"
+    degradable = True
+
+
+class BreakerOpen(Refusal):
+    """The model has failed too often of late, so it is not asked."""
+
+    status = 503
+    type = "breaker-open"
+    degradable = True
 
 
 class Draining(Refusal):
@@ -77,3 +89,8 @@ class InferenceFailed(Refusal):
     status = 500
     type = "inference-failed"
     outcome = "error"
+    degradable = True
+
+
+class DecodeFailed(InferenceFailed):
+    """The model's ``decode`` raised something else than ``BadInput``: its fault, but brought about by the input."""

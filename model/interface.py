@@ -112,8 +112,16 @@ class Model(ABC):
         return ()
 
     def fallback(self, input: Any) -> Any:
-        """The reply when degraded. Raises ``LookupError`` when there is none, which is the default.
+        """What to answer, as ``predict`` would, when ``predict`` cannot be asked or has failed. Must not use the device.
 
-        Nothing calls it yet: replies for a model that fails come with the circuit breaker, in a later version.
+        Called on the request's thread while the circuit breaker is open, when the queue is full, and for an input on
+        which ``predict`` raised. Raises ``LookupError`` when there is nothing to say, which is the default.
         """
         raise LookupError("this model has no fallback")
+
+    def lighter(self, input: Any, level: float) -> Any:
+        """An input that costs less: smaller, or with fewer steps; ``level`` is above 0, and 1 asks for the least.
+
+        Called on the request's thread while the queue is long. The default changes nothing.
+        """
+        return input

@@ -1,0 +1,168 @@
+"""Watches the model for what no single request shows, and has it treated: leaks, drift, wrong golden answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import psutil
+
+from config import ModelSettings
+from model.breaker import Breaker, BreakerState
+from model.drift import LatencyDrift
+from model.examiner import Examination
+from model.guard import Guard
+from model.leak import Leak, LeakDetector
+from model.loader import Instance
+from model.remedy import Healer
+
+#: So many deep checks in a row must have found the golden input failing, and as many the model slow.
+GOLDEN_CHECKS = 2
+DRIFT_CHECKS = 3
+
+
+class Ward(Protocol):
+    """What the medic may look at: the host, as far as it concerns it."""
+
+    @property
+    def instance(self) -> Instance | None:
+        """What serves now."""
+        ...
+
+    @property
+    def examination(self) -> Examination | None:
+        """What the last deep check found."""
+        ...
+
+    def examine(self) -> None:
+        """Have a deep check with a golden input made soon; returns at once."""
+        ...
+
+
+class Medic:
+    """Hears of breakers and reloads, and looks for itself at every deep check."""
+
+    def __init__(
+        self, settings: ModelSettings, ward: Ward, healer: Healer, clock: Callable[[], float], memory: Callable[[], int]
+    ) -> None:
+        self._settings = settings
+        self._ward = ward
+        self._healer = healer
+        self._clock = clock
+        self._memory = memory
+        self.guard = Guard(settings, clock, self._breaker_changed)
+        self.drift = LatencyDrift()
+        self._leaks = LeakDetector(settings.leak_bytes)
+        self._leak: Leak | None = None
+        self._batches = 0
+        self._golden_failures = 0
+        self._slow_checks = 0
+        self._checked_ms = 0
+        self._suspect: Breaker | None = None  # opened for want of memory; a golden input will tell whose fault it is
+        self._version: tuple[str, str] | None = None
+
+    # --- what it hears -------------------------------------------------------------------------------------------
+
+    def batch_done(self, size: int, seconds: float) -> None:
+        """A batch succeeded; on the model thread."""
+        self._batches += 1
+        self.drift.observe(size, seconds)
+
+    def installed(self, instance: Instance) -> None:
+        """A new instance serves; on the model thread."""
+        version = (instance.name, instance.version)
+        self.drift.restart(keep_best=version == self._version)
+        self._version = version
+        self._leaks.restart()
+        self._golden_failures = self._slow_checks = 0
+        self.guard.mend(instance)
+
+    def reloaded(self, reason: str, failure: str | None) -> None:
+        """A reload ended, well (``None``) or not."""
+        done = self._healer.reloaded(reason, failure)
+        instance = self._ward.instance
+        if done is not None and done.cause == "breaker_open" and instance is not None:
+            self.guard.breaker(instance).prolong()
+
+    def _breaker_changed(self, breaker: Breaker, state: BreakerState) -> None:
+        if state == "closed":
+            self._suspect = None
+            self._healer.conclude("breaker_open", helped=True, outcome="the breaker closed")
+        elif state == "open":
+            self._healer.conclude("breaker_open", helped=False, outcome=breaker.reason or "the breaker opened again")
+            instance = self._ward.instance
+            if breaker.for_memory and instance is not None and instance.golden:
+                self._suspect = breaker
+                self._ward.examine()
+            else:
+                self._healer.treat("breaker_open", breaker.reason or "breaker_open")
+
+    # --- what it sees --------------------------------------------------------------------------------------------
+
+    def look(self) -> None:
+        """At every deep check, on the scheduler's thread. Costs microseconds."""
+        instance = self._ward.instance
+        if instance is None:
+            return
+        self._look_at_golden(instance)
+        self._look_at_memory()
+        self._look_at_latency()
+        self._healer.look()
+
+    def _look_at_golden(self, instance: Instance) -> None:
+        found = self._ward.examination
+        if found is None or found.checked_ms == self._checked_ms:
+            return
+        self._checked_ms = found.checked_ms
+        failed = not found.model_ok and (found.reason or "").startswith("golden_failed")
+        if instance.golden and (found.model_ok or failed):
+            self._arbitrate(fits=found.model_ok)
+            self.guard.probe(instance, passed=found.model_ok)
+        self._golden_failures = self._golden_failures + 1 if failed else 0
+        if failed:
+            self._healer.conclude("golden_failed", helped=False, outcome=found.reason or "golden_failed")
+            if self._golden_failures >= GOLDEN_CHECKS:
+                self._healer.treat("golden_failed", found.reason or "golden_failed")
+        else:
+            self._healer.conclude("golden_failed", helped=True, outcome="the golden inputs hold again")
+
+    def _arbitrate(self, *, fits: bool) -> None:
+        """Requests ran out of memory one after the other: either they are too large, or nothing fits any more."""
+        breaker, self._suspect = self._suspect, None
+        if breaker is None:
+            return
+        if fits:
+            self.guard.absolve(breaker)
+        else:
+            self._healer.treat("breaker_open", breaker.reason or "breaker_open")
+
+    def _look_at_memory(self) -> None:
+        if not self._settings.leak_bytes:
+            return
+        memory = self._memory()
+        leak = self._leaks.observe(self._clock(), memory, self._batches)
+        if self._leak is not None and self._leaks.low is not None:
+            freed = self._leak.level - self._leaks.low
+            words = f"{max(0, freed) / 1e6:.0f} of {self._leak.bytes / 1e6:.0f} MB came back"
+            if self._healer.conclude("leak", helped=2 * freed >= self._leak.bytes, outcome=words):
+                self._leak = None
+        if leak is not None:
+            why = f"leak: {leak.bytes / 1e6:.0f} MB more after {leak.batches} batches in {leak.seconds / 60:.0f} min"
+            if self._healer.treat("leak", why):
+                self._leak = leak
+
+    def _look_at_latency(self) -> None:
+        limit, ratio = self._settings.drift_reload_ratio, self.drift.ratio()
+        if not limit or ratio is None:
+            return
+        slow = ratio >= limit
+        self._slow_checks = self._slow_checks + 1 if slow else 0
+        words = f"batches take {ratio:.1f} times as long as at best"
+        self._healer.conclude("drift", helped=not slow, outcome=words)
+        if self._slow_checks >= DRIFT_CHECKS:
+            self._healer.treat("drift", f"drift: {words}")
+
+
+def resident_bytes() -> int:
+    """What this process holds in the machine's memory."""
+    return int(psutil.Process().memory_info().rss)
