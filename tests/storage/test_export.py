@@ -143,6 +143,27 @@ def test_memory_does_not_grow_with_the_window(engine: Engine, monkeypatch: pytes
     assert peak(T0 + 1_500_000) < 1.5 * peak(T0 + 300_000)
 
 
+def test_memory_of_a_dump_does_not_grow_with_the_number_of_series(engine: Engine) -> None:
+    store = SeriesStore(engine, head_minutes=0.1)
+    store.load()
+    names = [f"series_{number}" for number in range(60)]
+    for second in range(3000):
+        store.append([Tick("a", T0 + second * 1000, tuple(Sample(name, (), second / 3) for name in names))])
+    store.seal(everything=True)
+
+    def peak(pattern: str) -> int:
+        wanted = [[Matcher(METRIC_NAME, "=~", pattern)]]
+        tracemalloc.start()
+        lines = sum(part.count(b"\n") for part in openmetrics(store, wanted, T0, T0 + 3_000_000))
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert lines % 3000 == 1
+        return found
+
+    peak("series_1")  # what is made once
+    assert peak("series_.*") < 2 * peak("series_1.")
+
+
 @given(st.floats())
 def test_values_read_back_as_they_were(value: float) -> None:
     (shown,) = format_values(np.array([value]))
