@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import product
 from threading import Lock
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -17,6 +18,9 @@ DURATION_BUCKETS = (
 )
 BATCH_BUCKETS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
 OUTCOMES = ("ok", "bad_input", "rejected", "timeout", "canceled", "oom", "error", "fallback", "cached")
+#: Why, and of which priority, requests are refused before they reach the queue.
+PRIORITIES = ("high", "normal", "low")
+REASONS = ("queue_full", "shed", "deadline")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 #: What stands for a route that no view has, and for anything past the limits below.
@@ -42,6 +46,10 @@ class Meters:
         self._batch = self._histogram("inference_batch_size", [], BATCH_BUCKETS)
         self._results = self._counter("inference_results_total", ["model", "class"])
         self._reloads = self._counter("model_reloads_total", ["reason", "result"])
+        self._rejections = self._counter("inference_rejections_total", ["priority", "reason"])
+        for priority, reason in product(PRIORITIES, REASONS):  # at 0, so that increase() counts the first of each
+            self._rejections.labels(priority, reason)
+        self._steps = self._counter("inference_stream_steps_total", [])
         self._routes = _Limit(MAX_ROUTES)
         self._classes = _Limit(MAX_CLASSES)
         self._lock = Lock()
@@ -105,6 +113,16 @@ class Meters:
     def reloaded(self, reason: str, result: str) -> None:
         """Count a reload of the model."""
         self._reloads.labels(reason, result).inc()
+        self._changed()
+
+    def rejected(self, priority: str, reason: str) -> None:
+        """Count a request that was refused at the queue's door."""
+        self._rejections.labels(priority, reason).inc()
+        self._changed()
+
+    def streamed(self, steps: int) -> None:
+        """Count the steps of a stream."""
+        self._steps.inc(steps)
         self._changed()
 
     def _changed(self) -> None:

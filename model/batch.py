@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from model.errors import DeadlineExceeded, InferenceFailed, OutOfMemory
+from model.errors import Canceled, DeadlineExceeded, InferenceFailed, OutOfMemory
 from model.fault import Kind, Poisoned, brief, classify, from_device, sticky
 from model.interface import BadInput
 from model.loader import Instance
@@ -29,6 +29,17 @@ class Failure:
         self.suspect = from_device(error)
         self.text = brief(error)
         self.bad_input = BadInput(error.detail, error.status) if isinstance(error, BadInput) else None
+
+
+def look_at_device(instance: Instance, failure: Failure) -> None:
+    """An error from CUDA that is not known to be sticky: see whether the device still works. Raises ``Poisoned``."""
+    try:
+        instance.device.probe()
+    except Exception as error:  # the device fails every way it can, and all of them mean that it is lost
+        if classify(error) == "memory":
+            return
+        log.exception("device_lost", after=failure.text)
+        raise Poisoned(f"cuda_error: {sticky(error) or brief(error)}") from None
 
 
 class BatchRunner:
@@ -59,7 +70,7 @@ class BatchRunner:
         if failure.kind == "poisoned":
             raise Poisoned(f"cuda_error: {failure.slug}")
         if failure.suspect and failure.kind == "error":
-            self._probe(instance, failure)
+            look_at_device(instance, failure)
         if failure.kind == "memory":
             self._retry_smaller(instance, works, failure)
         elif len(works) > 1:
@@ -67,7 +78,7 @@ class BatchRunner:
             for work in works:
                 self._run(instance, [work])
         else:
-            self._fail(works, lambda: failure.bad_input or _failed(failure.text))
+            self._fail(works, lambda: failure.bad_input or failed(failure.text))
 
     def _retry_smaller(self, instance: Instance, works: Sequence[Work], failure: Failure) -> None:
         """Out of memory: free what can be freed, then halves; a single input gets one more try before it is refused."""
@@ -85,9 +96,9 @@ class BatchRunner:
             raise Poisoned(f"cuda_error: {again.slug}")
         instance.device.release()
         if again.kind == "memory":
-            self._fail(works, _too_large)
+            self._fail(works, too_large)
         else:
-            self._fail(works, lambda: again.bad_input or _failed(again.text))
+            self._fail(works, lambda: again.bad_input or failed(again.text))
 
     def _forward(self, instance: Instance, works: Sequence[Work]) -> Failure | None:
         """One forward pass; settles ``works`` when it succeeds or breaks the contract, else says what it raised."""
@@ -106,7 +117,7 @@ class BatchRunner:
             self._progress.end(success=success)
         if not success:
             log.error("wrong_result_count", request_ids=[work.request_id for work in works], results=count)
-            self._fail(works, lambda: _failed(f"predict returned {count} results for {len(works)} inputs"))
+            self._fail(works, lambda: failed(f"predict returned {count} results for {len(works)} inputs"))
             return None
         self._meter.batch(count)
         self._settle(instance, works, results)
@@ -117,19 +128,10 @@ class BatchRunner:
         for work, result in zip(works, results, strict=True):
             work.succeed(result, instance, now)
 
-    def _probe(self, instance: Instance, failure: Failure) -> None:
-        """An error from CUDA that is not known to be sticky: see whether the device still works."""
-        try:
-            instance.device.probe()
-        except Exception as error:  # the device fails every way it can, and all of them mean that it is lost
-            if classify(error) == "memory":
-                return
-            log.exception("device_lost", after=failure.text)
-            raise Poisoned(f"cuda_error: {sticky(error) or brief(error)}") from None
-
     def _in_time(self, works: Sequence[Work]) -> Sequence[Work]:
-        """Those whose request still waits: a retry may come after the deadline."""
+        """Those whose request still waits: callers hang up at any time, and a retry may come after the deadline."""
         now = self._clock()
+        self._fail([work for work in works if work.gone], hung_up)
         self._fail(
             [work for work in works if work.deadline <= now],
             lambda: DeadlineExceeded("The deadline passed while the batch was retried."),
@@ -143,11 +145,18 @@ class BatchRunner:
                 work.fail(make_error(), now)
 
 
-def _failed(text: str) -> InferenceFailed:
+def failed(text: str) -> InferenceFailed:
+    """What the caller is told of an exception in the model."""
     return InferenceFailed("The model failed on this input.", reason=text, suggestion="The log has the traceback.")
 
 
-def _too_large() -> OutOfMemory:
+def hung_up() -> Canceled:
+    """What nobody is told any more."""
+    return Canceled("The caller hung up before its answer was there.", reason="canceled")
+
+
+def too_large() -> OutOfMemory:
+    """What the caller is told of an input that does not fit alone."""
     return OutOfMemory(
         "This input alone needs more memory than there is.",
         reason="out_of_memory",

@@ -37,6 +37,7 @@ class ModelCollector:
             yield Sample("model_load_duration_seconds", (), status.last_load_seconds)
         yield Sample("inference_queue_depth", (), float(status.queue_depth))
         yield Sample("inference_in_flight", (), float(status.in_flight))
+        yield Sample("inference_streams_open", (), float(status.streams_open))
         # The metric is defined as 0 while nothing is pending, so an idle model is not a series that comes and goes.
         yield Sample("inference_progress_age_seconds", (), status.progress_age_seconds or 0.0)
 

@@ -75,6 +75,27 @@ class DeadlineExceeded(Refusal):
     outcome = "timeout"
 
 
+class DeadlineUnreachable(DeadlineExceeded):
+    """At the present pace the answer would come too late, so it is refused before it costs anything."""
+
+    outcome = "rejected"
+
+
+class Canceled(Refusal):
+    """The caller hung up; nobody reads this answer. The status is the one that web servers log for it."""
+
+    status = 499
+    type = "canceled"
+    outcome = "canceled"
+
+
+class NoStream(Refusal):
+    """A stream was asked for, and the model has none."""
+
+    status = 406
+    type = "not-acceptable"
+
+
 class OutOfMemory(Refusal):
     """This input alone does not fit into memory; others do."""
 

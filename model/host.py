@@ -27,6 +27,8 @@ from model.signature import Signature
 from model.source import short_name
 from model.state import Standing, StateCell, wall_ms
 from model.status import Health, ModelStatus
+from model.step import StepRunner
+from model.terms import STANDARD, Terms
 from model.watchdog import Limit, Watchdog
 from model.worker import Worker
 
@@ -76,10 +78,19 @@ class ModelHost:
             Standing("disabled" if self._off else "loading", self._off or "model_loading", None, wall_ms()), on_change
         )
         self._progress = Progress(clock)
-        self._queue = WorkQueue(settings.queue_size, settings.batch_size, settings.batch_window_seconds, clock)
+        self._queue = WorkQueue(
+            settings.queue_size,
+            settings.batch_size,
+            settings.batch_window_seconds,
+            clock,
+            shed=(settings.shed_normal_ratio, settings.shed_low_ratio),
+            aging_seconds=settings.aging_seconds,
+            max_streams=settings.max_streams,
+        )
         self._loader = Loader(settings, health, clock)
         runner = BatchRunner(meter, self._progress, clock)
-        self._worker = Worker(self._queue, runner, self._cell, lambda: self._reloader.first_load(), on_fatal)
+        steps = StepRunner(self._queue, self._progress, clock)
+        self._worker = Worker(self._queue, runner, steps, self._cell, lambda: self._reloader.first_load(), on_fatal)
         self._examiner = Examiner(
             self._queue, self._progress, lambda: self._worker.instance, clock, health.interval_seconds
         )
@@ -105,15 +116,15 @@ class ModelHost:
         self._worker.start()
         self._watchdog.start()
 
-    def infer(self, body: bytes, content_type: str, request_id: str) -> Answer:
+    def infer(self, body: bytes, content_type: str, request_id: str, terms: Terms = STANDARD) -> Answer:
         """Answer one request, on the caller's thread. Raises :class:`BadInput` or a :class:`Refusal`."""
         with self._guest() as instance:
-            return self._path.run(instance, body, content_type, request_id)
+            return self._path.run(instance, body, content_type, request_id, terms)
 
-    def exchange(self, exchange: Exchange[Payload], request_id: str) -> Outcome[Payload]:
+    def exchange(self, exchange: Exchange[Payload], request_id: str, terms: Terms = STANDARD) -> Outcome[Payload]:
         """As :meth:`infer`, for a request of several inputs in a format of its own."""
         with self._guest() as instance:
-            return self._path.run_exchange(instance, exchange, request_id)
+            return self._path.run_exchange(instance, exchange, request_id, terms)
 
     def signature(self) -> Signature | None:
         """What the model that serves now takes and gives; ``None`` while none does. Raises what the model raises."""
@@ -172,6 +183,7 @@ class ModelHost:
             queue_size=self._queue.size,
             in_flight=self._progress.in_flight,
             progress_age_seconds=self._progress.age(self._queue.oldest()),
+            streams_open=self._queue.streams,
         )
 
     def health(self) -> Health:
@@ -220,7 +232,9 @@ class ModelHost:
 
     def _hang(self, seconds: float) -> None:
         run = self._progress.run
-        what = "a health check" if run is not None and run.what == "check" else f"a batch of {self._progress.in_flight}"
+        what = {"check": "a health check", "step": "a step of a stream", "close": "the end of a stream"}.get(
+            run.what if run is not None else "batch", f"a batch of {self._progress.in_flight}"
+        )
         self._worker.doom(
             f"hang: {what} running for {seconds:.0f}s",
             "Every thread's stack is in the log; look at the model thread's.",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -28,17 +28,28 @@ class BadInput(Exception):
         self.status = status
 
 
+class Step(NamedTuple):
+    """What ``stream`` may yield in between: ``done`` of ``total`` steps. A reader gets it as an event ``progress``."""
+
+    done: int
+    total: int
+
+
 class Model(ABC):
     """A model as Wakeless hosts it.
 
-    ``predict`` for requests runs on the model thread, one batch at a time. ``load``, ``golden`` and the ``predict`` of
-    the warm-up run there too when the server starts; in a reload they run on a helper thread, on a fresh instance,
-    while the old one serves: two instances must not get in each other's way. Everything else runs on request threads,
-    several at a time.
+    ``predict`` for requests runs on the model thread, one batch at a time, and so do the steps of ``stream``. ``load``,
+    ``golden`` and the ``predict`` of the warm-up run there too when the server starts; in a reload they run on a helper
+    thread, on a fresh instance, while the old one serves: two instances must not get in each other's way. Everything
+    else runs on request threads, several at a time.
     """
 
     name = "model"
     version = "1"
+    #: The setting ``model.pin_memory``; the host sets it before ``load``.
+    pin_memory = False
+    #: Whether equal inputs give equal results, so that an answer may be used again (``model.cache_bytes``).
+    deterministic = True
 
     @abstractmethod
     def load(self, device: str) -> None:
@@ -47,6 +58,32 @@ class Model(ABC):
     @abstractmethod
     def predict(self, batch: Sequence[Any]) -> Sequence[Any]:
         """Map decoded inputs to results, one for each, in order."""
+
+    def stream(self, input: Any) -> Iterator[Any]:
+        """Yield a result in steps, each of which ``encode`` turns into what one event carries; or a :class:`Step`.
+
+        A model that does not define it has no stream. Each step runs on the model thread, in turn with batches and
+        with the steps of other streams, so it should be short. When the caller goes away or the time is over, the
+        generator is closed between two steps, on that thread: ``finally`` is the place to free what it holds.
+        """
+        raise NotImplementedError
+
+    def bucket(self, input: Any) -> Hashable:
+        """What kind of batch an input fits into, such as its shape: one batch holds inputs of one bucket only."""
+        return None
+
+    def gather(self, tensors: Sequence[Any], device: str) -> Any:
+        """Stack CPU tensors of one shape into a batch on ``device``; for use in ``predict``.
+
+        With the setting ``model.pin_memory`` it goes through page-locked memory, from which a GPU copies by itself.
+        """
+        import torch  # here: a model is running, so it has been imported long ago
+
+        if not self.pin_memory or device == "cpu":
+            return torch.stack(list(tensors)).to(device)
+        first = tensors[0]
+        pinned = torch.empty((len(tensors), *first.shape), dtype=first.dtype, pin_memory=True)
+        return torch.stack(list(tensors), out=pinned).to(device, non_blocking=True)
 
     def decode(self, body: bytes, content_type: str) -> Any:
         """Turn a request body into one input. Raises :class:`BadInput`. The default reads JSON."""

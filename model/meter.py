@@ -33,3 +33,11 @@ class InferenceMeter(Protocol):
     def reloaded(self, reason: str, result: str) -> None:
         """Count one reload that ended; ``result`` is ``ok`` or ``failed``."""
         ...
+
+    def rejected(self, priority: str, reason: str) -> None:
+        """Count one request that was not let in: ``reason`` is ``queue_full``, ``shed`` or ``deadline``."""
+        ...
+
+    def streamed(self, steps: int) -> None:
+        """Count the steps of one stream that ended."""
+        ...

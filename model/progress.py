@@ -12,7 +12,7 @@ _RECENT = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One call into the model: a forward pass over ``size`` inputs (``batch``) or a health ``check``."""
+    """One call into the model: a forward pass over ``size`` inputs (``batch``), a stream's ``step``, a ``check``."""
 
     what: str
     size: int
@@ -29,6 +29,8 @@ class Progress:
         self.last_end: float | None = None
         self.last_success: float | None = None
         self._mean_seconds: float | None = None
+        self._last_seconds = 0.0
+        self._step_seconds: float | None = None
 
     @property
     def in_flight(self) -> int:
@@ -41,16 +43,17 @@ class Progress:
         self.run = Run(what, size, self._clock())
 
     def end(self, *, success: bool) -> None:
-        """The call ended; a successful batch feeds the pace."""
+        """The call ended; a successful batch or step feeds the pace."""
         run, now = self.run, self._clock()
         self.run, self.last_end = None, now
-        if run is None or run.what != "batch" or not success:
+        if run is None or run.what == "check" or not success:
             return
         self.last_success = now
         seconds = now - run.since
-        self._mean_seconds = (
-            seconds if self._mean_seconds is None else self._mean_seconds + _RECENT * (seconds - self._mean_seconds)
-        )
+        if run.what == "batch":
+            self._mean_seconds, self._last_seconds = _moved(self._mean_seconds, seconds), seconds
+        else:
+            self._step_seconds = _moved(self._step_seconds, seconds)
 
     def running_seconds(self) -> float | None:
         """How long the current call has run."""
@@ -65,7 +68,31 @@ class Progress:
             return None
         return max(0.0, self._clock() - max(min(pending), self.last_end or -math.inf))
 
-    def drain_seconds(self, waiting: int, batch_size: int) -> float:
-        """How long the queue as it stands will take, in whole seconds, at least 1: the honest ``Retry-After``."""
+    def drain_seconds(self, waiting: int, batch_size: int, streams: int = 0) -> float:
+        """How long the queue as it stands will take, in whole seconds, at least 1: the honest ``Retry-After``.
+
+        Between two batches each of ``streams`` has a step.
+        """
         batches = math.ceil(waiting / batch_size) + (1 if self.run else 0)
-        return float(max(1, math.ceil(batches * (self._mean_seconds or 0.0))))
+        return float(max(1, math.ceil(batches * ((self._mean_seconds or 0.0) + self._steps_seconds(streams)))))
+
+    def answer_seconds(self, ahead: int, batch_size: int, streams: int = 0) -> float:
+        """How long a newcomer behind ``ahead`` others will wait for its answer, rather too short than too long.
+
+        0 while the model is idle: whatever the last batches took, it is worth a try then.
+        """
+        if ahead == 0 and self.run is None:
+            return 0.0
+        # After one slow batch the mean is too dark a picture, after one fast batch the last is too bright a one.
+        pace = min(self._mean_seconds or 0.0, self._last_seconds)
+        batches = ahead // batch_size + 1
+        left = max(0.0, pace - (self.running_seconds() or 0.0)) if self.in_flight else 0.0
+        return left + batches * (pace + self._steps_seconds(streams))
+
+    def _steps_seconds(self, streams: int) -> float:
+        return streams * (self._step_seconds or 0.0)
+
+
+def _moved(mean: float | None, seconds: float) -> float:
+    """The running mean with one more duration in it."""
+    return seconds if mean is None else mean + _RECENT * (seconds - mean)

@@ -196,14 +196,19 @@ class WorkQueue:
         """Settle everything that waits, and end all streams, with an error of its own each; return how many."""
         with self._changed:
             works = self._waiting.clear()
-            streams = [stream for stream in self._streams if not stream.ended]
         now = self._clock()
         for work in works:
             work.fail(make_error(), now)
+        return len(works) + len(self.end_streams(make_error))
+
+    def end_streams(self, make_error: Callable[[], Exception]) -> list[Stream]:
+        """End all open streams with an error of its own each, and give them a turn to be closed; return them."""
+        with self._changed:
+            streams = list(self._streams)
         for stream in streams:
             stream.end(make_error())
             self.again(stream)
-        return len(works) + len(streams)
+        return streams
 
     def _patience(self, now: float) -> float | None:
         """Seconds to go on waiting for a fuller batch; ``None`` while nothing waits."""

@@ -130,6 +130,7 @@ class Reloader:
         old = self._worker.instance
         self._worker.instance = None
         self._cell.say("freeing GPU memory")
+        self._worker.end_streams()
         if old is not None:
             device = old.device
             del old

@@ -13,36 +13,27 @@ from typing import Any
 import structlog
 
 from config import ModelSettings
-from model.errors import DeadlineExceeded, Draining, InferenceFailed, OutOfMemory, QueueFull, Refusal
+from model.admission import Admission
+from model.answer import Answer as Answer
+from model.answer import class_of
+from model.brownout import Brownout
+from model.errors import DeadlineExceeded, DecodeFailed, InferenceFailed, OutOfMemory, Refusal
 from model.exchange import Exchange, Order, Outcome, Payload
 from model.fault import brief, classify
-from model.interface import BadInput
+from model.guard import Guard
+from model.interface import BadInput, Model
 from model.loader import Instance
 from model.meter import InferenceMeter
 from model.progress import Progress
 from model.queue import Work, WorkQueue
-from model.result import NotJson, to_json
+from model.reply import Question, Replies
+from model.result import NotJson, has_nan, to_json
+from model.terms import STANDARD, Terms
 
 log = structlog.get_logger(__name__)
 
-#: ``Retry-After`` of a server that stops, as far as that can be known: a restart takes a few seconds.
-_RESTART_SECONDS = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A result, the same as ``json``, and what it cost. ``input`` holds facts that are safe to log."""
-
-    result: Any
-    json: bytes
-    result_class: str | None
-    model: str
-    version: str
-    outcome: str
-    queue_seconds: float
-    compute_seconds: float
-    total_seconds: float
-    input: dict[str, Any]
+#: Steps that work on what the caller sent: when they raise, the input has brought it about.
+_BEFORE_THE_MODEL = ("decode", "bucket", "lighter")
 
 
 @dataclass(slots=True)
@@ -56,6 +47,10 @@ class _Account:
     work: Work | None = None
     result_class: str | None = None
 
+    def answered(self, answer: Answer) -> None:
+        """It ended well, whoever the answer is from."""
+        self.outcome, self.result_class = answer.outcome, answer.result_class
+
 
 class RequestPath:
     """Carries requests from their threads to the model thread and back, and counts each of them exactly once."""
@@ -67,58 +62,102 @@ class RequestPath:
         progress: Progress,
         meter: InferenceMeter,
         clock: Callable[[], float],
+        *,
+        guard: Guard,
+        replies: Replies,
+        brownout: Brownout,
     ) -> None:
-        self._settings = settings
+        self._guard = guard
+        self._replies = replies
+        self._brownout = brownout
+        self._reject_nan = settings.reject_nan
         self._queue = queue
-        self._progress = progress
         self._meter = meter
         self._clock = clock
+        self._door = Admission(settings, queue, progress, meter, clock)
         # A decoded image is many times its file: hundreds of threads must not hold one each while they wait for a core.
         self._decoders = threading.BoundedSemaphore(2 * (os.cpu_count() or 1))
 
-    def run(self, instance: Instance, body: bytes, content_type: str, request_id: str) -> Answer:
+    def run(
+        self, instance: Instance, body: bytes, content_type: str, request_id: str, terms: Terms = STANDARD
+    ) -> Answer:
         """Answer one request. Raises :class:`BadInput` or a :class:`Refusal`."""
         account = _Account(instance.name, instance.version, self._clock())
-        deadline = account.began + self._settings.deadline_seconds
-        with self._counted(account):
-            if self._queue.full:
-                raise self._queue_full()
-            with self._translated("decode", request_id):
-                given, facts = self._decode(instance, body, content_type, deadline)
-            work = account.work = Work(given, deadline, request_id)
-            del given  # only the queue and the batch hold the input now
-            self._await_all([work])
-            served_by: Instance = work.instance
-            account.model, account.version = served_by.name, served_by.version
-            with self._translated("encode", request_id):
-                result = served_by.model.encode(work.result)
-                json = _serialised(result, request_id)  # before it counts as ok: nothing can go wrong with it any more
-            account.result_class = _class_of(result)
-            account.outcome = "ok"
-        return self._answer(account, work, result, json, facts)
+        deadline = self._door.deadline(terms, account.began)
 
-    def run_exchange(self, instance: Instance, exchange: Exchange[Payload], request_id: str) -> Outcome[Payload]:
+        def decode() -> tuple[Any, dict[str, Any]]:
+            with self._translated("decode", request_id):
+                return self._decode(instance, body, content_type, deadline)
+
+        def compute() -> Answer:
+            with self._guard.attempt(instance):
+                self._door.check(terms.rank, deadline)
+                return self._compute(instance, decode, deadline, request_id, terms, account)
+
+        question = Question(
+            body, content_type, request_id, instance, instance.name, instance.version, account.began, deadline, decode
+        )
+        with self._counted(account):
+            answer = self._replies.answer(question, compute)
+            account.answered(answer)
+        return answer
+
+    def _compute(
+        self,
+        instance: Instance,
+        decode: Callable[[], tuple[Any, dict[str, Any]]],
+        deadline: float,
+        request_id: str,
+        terms: Terms,
+        account: _Account,
+    ) -> Answer:
+        """Put one input through the model."""
+        given, facts = decode()
+        given, level = self._lightened(instance, given, request_id)
+        work = account.work = self._work(instance, given, deadline, request_id, terms)
+        del given  # only the queue and the batch hold the input now
+        self._door.await_all([work], terms, account.began)
+        served_by: Instance = work.instance
+        account.model, account.version = served_by.name, served_by.version
+        with self._translated("encode", request_id):
+            result = served_by.model.encode(work.result)
+            json = self._serialised(result, request_id)  # before it counts as ok: nothing can go wrong any more
+        return self._answer(account, work, result, json, facts, level)
+
+    def _lightened(self, instance: Instance, given: Any, request_id: str) -> tuple[Any, float]:
+        """The input, made lighter while the queue is long, and how much."""
+        if type(instance.model).lighter is Model.lighter or not (level := self._brownout.level()):
+            return given, 0.0
+        with self._translated("lighter", request_id):
+            return instance.model.lighter(given, level), level
+
+    def run_exchange(
+        self, instance: Instance, exchange: Exchange[Payload], request_id: str, terms: Terms = STANDARD
+    ) -> Outcome[Payload]:
         """Answer one request of several inputs, all or none: the first that fails ends it and drops those that wait.
 
         It is counted as one request. Raises :class:`BadInput` or a :class:`Refusal`.
         """
         account = _Account(instance.name, instance.version, self._clock())
-        with self._counted(account):
-            if self._queue.full:
-                raise self._queue_full()
+        deadline = self._door.deadline(terms, account.began)
+        with self._counted(account), self._guard.attempt(instance):
+            self._door.check(terms.rank, deadline)
             with self._translated("decode", request_id):
-                order, facts = self._read(instance, exchange, account.began + self._settings.deadline_seconds)
-            seconds = min(self._settings.deadline_seconds, order.timeout_seconds or self._settings.deadline_seconds)
-            works = [Work(given, account.began + seconds, request_id) for given in order.inputs]
+                order, facts = self._read(instance, exchange, deadline)
+            if order.timeout_seconds is not None:
+                deadline = min(deadline, account.began + order.timeout_seconds)
+                self._door.check(terms.rank, deadline)
+            works = [self._work(instance, given, deadline, request_id, terms) for given in order.inputs]
             del order  # only the queue and the batch hold the inputs now
-            account.work = works[-1]  # the queue is first in, first out: its times are those of the request
-            self._await_all(works)
+            account.work = works[-1]  # of one bucket, the last is served last: its times are those of the request
+            self._door.await_all(works, terms, account.began)
             served_by: Instance = account.work.instance
             account.model, account.version = served_by.name, served_by.version
             with self._translated("encode", request_id):
                 results = [served_by.model.encode(work.result) for work in works]
+                self._refuse_nan(results, request_id)
                 payload = exchange.write(served_by.model, results)
-            account.result_class = _class_of(results[0]) if len(results) == 1 else None
+            account.result_class = class_of(results[0]) if len(results) == 1 else None
             account.outcome = "ok"
         queue_seconds, compute_seconds = _times(account.work)
         return Outcome(
@@ -132,6 +171,19 @@ class RequestPath:
             total_seconds=self._clock() - account.began,
             input=facts,
         )
+
+    def run_without_model(
+        self, body: bytes, content_type: str, request_id: str, refusal: Refusal, model: str, version: str
+    ) -> Answer:
+        """Answer one request while no model serves. Raises ``refusal`` when nothing can stand in."""
+        account = _Account(model, version, self._clock())
+        question = Question(body, content_type, request_id, None, model, version, account.began, account.began)
+        with self._counted(account):
+            answer = self._replies.without_model(question, refusal)
+            if answer is None:
+                raise refusal
+            account.answered(answer)
+        return answer
 
     def refuse(self, refusal: Refusal, model: str, version: str) -> Refusal:
         """Count a request that came while no model serves; returns the refusal to raise."""
@@ -162,48 +214,11 @@ class RequestPath:
         finally:
             self._decoders.release()
 
-    def _await_all(self, works: Sequence[Work]) -> None:
-        """Queue the works and wait for all; whatever ends the wait, what has not started is dropped."""
-        try:
-            for work in works:
-                self._offer(work)
-            for work in works:
-                self._wait(work)
-        except BaseException:
-            for work in works:
-                self._queue.abandon(work)
-            raise
-
-    def _offer(self, work: Work) -> None:
-        if self._queue.offer(work):
-            return
-        if self._queue.closed:
-            raise Draining("The server is stopping.", reason="draining", retry_after_seconds=_RESTART_SECONDS)
-        raise self._queue_full()
-
-    def _wait(self, work: Work) -> None:
-        settled = work.wait(work.deadline - self._clock())
-        if not settled and not work.settled:
-            dropped = self._queue.abandon(work)
-            where = "waited in the queue" if dropped else "was being computed"
-            raise DeadlineExceeded(
-                f"No answer within the request's time ({self._settings.deadline_seconds:g} s at most): it {where}.",
-                retry_after_seconds=self._drain_seconds(),
-            )
-        if work.error is not None:
-            raise work.error
-
-    def _queue_full(self) -> QueueFull:
-        seconds = self._drain_seconds()
-        return QueueFull(
-            f"{self._queue.size} requests are waiting already; the queue will take about {seconds:.0f} s.",
-            reason="queue_full",
-            retry_after_seconds=seconds,
-            suggestion="Send fewer requests at a time, or raise model.queue_size and model.batch_size.",
-        )
-
-    def _drain_seconds(self) -> float:
-        return self._progress.drain_seconds(len(self._queue), self._queue.batch_size)
+    def _work(self, instance: Instance, given: Any, deadline: float, request_id: str, terms: Terms) -> Work:
+        with self._translated("bucket", request_id):
+            bucket = instance.model.bucket(given)
+            hash(bucket)  # here it is the model's failure, in the queue it would be everybody's
+        return Work(given, deadline, request_id, rank=terms.rank, bucket=bucket)
 
     @contextmanager
     def _counted(self, account: _Account) -> Iterator[None]:
@@ -235,7 +250,8 @@ class RequestPath:
             if classify(error) == "memory":
                 raise OutOfMemory("This input needs more memory than there is.", reason="out_of_memory") from error
             log.exception(f"{step}_raised", request_id=request_id)
-            raise InferenceFailed(f"The model's {step} failed.", reason=brief(error)) from error
+            kind = DecodeFailed if step in _BEFORE_THE_MODEL else InferenceFailed
+            raise kind(f"The model's {step} failed.", reason=brief(error)) from error
 
     def _count(self, account: _Account) -> None:
         work = account.work
@@ -250,19 +266,39 @@ class RequestPath:
             result_class=account.result_class,
         )
 
-    def _answer(self, account: _Account, work: Work, result: Any, json: bytes, facts: dict[str, Any]) -> Answer:
+    def _serialised(self, result: Any, request_id: str) -> bytes:
+        self._refuse_nan([result], request_id)
+        try:
+            return to_json(result)
+        except NotJson as error:
+            log.error("result_is_not_json", request_id=request_id, error=str(error))
+            raise InferenceFailed(
+                f"The model's result is nothing that JSON can carry: {error}.",
+                reason=error.reason,
+                suggestion=error.suggestion,
+            ) from error
+
+    def _refuse_nan(self, results: Sequence[Any], request_id: str) -> None:
+        if self._reject_nan and any(has_nan(result) for result in results):
+            log.error("result_has_nan", request_id=request_id)
+            raise InferenceFailed("The model's result has NaN in it.", reason="nan", suggestion="Look at its weights.")
+
+    def _answer(
+        self, account: _Account, work: Work, result: Any, json: bytes, facts: dict[str, Any], level: float
+    ) -> Answer:
         queue_seconds, compute_seconds = _times(work)
         return Answer(
             result=result,
             json=json,
-            result_class=account.result_class,
+            result_class=class_of(result),
             model=account.model,
             version=account.version,
-            outcome=account.outcome,
+            outcome="ok",
             queue_seconds=queue_seconds or 0.0,
             compute_seconds=compute_seconds or 0.0,
             total_seconds=self._clock() - account.began,
             input=facts,
+            brownout=level,
         )
 
 
@@ -272,23 +308,6 @@ def _times(work: Work) -> tuple[float | None, float | None]:
         return None, None
     computed = work.finished - work.started if work.finished is not None else None
     return work.started - work.enqueued, computed
-
-
-def _serialised(result: Any, request_id: str) -> bytes:
-    try:
-        return to_json(result)
-    except NotJson as error:
-        log.error("result_is_not_json", request_id=request_id, error=str(error))
-        raise InferenceFailed(
-            f"The model's result is nothing that JSON can carry: {error}.",
-            reason=error.reason,
-            suggestion=error.suggestion,
-        ) from error
-
-
-def _class_of(result: Any) -> str | None:
-    found = result.get("class") if isinstance(result, dict) else None
-    return None if found is None else str(found)
 
 
 def wait_for_load(began: float | None, last_seconds: float | None, now: float) -> float:

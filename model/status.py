@@ -36,6 +36,7 @@ class ModelStatus:
     in_flight: int
     #: How long pending work has seen no progress; ``None`` while nothing is pending.
     progress_age_seconds: float | None
+    streams_open: int = 0
 
 
 @dataclass(frozen=True, slots=True)

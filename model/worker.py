@@ -1,4 +1,4 @@
-"""The model thread, the one owner of the device: loads the model, then takes batches and errands until told to end."""
+"""The model thread, the one owner of the device: loads the model, then takes turns at all work until told to end."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from model.batch import BatchRunner
 from model.errors import InferenceFailed, NotReady
 from model.fault import Poisoned, brief
 from model.loader import Instance
-from model.queue import Errand, Work, WorkQueue
+from model.queue import Errand, Turn, Work, WorkQueue
 from model.state import StateCell
+from model.step import StepRunner
+from model.stream import Stream
 
 log = structlog.get_logger(__name__)
 
@@ -24,12 +26,14 @@ class Worker:
         self,
         queue: WorkQueue,
         runner: BatchRunner,
+        steps: StepRunner,
         cell: StateCell,
         first: Errand,
         on_fatal: Callable[[str], None],
     ) -> None:
         self._queue = queue
         self._runner = runner
+        self._steps = steps
         self._cell = cell
         self._first = first
         self._on_fatal = on_fatal
@@ -55,6 +59,13 @@ class Worker:
         if self._thread is not None:
             self._thread.join(timeout_seconds)
         return not self.alive
+
+    def end_streams(self) -> None:
+        """On the model thread: end what is open, since the instance that it runs on has to go."""
+        for stream in self._queue.end_streams(
+            lambda: NotReady("The model is loaded anew.", reason="model_reloading", retry_after_seconds=5.0)
+        ):
+            self._steps.close(stream)
 
     def doom(self, reason: str, suggestion: str) -> None:
         """This process cannot serve again: refuse what waits and say so, once."""
@@ -88,8 +99,10 @@ class Worker:
             self._cell.move("failed", reason=reason, suggestion="Reload the model; the log has the traceback.")
             self._queue.fail_all(lambda: NotReady("The model failed.", reason=reason, retry_after_seconds=5.0))
 
-    def _do(self, turn: list[Work] | Errand) -> None:
-        if not isinstance(turn, list):
+    def _do(self, turn: Turn) -> None:
+        if isinstance(turn, Stream):
+            self._steps.run(self.instance, turn)
+        elif not isinstance(turn, list):
             turn()
         elif self.instance is not None:
             self._serve(self.instance, turn)

@@ -33,6 +33,8 @@ class Book:
         self.requests: list[dict[str, Any]] = []
         self.batches: list[int] = []
         self.reloads: list[tuple[str, str]] = []
+        self.rejections: list[tuple[str, str]] = []
+        self.steps = 0
         self.announced: list[tuple[str, str]] = []
 
     def announce(self, model: str, version: str) -> None:
@@ -44,6 +46,12 @@ class Book:
 
     def batch(self, size: int) -> None:
         self.batches.append(size)
+
+    def rejected(self, priority: str, reason: str) -> None:
+        self.rejections.append((priority, reason))
+
+    def streamed(self, steps: int) -> None:
+        self.steps += steps
 
     def reloaded(self, reason: str, result: str) -> None:
         self.reloads.append((reason, result))
