@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import os
 import sys
 import time
@@ -10,11 +11,11 @@ import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import click
 
-from command_base import database, fail, moment, with_settings
+from command_base import USAGE, database, fail, moment, with_settings
 from command_progress import Progress, is_shown
 from config import Settings
 
@@ -88,13 +89,24 @@ def _open(file: Path) -> Iterator[tuple[BinaryIO, BinaryIO, int | None]]:
         yield packed, cast("BinaryIO", text), size
 
 
+class _Step(click.FloatRange):
+    """Seconds; a range alone would let NaN through, which is not outside of any."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0.001, max=1e9)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        seconds = super().convert(value, param, ctx)
+        if math.isnan(seconds):
+            self.fail(f"{value!r} is not a number of seconds.", param, ctx)
+        return seconds
+
+
 @click.command()
 @click.option("--match", "match", multiple=True, help="A series selector; may be repeated. Default: every series.")
 @click.option("--start", help="ISO 8601 or Unix seconds. Default: one hour before the end.")
 @click.option("--end", help="ISO 8601 or Unix seconds. Default: now.")
-@click.option(
-    "--step", type=click.FloatRange(min=0.001, max=1e9), help="Seconds between rows. Default: every raw sample."
-)
+@click.option("--step", type=_Step(), help="Seconds between rows. Default: every raw sample.")
 @click.option(
     "--format", "layout", type=click.Choice(["wide", "long", "openmetrics"]), default="wide", show_default=True
 )
@@ -152,6 +164,9 @@ def export(
             fail(str(error))
         except BrokenPipeError:
             os._exit(0)  # `… | head` closed the pipe; there is nobody left to tell
+        except OSError as error:
+            click.echo(f"wakeless: the export cannot be written: {error.strerror}", err=True)
+            os._exit(USAGE)  # at once: an orderly end would try to write the rest
 
 
 def _bytes(count: int) -> str:

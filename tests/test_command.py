@@ -131,6 +131,28 @@ imported_up 1 1795248000
 DUMPED = ("--start", "1795240000", "--end", "1795250000")
 
 
+def test_an_export_without_a_place_to_write_to_says_so(tmp_path: Path) -> None:
+    with open("/dev/full", "wb") as full:
+        ended = subprocess.run(
+            [sys.executable, "app.py", "export"],
+            cwd=ROOT,
+            env=os.environ | {"WAKELESS_DATA_DIR": str(tmp_path)},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=30,
+            check=False,
+        )
+    assert ended.returncode == 2
+    assert ended.stderr == b"wakeless: the export cannot be written: No space left on device\n"
+
+
+@pytest.mark.parametrize("step", ["nan", "0", "inf", "x"])
+def test_a_step_that_is_none_is_named(tmp_path: Path, step: str) -> None:
+    ended = run("export", "--step", step, data_dir=tmp_path)
+    assert ended.returncode == 2
+    assert "Invalid value for '--step'" in ended.stderr
+
+
 def test_an_import_ends_with_one_line_and_what_was_exported_can_be_imported_elsewhere(tmp_path: Path) -> None:
     source = tmp_path / "dump.prom.gz"
     source.write_bytes(gzip.compress(DUMP.encode()))
