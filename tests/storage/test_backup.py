@@ -266,6 +266,18 @@ def test_what_was_there_is_kept_with_its_journal_and_can_be_restored_in_turn(
     assert len(set_aside(path)) == 2
 
 
+def test_what_was_set_aside_is_neither_counted_nor_deleted(path: Path, used: SeriesStore) -> None:
+    """It is a person's to delete: history never goes to make room for it, nor it for history."""
+    before = used.size()
+    kept = [path.with_name(f"wakeless.db.{why}-20261118T110820Z") for why in ("replaced", "damaged", "deleted")]
+    for one in kept:
+        one.write_bytes(bytes(100_000))
+    assert used.size() == before
+    assert used.limit(before + 50_000) == 0
+    used.expire(NOW)
+    assert all(one.exists() for one in kept)
+
+
 def test_a_backup_of_an_older_version_is_taken_and_brought_up_to_date(path: Path, tmp_path: Path) -> None:
     from tests.storage.test_migration import old_file, read
 
