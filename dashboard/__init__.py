@@ -19,6 +19,7 @@ from dashboard import (
     inference,
     login,
     metrics,
+    oip,
     pages,
     predict,
     problem,
@@ -54,7 +55,7 @@ def register(app: Flask) -> None:
     identity.install(app)
     access.install(app)
     header.install(app)
-    for room in (login, predict, health, metrics, api, export, storage, prometheus):
+    for room in (login, predict, oip, health, metrics, api, export, storage, prometheus):
         app.register_blueprint(room.blueprint)
     app.register_blueprint(description)
     pages.init_app(app)

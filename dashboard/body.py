@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -26,6 +27,8 @@ MAX_FIELD_BYTES = 4 * 64 * 1024
 FIELDS = ("file", "image")
 
 _CHUNK = 64 * 1024
+#: What zlib calls the two formats; ``deflate`` means zlib's own in HTTP.
+_WINDOW_BITS = {"gzip": 31, "deflate": 15}
 
 
 class UploadBudget:
@@ -97,14 +100,64 @@ def read_upload(request: Request, share: Share, max_bytes: int) -> tuple[bytes, 
     Raises :class:`Problem`: 400 (empty, malformed, no file in the form), 413 (larger than ``max_bytes``), 429.
     """
     multipart = request.mimetype == "multipart/form-data"
-    allowed = max_bytes + (ENVELOPE_BYTES if multipart else 0)
+    with _arriving(request, share, max_bytes, ENVELOPE_BYTES if multipart else 0) as stream:
+        body, content_type = _from_form(request, stream) if multipart else _from_stream(request, stream)
+    if len(body) > max_bytes:
+        raise _too_large(max_bytes)
+    if not body:
+        raise Problem(400, "bad-request", "The body is empty; send one input, as the raw body or as a multipart file.")
+    return body, content_type
+
+
+def read_packed(request: Request, share: Share, max_bytes: int) -> bytes:
+    """Return the raw body, unpacked if it is compressed. ``max_bytes`` holds for it before and after.
+
+    Raises :class:`Problem`: 400 (malformed), 413 (larger than ``max_bytes``), 415 (packed in another way), 429.
+    """
+    with _arriving(request, share, max_bytes, 0) as stream:
+        body, _ = _from_stream(request, stream)
+    if len(body) > max_bytes:
+        raise _too_large(max_bytes)
+    packing = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if packing == "identity":
+        return body
+    if packing not in _WINDOW_BITS:
+        raise Problem(415, "unsupported-media-type", "A body is compressed with gzip or deflate, once, or not at all.")
+    return _unpack(body, _WINDOW_BITS[packing], share, max_bytes)
+
+
+def _unpack(body: bytes, window_bits: int, share: Share, max_bytes: int) -> bytes:
+    """Unpack in steps, so that a few bytes which would become gigabytes are found out at ``max_bytes``."""
+    unpacker, found = zlib.decompressobj(window_bits), bytearray()
+    try:
+        for start in range(0, len(body), _CHUNK):
+            packed = body[start : start + _CHUNK]
+            while packed:
+                step = unpacker.decompress(packed, _CHUNK)
+                packed = unpacker.unconsumed_tail
+                share.take(len(step))
+                found += step
+                if len(found) > max_bytes:
+                    raise _too_large(max_bytes)
+            if unpacker.unused_data:
+                raise Problem(400, "bad-request", "The compressed body goes on after its end.")
+    except zlib.error as error:
+        raise Problem(400, "bad-request", "The body is not compressed as its Content-Encoding says.") from error
+    if not unpacker.eof:
+        raise Problem(400, "bad-request", "The compressed body ends too early.")
+    return bytes(found)
+
+
+@contextmanager
+def _arriving(request: Request, share: Share, max_bytes: int, envelope_bytes: int) -> Iterator[_Metered]:
+    """The body as it arrives, never more of it than allowed; what goes wrong with that becomes a :class:`Problem`."""
+    allowed = max_bytes + envelope_bytes
     if (request.content_length or 0) > allowed:
         raise _too_large(max_bytes)
     # One more than allowed: the limited stream cannot tell a body that ends at its limit from one that goes on.
     request.max_content_length = allowed + 1
     try:
-        stream = _Metered(request.stream, share)
-        body, content_type = _from_form(request, stream) if multipart else _from_stream(request, stream)
+        yield _Metered(request.stream, share)
     except RequestEntityTooLarge as error:
         raise _too_large(max_bytes) from error
     except BlockingIOError as error:  # the limit on silence that the supervisor sets on every connection
@@ -115,11 +168,6 @@ def read_upload(request: Request, share: Share, max_bytes: int) -> tuple[bytes, 
         raise _cut_short() from error
     if share.bytes < (request.content_length or 0):
         raise _cut_short()
-    if len(body) > max_bytes:
-        raise _too_large(max_bytes)
-    if not body:
-        raise Problem(400, "bad-request", "The body is empty; send one input, as the raw body or as a multipart file.")
-    return body, content_type
 
 
 def _from_stream(request: Request, stream: _Metered) -> tuple[bytes, str]:

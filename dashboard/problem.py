@@ -67,7 +67,9 @@ _TYPE_OF_STATUS = {
 }
 
 #: Paths whose errors are read by programs.
-_PROGRAM_PATHS = ("/api", "/predict", "/health", "/metrics", "/live")
+_PROGRAM_PATHS = ("/api", "/predict", "/v2", "/health", "/metrics", "/live")
+#: Paths of the Open Inference Protocol, which has a form of its own for errors.
+_INFERENCE_PATH = "/v2"
 #: Pages below those paths.
 _PAGES = ("/api/",)
 
@@ -120,12 +122,21 @@ def retry_after(seconds: float) -> dict[str, str]:
 def render(error: Problem) -> Response:
     """Answer with ``error``, as a document or as a page."""
     title = TITLES[error.type]
-    if for_program(request.path):
+    if f"{request.path}/".startswith(f"{_INFERENCE_PATH}/"):
+        response = _inference_error(error)
+    elif for_program(request.path):
         response = problem(error.status, error.type, title, error.detail, **error.extra)
     else:
         response = _page(error.status, title, error.detail, error.extra.get("suggestion"))
     response.headers.update(error.headers)
     return response
+
+
+def _inference_error(error: Problem) -> Response:
+    """An error as the Open Inference Protocol has it: one text."""
+    parts = (error.detail, error.extra.get("reason"), error.extra.get("suggestion"))
+    text = " ".join(str(part) for part in parts if part)
+    return Response(orjson.dumps({"error": text}), error.status, content_type="application/json")
 
 
 def install(app: Flask) -> None:

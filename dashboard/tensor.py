@@ -109,10 +109,11 @@ def conform(datatype: str, value: Any) -> Array:
         if not all(isinstance(element, bytes) for element in elements):
             raise TypeError("BYTES are bytes or str objects")
         return of_bytes(elements).reshape(found.shape)
-    given = np.asarray(value)
+    given, wanted = np.asarray(value), DTYPES[datatype]
+    whole = given.dtype.kind in "iu" and wanted.kind in "iu"
     with np.errstate(over="ignore"):
-        found = given.astype(DTYPES[datatype], casting="same_kind", copy=False)
-    if found.dtype.kind in "iu" and not np.array_equal(found, given):
+        found = given.astype(wanted, casting="unsafe" if whole else "same_kind", copy=False)
+    if whole and not np.array_equal(found, given):
         raise TypeError(f"a number does not fit into {datatype}")
     return found
 

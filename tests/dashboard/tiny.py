@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
-from model import BadInput, Model
+from model import BadInput, Model, Schema, TensorSpec
 
 
 class ByteMean(Model):
@@ -40,3 +41,46 @@ class ByteMean(Model):
 
     def describe(self, input: Any) -> dict[str, Any]:
         return {"bytes": input[1]}
+
+
+class Scale(Model):
+    """Tensors in, tensors out: doubles ``x`` of three numbers, and says of each row whether its sum is positive."""
+
+    name = "scale"
+    version = "3"
+
+    def load(self, device: str) -> None:
+        self.net = torch.nn.Linear(3, 3, bias=False).to(device).eval()
+        with torch.no_grad():
+            self.net.weight.copy_(2 * torch.eye(3))
+
+    def inputs(self) -> Sequence[TensorSpec]:
+        return (TensorSpec("x", "FP32", (-1, 3)), TensorSpec("label", "BYTES", (-1, 1)))
+
+    def outputs(self) -> Sequence[TensorSpec]:
+        return (
+            TensorSpec("y", "FP32", (-1, 3)),
+            TensorSpec("half", "BF16", (-1, 3)),
+            TensorSpec("positive", "BOOL", (-1,)),
+            TensorSpec("label", "BYTES", (-1,)),
+        )
+
+    def predict(self, batch: Sequence[Any]) -> Sequence[Any]:
+        found = self.net(torch.stack([torch.from_numpy(row["x"]) for row in batch])).numpy()
+        return [
+            {"y": y, "half": y / 4, "positive": y.sum() > 0, "label": row["label"][0]}
+            for y, row in zip(found, batch, strict=True)
+        ]
+
+    def decode(self, body: bytes, content_type: str) -> Any:
+        return {"x": np.array(super().decode(body, content_type), dtype=np.float32), "label": [b"json"]}
+
+    def encode(self, result: Any) -> Any:
+        return result | {"class": "positive" if result["positive"] else "negative"}
+
+    def schema(self) -> Schema:
+        numbers = {"type": "array", "items": {"$ref": "#/$defs/Number"}, "minItems": 3, "maxItems": 3}
+        return Schema(
+            request={"application/json": numbers | {"$defs": {"Number": {"type": "number"}}}},
+            result={"type": "object", "properties": {"y": numbers}, "$defs": {"Number": {"type": "number"}}},
+        )
