@@ -44,8 +44,9 @@ class BlockRow(Base):
 
     ``segment`` is the journal's segment that it was sealed from, null for history that was imported. A block counts
     only once it is ``ready``: its chunks are written before, in transactions of their own. ``resolution_ms`` is 0 for
-    samples as they were taken. ``count`` are its moments, ``samples`` those of all its series together, ``bytes`` what
-    its chunks take.
+    samples as they were taken, else the length of buckets, of one day; they have a ``segment``, 0, once samples have
+    expired that they were made of. ``count`` are its moments, ``samples`` those of all its series together, ``bytes``
+    what its chunks take.
     """
 
     __tablename__ = "blocks"
@@ -68,7 +69,7 @@ class ChunkRow(Base):
 
     Its first row, that of series 0, holds the block's moments, once for all of its series. ``runs`` tells at which of
     them a series has a sample, null for all. ``count``, ``min``, ``max`` and ``sum`` are over the samples that are no
-    stale markers; null where that is NaN or nothing.
+    stale markers; null where that is NaN or nothing. In a block of buckets ``values`` are these four, for each of them.
     """
 
     __tablename__ = "chunks"
