@@ -5,6 +5,8 @@ import { axisUnit, sayExact, sayDayClock, timeTicks, valueTicks } from "./format
 import { Legend } from "./legend.js";
 import { drawLines } from "./lines.js";
 
+/** A time so near to the corner, in pixels, would run into the lowest value's number. */
+const CORNER = 16;
 const MARGIN = { l: 46, r: 12, t: 6, b: 22 };
 /** What one animation frame may spend on charts before the rest waits for the next, in ms. */
 const BUDGET = 12;
@@ -94,7 +96,7 @@ class Chart {
     this.crossTime = Object.assign(document.createElement("div"), { className: "cross-time", hidden: true });
     this.many = Object.assign(document.createElement("canvas"), { className: "lines", hidden: true });
     this.picked = Object.assign(document.createElement("canvas"), { className: "lines picked", hidden: true });
-    this.plot.append(this.many, this.canvas, this.picked, this.cross, this.crossTime);
+    this.plot.append(this.canvas, this.many, this.picked, this.cross, this.crossTime);
     this.legend = new Legend(section.querySelector(".legend"), panel, () => board.mark(this));
     this.plot.addEventListener("pointermove", (event) => this.follow(event));
     this.plot.addEventListener("pointerleave", () => board.store.emit("cursor", null));
@@ -169,6 +171,7 @@ class Chart {
     const { colors, bands } = this.board;
     const most = Math.max(2, Math.floor(this.axis.width / 84));
     const time = timeTicks(start, end, most);
+    const clear = [...time.values.keys()].filter((index) => ((time.values[index] - start) / (end - start)) * this.axis.width >= CORNER);
     const line = (y, color) => ({ type: "line", xref: "paper", x0: 0, x1: 1, y0: y, y1: y, line: { color, width: 1, dash: "dash" } });
     const band = ({ from, to, color, opacity }) => ({ type: "rect", yref: "paper", y0: 0, y1: 1, x0: Math.max(from, start), x1: Math.min(to, end), fillcolor: color, opacity, line: { width: 0 }, layer: "below" });
     const shapes = [
@@ -178,12 +181,13 @@ class Chart {
         .filter(({ y }) => y <= value.end && y >= value.start).map(({ y, level }) => line(y, colors[level])),
     ];
     const axis = { color: colors.mute, tickfont: { size: 11, color: colors.mute }, zeroline: false, ticks: "" };
+    const ground = value.start <= 0 && value.end >= 0;
     return {
       width: this.plot.clientWidth, height: this.plot.clientHeight, margin: MARGIN, shapes, showlegend: false, hovermode: false,
       dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom",
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { family: colors.font, size: 11, color: colors.mute },
-      xaxis: { ...axis, type: "linear", range: [start, end], showgrid: false, tickvals: time.values, ticktext: time.labels, tickangle: 0, automargin: false },
-      yaxis: { ...axis, range: [value.start - (value.end - value.start) / 1000, value.end + (value.end - value.start) / 1000], gridcolor: colors.line, tickvals: value.values, ticktext: value.labels, fixedrange: true, automargin: false },
+      xaxis: { ...axis, type: "linear", range: [start, end], showgrid: false, tickvals: clear.map((index) => time.values[index]), ticktext: clear.map((index) => time.labels[index]), tickangle: 0, automargin: false },
+      yaxis: { ...axis, range: [value.start - (value.end - value.start) / 1000, value.end + (value.end - value.start) / 1000], gridcolor: colors.line, zeroline: ground, zerolinecolor: colors.strong, zerolinewidth: 1, tickvals: value.values, ticktext: value.labels, fixedrange: true, automargin: false },
     };
   }
 
@@ -287,5 +291,6 @@ class Chart {
 function readColors() {
   const style = getComputedStyle(document.documentElement);
   const names = ["panel", "ink", "mute", "faint", "line", "accent", "warning", "critical", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "font"];
-  return { ...Object.fromEntries(names.map((name) => [name, style.getPropertyValue(`--${name}`).trim()])), info: style.getPropertyValue("--accent").trim() };
+  const read = (name) => style.getPropertyValue(`--${name}`).trim();
+  return { ...Object.fromEntries(names.map((name) => [name, read(name)])), info: read("accent"), strong: read("line-strong") };
 }

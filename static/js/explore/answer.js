@@ -35,6 +35,9 @@ export function shortName(metric, differing) {
   return [differing.includes("__name__") ? name : null, parts.join(", ")].filter(Boolean).join(" ") || fullName(metric);
 }
 
+/** How many columns of a terminal a text takes: what is written wide counts twice. */
+export const widthOf = (words) => [...words].reduce((sum, letter) => sum + (letter >= "\u2e80" ? 2 : 1), 0);
+
 const finite = (text) => {
   const value = Number(text);
   return Number.isFinite(value) ? value : null;

@@ -2,10 +2,11 @@
 
 import { call } from "../api.js";
 import { Charts } from "../charts.js";
-import { all, el, find, reconcile, show, text } from "../dom.js";
-import { fullName, placeOf, sayError, seriesOf, tableOf } from "../explore/answer.js";
+import { all, el, find, show, text } from "../dom.js";
+import { fullName, placeOf, sayError, seriesOf, tableOf, widthOf } from "../explore/answer.js";
 import { readLink, readOff, sayOff, stepMs, writeLink } from "../explore/link.js";
-import { forgetQueries, pastQueries, rememberQuery } from "../explore/past.js";
+import { notesOf, paintNotes } from "../explore/note.js";
+import { pastQueries, rememberQuery, startPast } from "../explore/past.js";
 import { Table } from "../explore/table.js";
 import { startTaking } from "../explore/take.js";
 import { sayDayClock, sayText, seconds } from "../format.js";
@@ -18,6 +19,8 @@ import { guessUnit } from "../promql/tokens.js";
 /** Most series drawn, and most rows shown: what a page can hold without becoming slow. */
 const MOST = 200;
 const MOST_ROWS = 1000;
+/** After so long a wait the query can be cancelled. */
+const SLOW_MS = 500;
 
 export function start(store) {
   new Explore(store);
@@ -36,14 +39,17 @@ class Explore {
     this.table = new Table();
     this.answer = null;
     this.keys = []; // of the series that were drawn last
+    this.enable(false);
     this.listen();
     startTaking(this);
+    startPast();
+    this.source.metrics(); // so that the first proposal needs no wait
     this.follow(readLink(location.search));
   }
 
   listen() {
     const { store, editor } = this;
-    find("#ask").addEventListener("submit", (event) => { event.preventDefault(); this.run(); });
+    find("#ask").addEventListener("submit", (event) => { event.preventDefault(); if (this.slow) this.cancel(); else this.run(); });
     editor.addEventListener("run", () => this.run());
     editor.addEventListener("past", ({ detail }) => this.recall(detail));
     store.on("range", () => { if (!this.following) this.run({ typed: false }); });
@@ -66,12 +72,15 @@ class Explore {
       editor.value = query;
       this.run();
     });
-    find("#recent").addEventListener("toggle", () => this.listPast());
     document.addEventListener("visibilitychange", () => { if (!document.hidden) this.schedule(); });
     addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && this.slow) this.cancel();
       if (event.key === "/" && !event.target.closest("input, textarea, select, dialog")) { event.preventDefault(); editor.focus(); }
     });
-    find("#view-chart").addEventListener("drawn", ({ detail }) => show(find(".chart-empty"), !detail.some));
+    find("#view-chart").addEventListener("drawn", ({ detail }) => {
+      show(find(".chart-empty"), !detail.some);
+      text(find("#axis-unit"), detail.some ? detail.unit : "");
+    });
   }
 
   // --- state and address ---------------------------------------------------------------------------------------------
@@ -142,7 +151,7 @@ class Explore {
     if (typed) rememberQuery(query);
     this.keep({ push });
     const begun = performance.now();
-    find("#outcome").setAttribute("aria-busy", "true");
+    this.busy(true);
     try {
       const [answer] = await Promise.all([this.tab === "chart" ? this.askRange(query, mine.signal) : this.askNow(query, mine.signal), this.source.metrics()]);
       if (mine !== this.asking) return;
@@ -154,10 +163,28 @@ class Explore {
       this.refuse(error, query);
     } finally {
       if (mine === this.asking) {
-        find("#outcome").removeAttribute("aria-busy");
+        this.busy(false);
         this.schedule();
       }
     }
+  }
+
+  /** The button offers to cancel only what takes long enough to read it. */
+  busy(on) {
+    find("#outcome").toggleAttribute("aria-busy", on);
+    clearTimeout(this.waiting);
+    if (on) this.waiting = setTimeout(() => { this.slow = true; find("#run").toggleAttribute("data-asking", true); }, SLOW_MS);
+    else { this.slow = false; find("#run").removeAttribute("data-asking"); }
+  }
+
+  cancel() {
+    this.asking?.abort();
+    this.asking = null;
+    this.busy(false);
+    find("#refresh").value = "";
+    find("#outcome").classList.toggle("old", Boolean(this.answer));
+    if (this.answer) text(find("#facts"), t("Cancelled; below is the answer to the query before."));
+    else this.editor.remark(t("Cancelled."));
   }
 
   async askRange(query, signal) {
@@ -226,9 +253,11 @@ class Explore {
     text(find("#facts"), this.facts(answer).join(" · "));
     const common = Object.keys(answer.common).length && (answer.series ?? answer.table.rows).length > 1 ? t("all: {labels}", { labels: fullName(answer.common) }) : "";
     text(find("#common"), common);
-    this.note(answer);
+    const cut = answer.tab === "chart" ? t("There are more than {count} series; the first {count} are drawn. Narrow the query down, for example with topk(20, …).", { count: MOST }) : t("There are more than {count} rows; the first {count} are shown.", { count: MOST_ROWS });
+    paintNotes(answer, answer.more ? cut : null);
     if (answer.tab === "chart") {
       this.panel.unit = this.unit === "count" ? "" : this.unit;
+      find("#legend").style.setProperty("--letters", Math.max(8, ...answer.series.map(({ title }) => widthOf(title))));
       this.charts.redraw();
       this.sayHidden();
     } else {
@@ -248,14 +277,6 @@ class Explore {
     return [series.length === 1 ? t("one series") : t("{count} series", { count: series.length }), t("a point every {step}", { step: sayText(grid.step / 1000, "seconds") }), seconds(took)];
   }
 
-  /** What the server and this page have to say about the answer. */
-  note({ tab, more, notes }) {
-    const cut = tab === "chart" ? t("There are more than {count} series; the first {count} are drawn. Narrow the query down, for example with topk(20, …).", { count: MOST }) : t("There are more than {count} rows; the first {count} are shown.", { count: MOST_ROWS });
-    const said = [...(more ? [cut] : []), ...notes.filter((one) => !/truncated due to limit/.test(one))];
-    reconcile(find("#notes"), said, { key: (one) => one, make: (one) => el("li", {}, one), fill: () => {} });
-    show(find("#notes"), said.length > 0);
-  }
-
   sayHidden() {
     show(find("[data-action=show-all]"), this.tab === "chart" && this.keys.some((key) => this.chart.legend.off.has(key)));
   }
@@ -265,13 +286,6 @@ class Explore {
   }
 
   // --- queries of before ---------------------------------------------------------------------------------------------
-
-  listPast() {
-    const queries = pastQueries();
-    const forget = el("button", { type: "button", className: "control bare small", on: { click: () => { forgetQueries(); this.listPast(); } } }, t("Forget them"));
-    find("#past").replaceChildren(...queries.map((query) => el("button", { type: "button", data: { query } }, el("code", {}, query))),
-      queries.length ? forget : el("p", { className: "mute" }, t("None yet; they are kept in this browser.")));
-  }
 
   /** Step through the queries of before, as a shell does. */
   recall(by) {
@@ -289,5 +303,3 @@ function choose(select, value) {
 
 /** Ask the Prometheus API, by POST: queries may be longer than addresses. */
 const ask = (path, parameters, signal) => call(`/api/v1/${path}`, { method: "POST", body: new URLSearchParams(parameters), signal });
-
-const notesOf = ({ warnings = [], infos = [] }) => ({ notes: [...warnings, ...infos] });

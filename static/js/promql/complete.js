@@ -79,6 +79,9 @@ function rank(name, typed) {
   return parts.length > 1 ? 4 : null;
 }
 
+/** Whether a proposal begins with what was typed. Only then does Enter take it; otherwise Enter runs what is written. */
+export const isSure = ({ name }, typed) => Boolean(typed) && rank(name, typed.toLowerCase()) <= 1;
+
 const KIND_ORDER = { metric: 0, function: 1, aggregation: 1, keyword: 2, label: 0, value: 0, duration: 0 };
 
 /** The best of `items` ({name, kind, …}) for what was typed. */

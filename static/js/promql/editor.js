@@ -3,11 +3,14 @@
 
 import { el, find, show, text } from "../dom.js";
 import { t } from "../i18n.js";
-import { callAt, contextAt, insertion, proposals } from "./complete.js";
+import { callAt, contextAt, insertion, isSure, proposals } from "./complete.js";
 import { parse, tokenize } from "./tokens.js";
 
 const CLOSING = { "(": ")", "{": "}", "[": "]", '"': '"' };
 const KINDS = { metric: "metric", function: "function", aggregation: "aggregation", keyword: "keyword", label: "label", value: "value", duration: "duration" };
+
+/** What is this near to the words under the box, in pixels, has no other line between. */
+const LINE = 26;
 
 const KEYBOARD = matchMedia("(any-pointer: fine)");
 
@@ -133,7 +136,7 @@ export class Editor extends EventTarget {
     }
     this.context = context;
     this.items = items;
-    this.active = (context.prefix && !complete) || wanted ? 0 : -1; // Enter runs what is written in full
+    this.active = (!complete && isSure(items[0], context.prefix)) || wanted ? 0 : -1; // Enter runs what is written in full
     this.open();
   }
 
@@ -237,10 +240,18 @@ export class Editor extends EventTarget {
     const hint = find("#hint");
     hint.classList.add("bad");
     text(hint, message);
-    const x = place ? this.rectAt(Math.min(place[0], Math.max(0, this.value.length))).left - hint.getBoundingClientRect().left : -1;
+    const under = hint.getBoundingClientRect();
+    const wrong = place && this.rectAt(Math.min(place[0], this.value.length));
+    const x = wrong && under.top - wrong.bottom < LINE ? wrong.left - under.left : -1; // not through other lines
     hint.classList.toggle("pointed", x >= 0);
     if (x >= 0) hint.style.setProperty("--at", `${Math.round(x)}px`);
     this.box.setAttribute("aria-invalid", "true");
+  }
+
+  /** Something to say that is no error; the next key replaces it. */
+  remark(message) {
+    this.accept();
+    text(find("#hint"), message);
   }
 
   /** Under the box: the signature of the call around the caret, or which keys there are. */
