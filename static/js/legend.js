@@ -4,6 +4,9 @@ import { el, reconcile, text } from "./dom.js";
 import { digits, precise } from "./format.js";
 import { t } from "./i18n.js";
 
+/** A name of more letters may be cut off, and is said in full when it is pointed at. */
+const LONG = 28;
+
 const DASHES = ["solid", "dash", "dot"];
 
 export class Legend {
@@ -43,7 +46,7 @@ export class Legend {
         button.firstChild.className = look.style;
         button.setAttribute("aria-pressed", String(!this.off.has(one.key)));
         text(button.children[1], look.name);
-        if (one.full) button.title = one.full;
+        button.title = one.full ?? (look.name.length > LONG ? look.name : "");
       },
     });
   }

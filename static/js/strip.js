@@ -63,7 +63,7 @@ export function startStrip(store) {
       },
     });
     if (!latest.length) list.replaceChildren(el("li", { data: { key: "none" } }, t("Nothing out of the ordinary.")));
-    text(find("#strip-range"), visible.length ? t("{count} events", { count: visible.length }) : "");
+    text(find("#strip-range"), visible.length === 1 ? t("one event") : visible.length ? t("{count} events", { count: visible.length }) : "");
   }
 
   function reconcileLane(events, start, end) {
