@@ -26,10 +26,14 @@ export function watchStore(store) {
   setInterval(look, EVERY_MS);
 }
 
+const levelOf = (kind) => (PARTIAL.has(kind) ? "warning" : "critical");
+
 function paint(problems) {
-  reconcile(find("#store-problems"), problems, {
-    key: ({ what, since_ms: since }) => `${since} ${what}`,
-    make: ({ kind }) => el("div", { className: "notice store-problem", data: { state: PARTIAL.has(kind) ? "warning" : "critical" } }, icon("exclamation-triangle-fill"), el("div", {}, el("b"), el("p"), el("time"))),
+  const urgent = [...problems].sort((one, other) => (levelOf(one.kind) === "warning") - (levelOf(other.kind) === "warning"));
+  reconcile(find("#store-problems"), urgent, {
+    key: ({ kind, since_ms: since }) => `${since} ${kind}`,
+    make: ({ kind }) => el("div", { className: "notice store-problem", data: { state: levelOf(kind) } }, icon(levelOf(kind) === "critical" ? "x-octagon-fill" : "exclamation-triangle-fill"),
+      el("div", {}, el("b"), el("p"), el("time", { "aria-live": "off" }))), // it changes by itself; nobody wants to hear that
     fill: (node, { what, advice, detail, since_ms: since }) => {
       const [title, said, when] = node.lastChild.children;
       text(title, t(what));

@@ -51,8 +51,11 @@ function card(name, { number, of, share, note }) {
   bar.dataset.state = name === "size" && share >= 0.9 ? "warning" : "";
 }
 
+/** The columns of numbers and what they are called. */
+const parts = () => [["bytes", t("On disk")], ["series", t("Series")], ["rate", t("Samples per second")], ["each", t("Bytes per sample")]];
+
 function paintSources({ sources, bytes }) {
-  const rows = [...sources].sort((one, other) => other.bytes - one.bytes);
+  const rows = [...sources].sort((one, other) => other.bytes - one.bytes || other.samples_per_second - one.samples_per_second);
   const sum = (name) => sources.reduce((total, source) => total + source[name], 0);
   const rest = { source: "+", bytes: Math.max(0, bytes - sum("bytes")), series: null, samples_per_second: null, bytes_per_sample: null };
   const all = { source: "=", bytes: sum("bytes") + rest.bytes, series: sum("series"), samples_per_second: sum("samples_per_second"), bytes_per_sample: null };
@@ -60,20 +63,22 @@ function paintSources({ sources, bytes }) {
   reconcile(find("#sources tbody"), rows.length ? [...rows, ...(rest.bytes ? [rest] : []), all] : [], {
     key: ({ source }) => source,
     make: () => el("tr", {}, el("td", { className: "source" }), el("td", { className: "share" }, el("meter-bar", {}, el("i")), el("span")),
-      ...[t("On disk"), t("Series"), t("Samples per second"), t("Bytes per sample")].map((label) => el("td", { className: "number", data: { label } }))),
+      ...parts().map(([part, label]) => el("td", { className: "number", data: { part, label } }))),
     fill: (row, source) => {
       const [name, share, size, series, rate, each] = row.children;
       const part = bytes ? source.bytes / bytes : 0;
+      const sealed = source.bytes > 0 || source.series === null; // before, its samples are in the journal
       row.classList.toggle("total", source === all);
       text(name, source === all ? t("All of them") : source === rest ? t("Journal, records and indexes") : source.source);
       find("i", share).style.transform = `scaleX(${source === all ? 0 : Math.min(1, source.bytes / most).toFixed(3)})`;
-      text(share.lastChild, sayText(part, "ratio"));
-      text(size, sayText(source.bytes, "bytes"));
+      text(share.lastChild, sealed ? sayText(part, "ratio") : "–");
+      text(size, sealed ? sayText(source.bytes, "bytes") : "–");
       text(series, source.series === null ? "" : sayText(source.series, "count"));
       text(rate, source.series === null ? "" : sayText(source.samples_per_second, "count"));
-      text(each, source.bytes_per_sample === null ? "" : sayText(source.bytes_per_sample, "count"));
+      text(each, source.bytes_per_sample === null ? (source.series === null || source === all ? "" : "–") : sayText(source.bytes_per_sample, "count"));
     },
   });
   show(find("#sources-empty"), rows.length === 0);
+  show(find("#sources-wait"), rows.some((source) => !source.bytes));
   show(find("#sources thead"), rows.length > 0);
 }
