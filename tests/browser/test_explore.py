@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -168,6 +169,54 @@ def test_an_error_is_marked_at_its_place_and_the_answer_before_stays(page: Page,
     _facts(page, "one series")
 
 
+def test_nothing_is_offered_to_take_away_before_there_is_an_answer(page: Page, server: Server) -> None:
+    _open(page, server, "sum(up) + ]")
+    expect(page.locator("#hint")).to_contain_text("parse error")
+    expect(page.locator("#to-panel")).to_be_disabled()
+    expect(page.locator("#csv > summary")).to_have_attribute("aria-disabled", "true")
+    page.fill("#query", "sum(up)")
+    page.keyboard.press("Enter")
+    expect(page.locator("#to-panel")).to_be_enabled()
+
+
+def test_the_arrow_under_an_error_points_through_no_other_line(page: Page, server: Server) -> None:
+    _open(page, server, "up + ]")
+    expect(page.locator("#hint.pointed")).to_be_visible()
+    page.fill("#query", "up + ]\n+ vector(1)")
+    page.keyboard.press("Enter")
+    expect(page.locator("#mirror .wrong")).to_have_text("]")
+    expect(page.locator("#hint.pointed")).to_have_count(0)
+
+
+def test_enter_runs_what_is_written_unless_a_proposal_begins_with_it(page: Page, server: Server) -> None:
+    _open(page, server)
+    page.keyboard.type("temperature_cel")
+    expect(page.locator("#suggestions [role=option]").first).to_contain_text("gpu_temperature_celsius")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**q=temperature_cel&*")
+    _facts(page, "0 series")
+    page.keyboard.type("s")
+    expect(page.locator("#suggestions [role=option]").first).to_contain_text("gpu_temperature_celsius")
+    page.keyboard.press("Tab")
+    expect(page.locator("#query")).to_have_value("gpu_temperature_celsius")
+
+
+def test_a_slow_query_is_cancelled_and_the_answer_before_stays(page: Page, server: Server) -> None:
+    _open(page, server, "up")
+    _facts(page, "series")
+    held: list[Route] = []
+    page.route("**/api/v1/query_range", lambda route: held.append(route))
+    page.fill("#query", "sum(up)")
+    page.keyboard.press("Enter")
+    page.locator("#run").get_by_text("Cancel").click()
+    _facts(page, "Cancelled; below is the answer to the query before.")
+    expect(page.locator("#run").get_by_text("Run")).to_be_visible()
+    expect(page.locator("#outcome")).not_to_have_attribute("aria-busy", "")
+    page.unroute("**/api/v1/query_range")
+    page.locator("#run").click()
+    _facts(page, "one series")
+
+
 def test_an_error_on_another_line_is_marked_there(page: Page, server: Server) -> None:
     said = 'invalid parameter "query": 2:3: parse error: unexpected identifier "foo"'
     page.route(
@@ -238,7 +287,7 @@ def test_two_hundred_series_are_drawn_and_more_are_said(page: Page, server: Serv
     _facts(page, "200 series")
     expect(page.locator("#notes li")).to_have_count(2)
     expect(page.locator("#notes")).to_contain_text("There are more than 200 series; the first 200 are drawn.")
-    expect(page.locator("#notes")).to_contain_text("a hint")
+    expect(page.locator("#notes [data-state=info]", has_text="a hint")).to_be_visible()
     expect(page.locator("#legend button")).to_have_count(200)
     page.wait_for_function("() => document.querySelector('#view-chart .plot').dataset.drawnMs")
     assert page.locator(".plot canvas.lines").first.is_visible()
@@ -285,8 +334,9 @@ def test_examples_run_and_earlier_queries_come_back(page: Page, server: Server) 
     page.wait_for_url("**q=up&*")
     page.locator("#query").press("Alt+ArrowUp")
     expect(page.locator("#query")).to_have_value("max by (gpu) (gpu_temperature_celsius)")
+    expect(page.locator("#past [data-query=up]")).to_have_count(1)  # before the menu opens: nothing moves in it
     page.locator("#recent summary").click()
-    page.locator("#past button", has_text="up").first.click()
+    page.locator("#past [data-query=up]").click()
     expect(page.locator("#query")).to_have_value("up")
     page.go_back()
     expect(page.locator("#query")).to_have_value("max by (gpu) (gpu_temperature_celsius)")
@@ -337,6 +387,43 @@ def test_storage_bears_with_missing_figures(page: Page, server: Server, change: 
     expect(page.locator("#sentence")).not_to_have_text("Asking the store …")
     assert "NaN" not in page.locator("main").inner_text()
     assert page.locator("#sources-empty").is_visible() == ("sources" in change)
+
+
+def test_what_is_not_sealed_yet_has_no_size(page: Page, server: Server) -> None:
+    young = {"source": "young", "series": 5, "samples_per_second": 5, "bytes": 0, "bytes_per_sample": None}
+    page.route("**/api/storage", lambda route: route.fulfill(json=_storage(sources=[young])))
+    page.goto(f"{server.url}/storage")
+    expect(page.locator("#sources tbody tr").first.locator("td")).to_have_text(["young", "–", "–", "5", "5", "–"])
+    expect(page.locator("#sources-wait")).to_be_visible()
+
+
+def test_the_most_urgent_problem_comes_first(page: Page, server: Server) -> None:
+    told = {"since_ms": int(time.time() * 1000), "advice": "", "detail": ""}
+    problems = [told | {"kind": "locked", "what": "A lock"}, told | {"kind": "disk_full", "what": "A full disk"}]
+    page.route("**/api/storage", lambda route: route.fulfill(json=_storage(problems=problems)))
+    page.goto(f"{server.url}/storage")
+    expect(page.locator("#store-problems .notice b")).to_have_text(["A full disk", "A lock"])
+    expect(page.locator("#store-problems .notice").first).to_have_attribute("data-state", "critical")
+
+
+def test_a_panel_with_hundreds_of_series_keeps_its_place(page: Page, server: Server) -> None:
+    def many(route: Route) -> None:
+        answer = route.fetch().json()
+        some = answer["panels"]["machine"]["series"][0]
+        name = "a-name-that-is-far-longer-than-the-panel-that-it-stands-in-" * 3
+        answer["panels"]["machine"]["series"] += [some | {"key": str(one), "legend": name} for one in range(250)]
+        route.fulfill(json=answer)
+
+    page.route(re.compile(r"/api/panels\?"), many)
+    page.goto(server.url)
+    chart = page.locator("[data-chart=machine]")
+    chart.scroll_into_view_if_needed()
+    expect(chart.locator(".legend button", has_text="far-longer")).to_have_count(250)
+    box = chart.bounding_box()
+    assert box is not None
+    assert box["height"] < 400
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.unroute_all(behavior="wait")
 
 
 @pytest.mark.parametrize("path", ["/", "/explore"])
@@ -400,7 +487,7 @@ def test_a_narrow_screen_scrolls_only_down(context: BrowserContext, server: Serv
 
 def test_explore_speaks_chinese(page: Page, server: Server) -> None:
     page.goto(f"{server.url}/language/zh?next=/explore?q=up")
-    expect(page.locator("#run")).to_have_text("运行")
+    expect(page.locator("#run").get_by_text("运行")).to_be_visible()
     _facts(page, "序列")
     page.fill("#query", "")
     page.focus("#query")
