@@ -8,6 +8,9 @@ from collectors.sample import Sample, make_labels
 from model.host import ModelHost
 from model.status import Health, ModelStatus
 
+#: A breaker's state as ``circuit_breaker_state`` has it: its place here.
+_BREAKER_STATES = ("closed", "half_open", "open")
+
 
 class ModelCollector:
     """One source of samples over a :class:`ModelHost`. A machine without a model by choice yields nothing."""
@@ -40,6 +43,23 @@ class ModelCollector:
         yield Sample("inference_streams_open", (), float(status.streams_open))
         # The metric is defined as 0 while nothing is pending, so an idle model is not a series that comes and goes.
         yield Sample("inference_progress_age_seconds", (), status.progress_age_seconds or 0.0)
+        yield from _resilience_samples(status)
+
+
+def _resilience_samples(status: ModelStatus) -> Iterator[Sample]:
+    """What stands between requests and the model."""
+    if status.device is not None:
+        version = make_labels(model=status.model, version=status.version)
+        yield Sample("circuit_breaker_state", version, float(_BREAKER_STATES.index(status.breaker)))
+    yield Sample("inference_brownout_level", (), status.brownout_level)
+    if status.latency_drift_ratio is not None:
+        yield Sample("inference_latency_drift_ratio", (), status.latency_drift_ratio)
+    if (cache := status.cache) is not None:
+        yield Sample("inference_cache_hits_total", (), float(cache.hits))
+        yield Sample("inference_cache_misses_total", (), float(cache.misses))
+        yield Sample("inference_cache_evictions_total", (), float(cache.evictions))
+        yield Sample("inference_cache_entries", (), float(cache.entries))
+        yield Sample("inference_cache_bytes", (), float(cache.bytes))
 
 
 def _health_samples(health: Health) -> Iterator[Sample]:

@@ -115,3 +115,5 @@ class InferenceFailed(Refusal):
 
 class DecodeFailed(InferenceFailed):
     """The model's ``decode`` raised something else than ``BadInput``: its fault, but brought about by the input."""
+
+    degradable = False

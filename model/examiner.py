@@ -55,9 +55,12 @@ class Examiner:
         self._examined: float | None = None
         self.last: Examination | None = None
 
-    def ask(self, now_ms: int, wait_seconds: float) -> None:
-        """Have a check made and wait a little for it. One that finds the thread busy runs later; that is no failure."""
-        proven, overdue = self._proven(), self._overdue()
+    def ask(self, now_ms: int, wait_seconds: float, *, urgent: bool = False) -> None:
+        """Have a check made and wait a little for it. One that finds the thread busy runs later; that is no failure.
+
+        An ``urgent`` one runs the golden input before the next batch.
+        """
+        proven, overdue = self._proven() and not urgent, self._overdue() or urgent
         waits = self._pending is not None and not self._pending.is_set()
         if waits and (self._urgent or not overdue):
             return

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import structlog
 
 from config import ModelSettings
 from model.breaker import Breaker, BreakerPolicy, BreakerState, Permit, Verdict
-from model.errors import BreakerOpen, DecodeFailed, InferenceFailed, OutOfMemory
+from model.errors import BreakerOpen, DecodeFailed, Refusal
 from model.loader import Instance
 
 log = structlog.get_logger(__name__)
 
 #: Breakers that are kept; those of versions that were served longest ago go.
 _KEPT = 8
+
+#: What an outcome says of the model; others (the queue's, the deadline's, the caller's) say nothing.
+_VERDICTS: Mapping[str, Verdict] = {"ok": "ok", "error": "failed", "oom": "memory"}
 
 #: A breaker has entered a state: what to do about it is another's business.
 Listener = Callable[[Breaker, BreakerState], None]
@@ -51,30 +54,33 @@ class Guard:
                 del self._breakers[next(iter(self._breakers))]
             return found
 
-    @contextmanager
-    def attempt(self, instance: Instance) -> Iterator[None]:
-        """Around everything that asks the model. Raises :class:`BreakerOpen` instead of letting it be asked in vain."""
+    def begin(self, instance: Instance) -> Callable[[str], None]:
+        """Before the model is asked; what comes back is to be called once, with the request's outcome.
+
+        Raises :class:`BreakerOpen` instead of letting it be asked in vain.
+        """
         if not self._enabled:
-            yield
-            return
+            return lambda outcome: None
         breaker = self.breaker(instance)
         permit = breaker.admit()
         if permit is None:
             raise _refusal(breaker)
-        verdict: Verdict = "void"
+        return lambda outcome: self._settle(breaker, permit, _VERDICTS.get(outcome, "void"))
+
+    @contextmanager
+    def attempt(self, instance: Instance) -> Iterator[None]:
+        """Around everything that asks the model. Raises :class:`BreakerOpen`."""
+        end, outcome = self.begin(instance), "void"
         try:
             yield
-            verdict = "ok"
+            outcome = "ok"
         except DecodeFailed:  # whoever sends garbage must not be able to shut out the others
             raise
-        except InferenceFailed:
-            verdict = "failed"
-            raise
-        except OutOfMemory:
-            verdict = "memory"
+        except Refusal as refusal:
+            outcome = refusal.outcome
             raise
         finally:
-            self._settle(breaker, permit, verdict)
+            end(outcome)
 
     def probe(self, instance: Instance, *, passed: bool) -> None:
         """A golden input was just run: that is as good a probe as a request, where no request comes."""

@@ -18,6 +18,18 @@ _HINTS = {
 }
 
 
+_REST = "Requests are kept off the model, and tried again a few at a time; the log has what the failed ones raised."
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerFacts:
+    """A breaker that is not closed: why, whether requests are kept off, and whether golden inputs can prove it well."""
+
+    reason: str
+    open: bool
+    golden: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """Everything that a verdict may rest on, read at one moment."""
@@ -31,6 +43,8 @@ class Facts:
     examination: Examination | None
     #: How long pending work has seen no progress.
     age_seconds: float | None
+    #: ``None`` while the breaker is closed.
+    breaker: BreakerFacts | None = None
 
 
 def judge(facts: Facts, model: ModelSettings, health: HealthSettings) -> Health:
@@ -83,6 +97,9 @@ def _ready(facts: Facts, health: HealthSettings) -> Check:
     standing, found = facts.standing, facts.examination
     if (obstacle := cannot_serve(standing, facts.serving)) is not None:
         return _failed("ready", standing.since_ms, *obstacle)
+    # Half-open, a model without golden inputs can prove itself on requests alone: they have to come again.
+    if facts.breaker is not None and (facts.breaker.open or facts.breaker.golden):
+        return _failed("ready", facts.now_ms, facts.breaker.reason, _REST)
     if found is None:
         return _passed("ready", standing.since_ms)
     if found.reason is not None:
@@ -104,7 +121,7 @@ def _model(facts: Facts, model: ModelSettings, health: HealthSettings) -> Findin
         return "absent"
     if facts.standing.fatal or not facts.serving or facts.standing.state == "failed":
         return False
-    if not _live(facts, health.stall_seconds).ok:
+    if not _live(facts, health.stall_seconds).ok or (facts.breaker is not None and facts.breaker.open):
         return False
     return facts.examination is None or facts.examination.model_ok
 

@@ -12,16 +12,22 @@ import structlog
 
 from config import HealthSettings, ModelSettings
 from model.batch import BatchRunner
+from model.breaker import Breaker
+from model.brownout import Brownout, BrownoutPolicy
+from model.cache import ResultCache
 from model.device import prepare_allocator
 from model.errors import Draining, NotReady, Refusal
-from model.examiner import Examiner
+from model.examiner import Examination, Examiner
 from model.exchange import Exchange, Outcome, Payload
-from model.health import Facts, cannot_serve, judge
+from model.health import BreakerFacts, Facts, cannot_serve, judge
 from model.loader import Instance, Loader
+from model.medic import Medic, resident_bytes
 from model.meter import InferenceMeter
 from model.progress import Progress
 from model.queue import WorkQueue
 from model.reload import Reloader
+from model.remedy import Healer, Remedy
+from model.reply import Replies
 from model.request import Answer, RequestPath, wait_for_load
 from model.signature import Signature
 from model.source import short_name
@@ -77,7 +83,15 @@ class ModelHost:
         self._cell = StateCell(
             Standing("disabled" if self._off else "loading", self._off or "model_loading", None, wall_ms()), on_change
         )
-        self._progress = Progress(clock)
+        self._healer = Healer(self.reload, settings.heal_seconds, clock, wall_ms)
+        self._medic = Medic(settings, self, self._healer, clock, self._memory)
+        self._cache = ResultCache(settings.cache_bytes, settings.cache_seconds, clock)
+        self._brownout = Brownout(
+            BrownoutPolicy(settings.brownout_high, settings.brownout_low, settings.brownout_step_seconds),
+            lambda: len(self._queue) / self._queue.size,
+            clock,
+        )
+        self._progress = Progress(clock, self._medic.batch_done)
         self._queue = WorkQueue(
             settings.queue_size,
             settings.batch_size,
@@ -94,8 +108,27 @@ class ModelHost:
         self._examiner = Examiner(
             self._queue, self._progress, lambda: self._worker.instance, clock, health.interval_seconds
         )
-        self._reloader = Reloader(self._loader, self._worker, self._queue, self._cell, self._examiner, meter, clock)
-        self._path = RequestPath(settings, self._queue, self._progress, meter, clock)
+        self._reloader = Reloader(
+            self._loader,
+            self._worker,
+            self._queue,
+            self._cell,
+            self._examiner,
+            meter,
+            clock,
+            on_installed=self._installed,
+            on_reloaded=self._medic.reloaded,
+        )
+        self._path = RequestPath(
+            settings,
+            self._queue,
+            self._progress,
+            meter,
+            clock,
+            guard=self._medic.guard,
+            replies=Replies(settings, self._cache, clock),
+            brownout=self._brownout,
+        )
         limits = (
             Limit("batch", settings.watchdog_seconds, self._progress.running_seconds, self._hang),
             Limit("load", settings.load_seconds, self._loading_seconds, self._reloader.overrun),
@@ -123,7 +156,12 @@ class ModelHost:
 
     def exchange(self, exchange: Exchange[Payload], request_id: str, terms: Terms = STANDARD) -> Outcome[Payload]:
         """As :meth:`infer`, for a request of several inputs in a format of its own."""
-        with self._guest() as instance:
+        with self._guest() as guest:
+            instance = self._required(guest)
+            if instance is None:
+                return self._path.run_without_model(
+                    body, content_type, request_id, self._refusal(), *self._identity()[:2]
+                )
             return self._path.run_exchange(instance, exchange, request_id, terms)
 
     def signature(self) -> Signature | None:
@@ -135,14 +173,15 @@ class ModelHost:
         return Signature(instance.name, instance.version, tuple(model.inputs()), tuple(model.outputs()), model.schema())
 
     @contextmanager
-    def _guest(self) -> Iterator[Instance]:
-        """Let a request in, to the instance that serves; a drain waits for it. Raises a :class:`Refusal`."""
+    def _guest(self) -> Iterator[Instance | None]:
+        """Let a request in, to the instance that serves; a drain waits for it. ``None`` while none is there."""
         with self._guests:
             instance = self._worker.instance
             admitted = instance is not None and self.serving
             self._guest_count += admitted
-        if instance is None or not admitted:
-            raise self._path.refuse(self._refusal(), *self._identity()[:2])
+        if not admitted:
+            yield None
+            return
         try:
             yield instance
         finally:
@@ -164,6 +203,30 @@ class ModelHost:
         return self._off is None and self._reloader.start(reason)
 
     def status(self) -> ModelStatus:
+    def _required(self, guest: Instance | None) -> Instance:
+        """The instance that a request was let in to. Raises a :class:`Refusal`, which is counted."""
+        if guest is None:
+            raise self._path.refuse(self._refusal(), *self._identity()[:2])
+        return guest
+
+    @property
+    def instance(self) -> Instance | None:
+        """What serves now."""
+        return self._worker.instance
+
+    @property
+    def examination(self) -> Examination | None:
+        """What the last deep check found."""
+        return self._examiner.last
+
+    def examine(self) -> None:
+        """Have the golden input run soon, without waiting for it."""
+        self._examiner.ask(wall_ms(), 0.0, urgent=True)
+
+    def remedies(self) -> list[Remedy]:
+        """What this process has done about its model by itself, newest first."""
+        return self._healer.remedies()
+
         """Where the host stands at this moment."""
         standing = self._cell.now
         model, version, device, dtype = self._identity()
@@ -180,6 +243,7 @@ class ModelHost:
             last_load_seconds=standing.last_load_seconds,
             progress=standing.progress,
             queue_depth=len(self._queue),
+        breaker = self._breaker()
             queue_size=self._queue.size,
             in_flight=self._progress.in_flight,
             progress_age_seconds=self._progress.age(self._queue.oldest()),
@@ -197,6 +261,11 @@ class ModelHost:
             examination=self._examiner.last,
             age_seconds=self._progress.age(self._queue.oldest()),
         )
+            breaker="closed" if breaker is None else breaker.state,
+            breaker_reason=None if breaker is None else breaker.reason,
+            brownout_level=self._brownout.level(),
+            latency_drift_ratio=self._medic.drift.ratio(),
+            cache=self._cache.figures() if self._cache.enabled else None,
         return judge(facts, self._settings, self._health)
 
     def check(self, now_ms: int, wait_seconds: float = 2.0) -> None:
@@ -209,6 +278,7 @@ class ModelHost:
             self._examiner.ask(now_ms, wait_seconds)
 
     def stop(self, drain_seconds: float) -> None:
+            breaker=self._breaker_facts(),
         """Refuse new requests, finish what is here within ``drain_seconds``, then end the model thread."""
         self._drain_until = self._clock() + drain_seconds
         self._cell.move("draining", reason="draining")
@@ -220,6 +290,7 @@ class ModelHost:
                 lambda: Draining("The server stopped before this request's turn.", reason="draining")
             )
             log.warning("drain_incomplete", dropped=lost, seconds=drain_seconds)
+            self._medic.look()
         self._watchdog.stop()
         # A thread that still loads or hangs is left behind: it is a daemon, and the process is about to end.
         idle = drained and self._worker.instance is not None
@@ -239,6 +310,27 @@ class ModelHost:
             f"hang: {what} running for {seconds:.0f}s",
             "Every thread's stack is in the log; look at the model thread's.",
         )
+    def _installed(self, instance: Instance) -> None:
+        """A new instance serves."""
+        self._cache.renew(instance.name, instance.version)
+        self._medic.installed(instance)
+
+    def _breaker(self) -> Breaker | None:
+        instance = self._worker.instance
+        return None if instance is None else self._medic.guard.breaker(instance)
+
+    def _breaker_facts(self) -> BreakerFacts | None:
+        """What health has to know: nothing while the breaker is closed."""
+        instance, breaker = self._worker.instance, self._breaker()
+        if instance is None or breaker is None or (reason := breaker.reason) is None:
+            return None
+        return BreakerFacts(reason, breaker.state == "open", bool(instance.golden))
+
+    def _memory(self) -> int:
+        """What the model holds, as well as that can be known: the GPU's tensors, else the whole process."""
+        found = self._examiner.last
+        return resident_bytes() if found is None or found.memory is None else found.memory.allocated
+
 
     def _refusal(self) -> Refusal:
         standing = self._cell.now

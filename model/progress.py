@@ -22,7 +22,7 @@ class Run:
 class Progress:
     """Written by the model thread alone, read by any: every field is replaced whole, so readers need no lock."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], on_batch: Callable[[int, float], None] | None = None) -> None:
         self._clock = clock
         self.run: Run | None = None
         #: When anything last ended, and when a request's forward pass last succeeded.
@@ -40,6 +40,9 @@ class Progress:
 
     def begin(self, what: str, size: int) -> None:
         """A call into the model starts."""
+        self._on_batch = on_batch  # called with the size and the seconds of every batch that succeeds
+        #: Told what runs and when it is over, for whoever asks after a crash.
+        self.recorder: Recorder | None = None
         self.run = Run(what, size, self._clock())
 
     def end(self, *, success: bool) -> None:
@@ -72,6 +75,8 @@ class Progress:
         """How long the queue as it stands will take, in whole seconds, at least 1: the honest ``Retry-After``.
 
         Between two batches each of ``streams`` has a step.
+            if self._on_batch is not None:
+                self._on_batch(run.size, seconds)
         """
         batches = math.ceil(waiting / batch_size) + (1 if self.run else 0)
         return float(max(1, math.ceil(batches * ((self._mean_seconds or 0.0) + self._steps_seconds(streams)))))

@@ -42,7 +42,12 @@ class Reloader:
         examiner: Examiner,
         meter: InferenceMeter,
         clock: Callable[[], float],
+        *,
+        on_installed: Callable[[Instance], None],
+        on_reloaded: Callable[[str, str | None], None],
     ) -> None:
+        self._on_installed = on_installed
+        self._on_reloaded = on_reloaded  # with its reason, and what it failed of
         self._loader = loader
         self._worker = worker
         self._queue = queue
@@ -119,7 +124,7 @@ class Reloader:
         """On the model thread, between two batches: what waits in the queue goes to the new instance."""
         old = self._worker.instance
         self._install(instance)
-        self._meter.reloaded(reason, "ok")
+        self._report(reason)
         del old  # the last reference on this thread, so that its weights can be freed
         instance.device.release()
 
@@ -141,13 +146,14 @@ class Reloader:
             self._give_up(failure, attempt.reason)
             return
         self._install(instance)
-        self._meter.reloaded(attempt.reason, "ok")
+        self._report(attempt.reason)
 
     def _install(self, instance: Instance) -> None:
         self._meter.announce(instance.name, instance.version)
         self._examiner.passed(wall_ms(), instance)
         self._queue.batch_size = min(self._most, instance.batch_limit)
         self._worker.instance = instance
+        self._on_installed(instance)
         self._cell.loaded(instance.load_seconds)
         self._cell.move("ready")
         log.info(
@@ -181,7 +187,12 @@ class Reloader:
             self._queue.fail_all(
                 lambda: NotReady("The model failed to load.", reason=failure.reason, retry_after_seconds=30.0)
             )
-        self._meter.reloaded(reason, "failed")
+        self._report(reason, failure.reason)
+
+    def _report(self, reason: str, failure: str | None = None) -> None:
+        """A reload ended, well or not."""
+        self._meter.reloaded(reason, "ok" if failure is None else "failed")
+        self._on_reloaded(reason, failure)
 
     def _roomy(self) -> bool:
         """Whether a second instance fits beside the one that serves."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import orjson
 
 
@@ -22,3 +23,15 @@ def to_json(encoded: Any) -> bytes:
         return orjson.dumps(encoded, option=orjson.OPT_SERIALIZE_NUMPY)
     except orjson.JSONEncodeError as error:
         raise NotJson(str(error)) from None
+
+
+def has_nan(encoded: Any) -> bool:
+    """Whether NaN stands anywhere in what ``encode`` returned; JSON would turn it into null without a word."""
+    if isinstance(encoded, float):
+        return encoded != encoded
+    if isinstance(encoded, dict):
+        return any(has_nan(value) for value in encoded.values())
+    if isinstance(encoded, (list, tuple)):
+        return any(has_nan(value) for value in encoded)
+    has_type = isinstance(encoded, (np.ndarray, np.floating)) and encoded.dtype.kind == "f"
+    return has_type and bool(np.isnan(encoded).any())

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from model.breaker import BreakerState
+from model.cache import CacheFigures
+
 State = Literal["disabled", "loading", "ready", "reloading", "failed", "draining", "stopped"]
 #: A check passes, fails, or has nothing to look at.
 Finding = bool | Literal["absent"]
@@ -37,6 +40,15 @@ class ModelStatus:
     #: How long pending work has seen no progress; ``None`` while nothing is pending.
     progress_age_seconds: float | None
     streams_open: int = 0
+    breaker: BreakerState = "closed"
+    #: Machine-readable, e.g. ``breaker_open: 62% of 50 requests failed``; ``None`` while closed.
+    breaker_reason: str | None = None
+    #: How much lighter inputs are made, 0 to 1.
+    brownout_level: float = 0.0
+    #: How many times as long batches take as at best; ``None`` before there were enough.
+    latency_drift_ratio: float | None = None
+    #: ``None`` where nothing is cached.
+    cache: CacheFigures | None = None
 
 
 @dataclass(frozen=True, slots=True)
