@@ -52,13 +52,12 @@ _ALERT_ID = {"name": "alert_id", "in": "path", "required": True, "schema": {"typ
 _LABEL = {"name": "name", "in": "path", "required": True, "schema": STRING}
 _REASON = _json(object_of(reason={"type": "string", "maxLength": 500}))
 _GIVEN_REASON = _json(object_of("reason", reason={"type": "string", "minLength": 1, "maxLength": 500}), required=True)
-_IMAGE: dict[str, Any] = {
+#: What every model's body may look like; a model's own schema says more.
+_INPUT: dict[str, Any] = {
     "required": True,
     "content": {
         "multipart/form-data": {"schema": object_of(file={"type": "string", "format": "binary"})},
-        "image/jpeg": {"schema": {"type": "string", "format": "binary"}},
-        "image/png": {"schema": {"type": "string", "format": "binary"}},
-        "image/webp": {"schema": {"type": "string", "format": "binary"}},
+        "*/*": {"schema": {"type": "string", "format": "binary"}},
     },
 }
 _ACCEPTED = (202, JSON, ref("Accepted"))
@@ -91,7 +90,7 @@ CALLS: tuple[Call, ...] = (
         "One input to the model, one result back.",
         "any login; open on this machine",
         OPEN,
-        body=_IMAGE,
+        body=_INPUT,
         answer=(200, JSON, ref("Prediction")),
         errors=(400, 413, 415, 422, 429, 500, 503, 504),
     ),

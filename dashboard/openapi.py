@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
+import structlog
 from flask import Blueprint, Response, render_template
 
 from config import VERSION
 from dashboard.access import require
-from dashboard.call import CALLS, JSON, OPEN, OWN, PROMETHEUS, Call
+from dashboard.call import CALLS as BASIC_CALLS
+from dashboard.call import JSON, OPEN, OWN, PROMETHEUS, Call
+from dashboard.oip_call import CALLS as INFERENCE_CALLS
+from dashboard.oip_call import INFERENCE
+from dashboard.oip_call import SCHEMAS as INFERENCE_SCHEMAS
 from dashboard.problem import CONTENT_TYPE
 from dashboard.schema import HEALTH, SCHEMAS, object_of, ref
+from dashboard.services import services
+from model.signature import Schema
 
-__all__ = ["CALLS", "blueprint", "describe"]
+log = structlog.get_logger(__name__)
+
+CALLS = (*BASIC_CALLS, *INFERENCE_CALLS)
 
 blueprint = Blueprint("openapi", __name__)
 
@@ -22,29 +33,39 @@ blueprint = Blueprint("openapi", __name__)
 @require("viewer")
 def document() -> Response:
     """The description as OpenAPI 3.1."""
-    return Response(orjson.dumps(describe()), mimetype=JSON)
+    return Response(_document(), mimetype=JSON)
 
 
 @blueprint.get("/api/")
 @require("viewer")
 def browse() -> str:
     """The description as a page."""
-    tags = {tag: [call for call in CALLS if call.tag == tag] for tag in (OPEN, OWN, PROMETHEUS)}
+    tags = {tag: [call for call in CALLS if call.tag == tag] for tag in (OPEN, INFERENCE, OWN, PROMETHEUS)}
     return render_template("api.html", tags=tags)
 
 
-def describe() -> dict[str, Any]:
-    """The OpenAPI document."""
+def _document() -> bytes:
+    """The description, with what the model that serves now says of itself; without, if that cannot be had or sent."""
+    try:
+        signature = services().model.signature()
+        return orjson.dumps(describe(signature.schema if signature else None))
+    except Exception:  # a plug-in may raise anything, and return anything; its slip must not take the description away
+        log.exception("schema_not_usable")
+        return orjson.dumps(describe())
+
+
+def describe(schema: Schema | None = None) -> dict[str, Any]:
+    """The OpenAPI document; ``schema`` says more of ``/predict``."""
     paths: dict[str, dict[str, Any]] = {}
     for call in CALLS:
         paths.setdefault(call.path, {})[call.method] = _operation(call)
-    return {
+    document = {
         "openapi": "3.1.0",
         "info": {"title": "Wakeless", "version": VERSION, "description": "Serves a GPU model and watches it."},
         "security": [{"token": []}, {"session": []}],
         "paths": paths,
         "components": {
-            "schemas": SCHEMAS,
+            "schemas": SCHEMAS | INFERENCE_SCHEMAS,
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer"},
                 "session": {
@@ -56,6 +77,40 @@ def describe() -> dict[str, Any]:
             },
         },
     }
+    if schema is not None:
+        _specify(document, schema)
+    return document
+
+
+def _specify(document: dict[str, Any], schema: Schema) -> None:
+    """Put a model's own schemas into the description of ``/predict``."""
+    schemas: dict[str, Any] = document["components"]["schemas"]
+    operation = document["paths"]["/predict"]["post"]
+    form = {"multipart/form-data": operation["requestBody"]["content"]["multipart/form-data"]}
+    given = {kind: {"schema": _hoisted(one, f"Input.{kind}", schemas)} for kind, one in schema.request.items()}
+    operation["requestBody"] = operation["requestBody"] | {"content": form | given}
+    prediction = schemas["Prediction"]
+    result = _hoisted(schema.result, "Result", schemas)
+    schemas["Prediction"] = prediction | {"properties": prediction["properties"] | {"result": result}}
+
+
+def _hoisted(schema: Mapping[str, Any], prefix: str, schemas: dict[str, Any]) -> Any:
+    """``schema``, its ``$defs`` moved to where the document's own are: a reference means a place in the document."""
+    names = {name: re.sub(r"[^\w.-]", "_", f"{prefix}.{name}", flags=re.A) for name in schema.get("$defs", {})}
+
+    def moved(node: Any) -> Any:
+        if isinstance(node, list | tuple):
+            return [moved(one) for one in node]
+        if not isinstance(node, Mapping):
+            return node
+        found = {name: moved(one) for name, one in node.items() if name != "$defs"}
+        target = found.get("$ref")
+        if isinstance(target, str) and target.removeprefix("#/$defs/") in names:
+            found["$ref"] = ref(names[target.removeprefix("#/$defs/")])["$ref"]
+        return found
+
+    schemas.update({names[name]: moved(one) for name, one in schema.get("$defs", {}).items()})
+    return moved(schema)
 
 
 def _operation(call: Call) -> dict[str, Any]:
@@ -87,8 +142,14 @@ def _operation(call: Call) -> dict[str, Any]:
 
 
 def _error(call: Call, code: int) -> dict[str, Any]:
+    if call.tag == INFERENCE:
+        return {"description": "An error.", "content": {JSON: {"schema": _inference_error(call)}}}
     if call.path.startswith("/health"):
         return {"description": "Not well.", "content": {JSON: {"schema": HEALTH}}}
     if call.tag == PROMETHEUS and code not in (401, 403):
         return {"description": "An error of the query.", "content": {JSON: {"schema": ref("PrometheusError")}}}
     return {"description": "A problem.", "content": {CONTENT_TYPE: {"schema": ref("Problem")}}}
+
+
+def _inference_error(call: Call) -> dict[str, Any]:
+    return call.answer[2] if call.access == "open" else ref("InferenceError")

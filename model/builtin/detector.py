@@ -15,6 +15,7 @@ from model.builtin.golden import golden_pairs
 from model.builtin.image import Photo, decode_photo
 from model.builtin.network import CardNetwork, expected_corners, to_input
 from model.interface import Golden, Model
+from model.signature import Schema
 
 WEIGHTS: Final = Path(__file__).with_name("card_detector.safetensors")
 
@@ -62,6 +63,23 @@ class CardDetector(Model):
     def describe(self, input: Photo) -> dict[str, Any]:
         """Format and size in pixels: nothing of the picture itself."""
         return {"format": input.format, "width": input.box.width, "height": input.box.height}
+
+    def schema(self) -> Schema:
+        image = {"type": "string", "format": "binary"}
+        corner = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
+        corners = {"type": ["array", "null"], "items": corner, "minItems": 4, "maxItems": 4}
+        return Schema(
+            request={"image/jpeg": image, "image/png": image, "image/webp": image},
+            result={
+                "type": "object",
+                "properties": {
+                    "class": {"enum": list(KINDS)},
+                    "confidence": {"type": "number", "minimum": 0, "maximum": 1},
+                    "corners": corners,
+                },
+                "required": ["class", "confidence", "corners"],
+            },
+        )
 
     def golden(self) -> Sequence[Golden]:
         """The pairs that ship beside the weights."""

@@ -7,11 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from dashboard.access import rule_of
 from dashboard.openapi import CALLS, describe
+from model.builtin.card import KINDS, Detection
+from model.builtin.detector import CardDetector
+from model.signature import Schema, Signature
 from tests.dashboard.house import House
+from tests.dashboard.tiny import Scale
 
 API_PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
@@ -73,6 +78,50 @@ def test_the_document_is_sound(calm: House) -> None:
         assert all(parameter["required"] for parameter in one.get("parameters", []) if parameter["in"] == "path")
         assert all(answer["description"] for answer in one["responses"].values())
         assert any(code.startswith("2") for code in one["responses"])
+
+
+def sound(document: dict[str, Any]) -> None:
+    """Every reference leads somewhere."""
+    schemas = document["components"]["schemas"]
+    for node in nodes(document):
+        if "$ref" in node:
+            assert node["$ref"].removeprefix("#/components/schemas/") in schemas
+
+
+def test_a_model_says_for_itself_what_it_takes_and_gives() -> None:
+    document = describe(Scale().schema())
+    sound(document)
+    body = document["paths"]["/predict"]["post"]["requestBody"]["content"]
+    assert set(body) == {"multipart/form-data", "application/json"}
+    assert body["application/json"]["schema"]["items"] == {"$ref": "#/components/schemas/Input.application_json.Number"}
+    prediction = document["components"]["schemas"]["Prediction"]["properties"]
+    assert prediction["result"]["properties"]["y"]["items"] == {"$ref": "#/components/schemas/Result.Number"}
+    assert prediction["timings"]
+    assert describe()["components"]["schemas"]["Prediction"]["properties"]["result"] == {}
+
+
+def test_the_embedded_models_results_are_as_its_schema_says() -> None:
+    model = CardDetector()
+    sound(describe(model.schema()))
+    result = model.schema().result
+    encoded = model.encode(Detection(KINDS[0], 0.5, np.zeros((4, 2))))
+    assert set(encoded) == set(result["properties"]) == set(result["required"])
+    assert encoded["class"] in result["properties"]["class"]["enum"]
+
+
+@pytest.mark.parametrize("slip", [RuntimeError("no"), object(), Schema({"a/b": {"x": {1}}}, {})])
+def test_a_models_slip_does_not_take_the_description_away(
+    house: House, monkeypatch: pytest.MonkeyPatch, slip: object
+) -> None:
+    def signature() -> Any:
+        if isinstance(slip, Exception):
+            raise slip
+        return Signature("m", "1", (), (), slip)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(house.services.model, "signature", signature)
+    answer = house.visitor().get("/api/openapi.json", headers=house.token("viewer"))
+    assert answer.status_code == 200
+    assert answer.get_json() == describe()
 
 
 def test_the_document_stands_up_to_the_specification() -> None:
