@@ -21,6 +21,7 @@ from dashboard import (
     metrics,
     oip,
     pages,
+    peer,
     predict,
     problem,
     prometheus,
@@ -50,6 +51,7 @@ def register(app: Flask) -> None:
     settings = cast(Services, app.extensions[EXTENSION]).settings
     _configure(app, settings)
     app.extensions[login.THROTTLE] = LoginThrottle()
+    app.extensions[peer.LOOKOUT] = peer.Lookout()
     app.extensions[inference.BUDGET] = UploadBudget(max(UPLOAD_BYTES, 4 * settings.model.max_body_bytes))
     problem.install(app)
     identity.install(app)

@@ -13,7 +13,7 @@ from dashboard.body import UploadBudget
 from dashboard.moment import now_ms
 from dashboard.problem import Problem, retry_after
 from dashboard.request_id import current_request_id
-from dashboard.services import services
+from dashboard.services import Services, services
 from model.errors import Refusal
 from model.interface import BadInput
 from storage.record import RequestEntry
@@ -43,15 +43,21 @@ class Ending(Protocol):
     def input(self) -> dict[str, Any]: ...
 
 
+class Record(Protocol):
+    """Notes an answer; ``why`` is the reason of one that something else stood in for."""
+
+    def __call__(self, answer: Ending, why: str | None = None) -> None: ...
+
+
 @contextmanager
-def recorded() -> Iterator[Callable[[Ending], None]]:
+def recorded() -> Iterator[Record]:
     """Record how the request at hand ends: by calling what is yielded with the answer, or by an exception.
 
     :class:`BadInput` and a :class:`Refusal` are raised again as the :class:`Problem` that they are to the caller.
     """
     started = time.perf_counter()
     try:
-        yield lambda answer: _record(200, answer.outcome, started, None, answer)
+        yield lambda answer, why=None: _record(200, answer.outcome, started, why, answer)
     except Problem as error:  # the input never reached the model
         outcome = "rejected" if error.status == 429 else "bad_input"
         _count_unread(outcome, started)
@@ -59,10 +65,25 @@ def recorded() -> Iterator[Callable[[Ending], None]]:
         raise
     except BadInput as error:
         _record(error.status, "bad_input", started, error.detail)
-        raise Problem(error.status, "bad-input", error.detail) from error
+        raise problem_of(error) from error
     except Refusal as error:
         _record(error.status, error.outcome, started, error.detail)
-        raise _problem(error) from error
+        raise problem_of(error) from error
+
+
+def recorder() -> Callable[[int, str, str | None, Ending], None]:
+    """As :func:`recorded`, for an answer that ends after its request: for status, outcome, error."""
+    found, request_id, started = services(), current_request_id() or "", time.perf_counter()
+
+    def record(status: int, outcome: str, error: str | None, answer: Ending) -> None:
+        _add(found, request_id, status, outcome, started, error, answer)
+
+    return record
+
+
+def problem_of(error: BadInput | Refusal) -> Problem:
+    """What the caller is told of it."""
+    return Problem(error.status, "bad-input", error.detail) if isinstance(error, BadInput) else _problem(error)
 
 
 def upload_budget() -> UploadBudget:
@@ -80,10 +101,22 @@ def _problem(error: Refusal) -> Problem:
 
 
 def _record(status: int, outcome: str, started: float, error: str | None, answer: Ending | None = None) -> None:
-    model = services().model.status()
-    services().requests.add(
+    _add(services(), current_request_id() or "", status, outcome, started, error, answer)
+
+
+def _add(
+    rooms: Services,
+    request_id: str,
+    status: int,
+    outcome: str,
+    started: float,
+    error: str | None,
+    answer: Ending | None,
+) -> None:
+    model = rooms.model.status()
+    rooms.requests.add(
         RequestEntry(
-            request_id=current_request_id() or "",
+            request_id=request_id,
             time_ms=now_ms(),
             status=status,
             outcome=outcome,

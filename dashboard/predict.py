@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, cast
 
 import orjson
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, current_app, request
 
 from dashboard.access import require
 from dashboard.body import read_upload
-from dashboard.inference import recorded, upload_budget
+from dashboard.event_stream import CONTENT_TYPE, EventStream, event_response, first_event
+from dashboard.inference import recorded, recorder, upload_budget
+from dashboard.peer import LOOKOUT, Lookout, connection_of
 from dashboard.request_id import current_request_id
 from dashboard.services import services
+from dashboard.terms import read_terms
 
 if TYPE_CHECKING:
     from model.request import Answer
+    from model.terms import Terms
 
 blueprint = Blueprint("predict", __name__)
 
@@ -27,12 +32,62 @@ DIGITS = 6
 def predict() -> Response:
     """Run one input through the model. Every ending, good or bad, leaves one entry in the request log."""
     request_id = current_request_id() or ""
+    if CONTENT_TYPE in request.headers.get("Accept", "") and _wants_events():
+        return _stream(request_id)
     with recorded() as record:
+        terms = _terms()
         with upload_budget().reading() as share:
             body, content_type = read_upload(request, share, services().settings.model.max_body_bytes)
-            answer = services().model.infer(body, content_type, request_id)
-        record(answer)
+            answer = services().model.infer(body, content_type, request_id, terms)
+        record(answer, answer.reason)
     return _response(answer, request_id)
+
+
+def _stream(request_id: str) -> Response:
+    """The same, with the answer in steps; it is recorded when the last one is out."""
+    record = recorder()
+    with recorded(), ExitStack() as stack:
+        terms = _terms()
+        with upload_budget().reading() as share:
+            body, content_type = read_upload(request, share, services().settings.model.max_body_bytes)
+            subscription = services().model.stream(body, content_type, request_id, terms)
+        stack.callback(subscription.close)
+        first = first_event(subscription)
+        stack.pop_all()
+    return event_response(
+        EventStream(
+            subscription,
+            first,
+            request_id,
+            connection=connection_of(request.environ, _lookout()),
+            record=lambda status, outcome, error: record(status, outcome, error, subscription),
+        )
+    )
+
+
+def _terms() -> Terms:
+    return read_terms(request, _lookout())
+
+
+def _lookout() -> Lookout:
+    return cast(Lookout, current_app.extensions[LOOKOUT])
+
+
+def _wants_events() -> bool:
+    """Whether the caller likes events better than one document."""
+    return request.accept_mimetypes.best_match(["application/json", CONTENT_TYPE]) == CONTENT_TYPE
+
+
+def marks(answer: Answer) -> dict[str, str]:
+    """Headers that say what an answer is worth, where it is not simply the model's."""
+    headers = {}
+    if answer.cache is not None:
+        headers["X-Cache"] = answer.cache
+    if answer.degraded is not None:
+        headers["X-Degraded"] = answer.degraded
+    if answer.brownout:
+        headers["X-Brownout"] = f"{answer.brownout:g}"
+    return headers
 
 
 def _response(answer: Answer, request_id: str) -> Response:
@@ -47,4 +102,10 @@ def _response(answer: Answer, request_id: str) -> Response:
             "total_seconds": round(answer.total_seconds, DIGITS),
         },
     }
-    return Response(orjson.dumps(document), mimetype="application/json")
+    if answer.degraded is not None:
+        document |= {"degraded": answer.degraded, "reason": answer.reason}
+    if answer.brownout:
+        document["brownout"] = answer.brownout
+    response = Response(orjson.dumps(document), mimetype="application/json")
+    response.headers.update(marks(answer))
+    return response

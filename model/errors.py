@@ -94,6 +94,7 @@ class NoStream(Refusal):
 
     status = 406
     type = "not-acceptable"
+    outcome = "bad_input"
 
 
 class OutOfMemory(Refusal):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TextIO
 
 import structlog
@@ -23,7 +23,7 @@ from model.health import BreakerFacts, Facts, cannot_serve, judge
 from model.loader import Instance, Loader
 from model.medic import Medic, resident_bytes
 from model.meter import InferenceMeter
-from model.progress import Progress
+from model.progress import Progress, Recorder
 from model.queue import WorkQueue
 from model.reload import Reloader
 from model.remedy import Healer, Remedy
@@ -34,6 +34,7 @@ from model.source import short_name
 from model.state import Standing, StateCell, wall_ms
 from model.status import Health, ModelStatus
 from model.step import StepRunner
+from model.subscription import Subscription
 from model.terms import STANDARD, Terms
 from model.watchdog import Limit, Watchdog
 from model.worker import Worker
@@ -149,19 +150,31 @@ class ModelHost:
         self._worker.start()
         self._watchdog.start()
 
+    def record_to(self, recorder: Recorder) -> None:
+        """Have ``recorder`` told of every call into the model, for whoever asks after a crash; before :meth:`start`."""
+        self._progress.recorder = recorder
+
     def infer(self, body: bytes, content_type: str, request_id: str, terms: Terms = STANDARD) -> Answer:
         """Answer one request, on the caller's thread. Raises :class:`BadInput` or a :class:`Refusal`."""
         with self._guest() as instance:
+            if instance is None:
+                return self._path.run_without_model(
+                    body, content_type, request_id, self._refusal(), *self._identity()[:2]
+                )
             return self._path.run(instance, body, content_type, request_id, terms)
+
+    def stream(self, body: bytes, content_type: str, request_id: str, terms: Terms = STANDARD) -> Subscription:
+        """As :meth:`infer`, for a result in steps; whoever reads it must close it, and a drain waits for that."""
+        with ExitStack() as stack:
+            instance = self._required(stack.enter_context(self._guest()))
+            found = self._path.open_stream(instance, body, content_type, request_id, terms)
+            found.at_close(stack.pop_all().close)
+            return found
 
     def exchange(self, exchange: Exchange[Payload], request_id: str, terms: Terms = STANDARD) -> Outcome[Payload]:
         """As :meth:`infer`, for a request of several inputs in a format of its own."""
         with self._guest() as guest:
             instance = self._required(guest)
-            if instance is None:
-                return self._path.run_without_model(
-                    body, content_type, request_id, self._refusal(), *self._identity()[:2]
-                )
             return self._path.run_exchange(instance, exchange, request_id, terms)
 
     def signature(self) -> Signature | None:
@@ -190,19 +203,6 @@ class ModelHost:
                 if self._guest_count == 0:
                     self._guests.notify_all()
 
-    @property
-    def serving(self) -> bool:
-        """Whether requests are taken now."""
-        return cannot_serve(self._cell.now, self._worker.instance is not None) is None
-
-    def reload(self, reason: str) -> bool:
-        """Load a fresh instance in the background; ``False`` while a load is under way or none is possible.
-
-        ``reason`` becomes a label of ``model_reloads_total``: one of a few words, not a sentence.
-        """
-        return self._off is None and self._reloader.start(reason)
-
-    def status(self) -> ModelStatus:
     def _required(self, guest: Instance | None) -> Instance:
         """The instance that a request was let in to. Raises a :class:`Refusal`, which is counted."""
         if guest is None:
@@ -227,9 +227,23 @@ class ModelHost:
         """What this process has done about its model by itself, newest first."""
         return self._healer.remedies()
 
+    @property
+    def serving(self) -> bool:
+        """Whether requests are taken now."""
+        return cannot_serve(self._cell.now, self._worker.instance is not None) is None
+
+    def reload(self, reason: str) -> bool:
+        """Load a fresh instance in the background; ``False`` while a load is under way or none is possible.
+
+        ``reason`` becomes a label of ``model_reloads_total``: one of a few words, not a sentence.
+        """
+        return self._off is None and self._reloader.start(reason)
+
+    def status(self) -> ModelStatus:
         """Where the host stands at this moment."""
         standing = self._cell.now
         model, version, device, dtype = self._identity()
+        breaker = self._breaker()
         return ModelStatus(
             state=standing.state,
             reason=standing.reason,
@@ -243,11 +257,15 @@ class ModelHost:
             last_load_seconds=standing.last_load_seconds,
             progress=standing.progress,
             queue_depth=len(self._queue),
-        breaker = self._breaker()
             queue_size=self._queue.size,
             in_flight=self._progress.in_flight,
             progress_age_seconds=self._progress.age(self._queue.oldest()),
             streams_open=self._queue.streams,
+            breaker="closed" if breaker is None else breaker.state,
+            breaker_reason=None if breaker is None else breaker.reason,
+            brownout_level=self._brownout.level(),
+            latency_drift_ratio=self._medic.drift.ratio(),
+            cache=self._cache.figures() if self._cache.enabled else None,
         )
 
     def health(self) -> Health:
@@ -260,12 +278,8 @@ class ModelHost:
             on_gpu=None if device is None else device.is_gpu,
             examination=self._examiner.last,
             age_seconds=self._progress.age(self._queue.oldest()),
+            breaker=self._breaker_facts(),
         )
-            breaker="closed" if breaker is None else breaker.state,
-            breaker_reason=None if breaker is None else breaker.reason,
-            brownout_level=self._brownout.level(),
-            latency_drift_ratio=self._medic.drift.ratio(),
-            cache=self._cache.figures() if self._cache.enabled else None,
         return judge(facts, self._settings, self._health)
 
     def check(self, now_ms: int, wait_seconds: float = 2.0) -> None:
@@ -276,9 +290,9 @@ class ModelHost:
         self._watchdog.look()
         if self.serving:
             self._examiner.ask(now_ms, wait_seconds)
+            self._medic.look()
 
     def stop(self, drain_seconds: float) -> None:
-            breaker=self._breaker_facts(),
         """Refuse new requests, finish what is here within ``drain_seconds``, then end the model thread."""
         self._drain_until = self._clock() + drain_seconds
         self._cell.move("draining", reason="draining")
@@ -290,26 +304,12 @@ class ModelHost:
                 lambda: Draining("The server stopped before this request's turn.", reason="draining")
             )
             log.warning("drain_incomplete", dropped=lost, seconds=drain_seconds)
-            self._medic.look()
         self._watchdog.stop()
         # A thread that still loads or hangs is left behind: it is a daemon, and the process is about to end.
         idle = drained and self._worker.instance is not None
         self._worker.join(max(0.1, self._drain_until - self._clock()) if idle else 0.1)
         self._cell.move("stopped", reason="stopped")
 
-    def _loading_seconds(self) -> float | None:
-        began = self._cell.now.load_began
-        return None if began is None else self._clock() - began
-
-    def _hang(self, seconds: float) -> None:
-        run = self._progress.run
-        what = {"check": "a health check", "step": "a step of a stream", "close": "the end of a stream"}.get(
-            run.what if run is not None else "batch", f"a batch of {self._progress.in_flight}"
-        )
-        self._worker.doom(
-            f"hang: {what} running for {seconds:.0f}s",
-            "Every thread's stack is in the log; look at the model thread's.",
-        )
     def _installed(self, instance: Instance) -> None:
         """A new instance serves."""
         self._cache.renew(instance.name, instance.version)
@@ -331,6 +331,19 @@ class ModelHost:
         found = self._examiner.last
         return resident_bytes() if found is None or found.memory is None else found.memory.allocated
 
+    def _loading_seconds(self) -> float | None:
+        began = self._cell.now.load_began
+        return None if began is None else self._clock() - began
+
+    def _hang(self, seconds: float) -> None:
+        run = self._progress.run
+        what = {"check": "a health check", "step": "a step of a stream", "close": "the end of a stream"}.get(
+            run.what if run is not None else "batch", f"a batch of {self._progress.in_flight}"
+        )
+        self._worker.doom(
+            f"hang: {what} running for {seconds:.0f}s",
+            "Every thread's stack is in the log; look at the model thread's.",
+        )
 
     def _refusal(self) -> Refusal:
         standing = self._cell.now

@@ -36,6 +36,11 @@ class Instance:
     #: GPU memory that loading and warming up took; 0 on the CPU.
     gpu_bytes: int
 
+    @property
+    def streams(self) -> bool:
+        """Whether the model can answer in steps."""
+        return type(self.model).stream is not Model.stream
+
     def predict(self, batch: Sequence[Any]) -> Sequence[Any]:
         """One forward pass; raises whatever the model raises."""
         return self.device.predict(self.model, batch)
@@ -101,10 +106,14 @@ class Loader:
         before = device.memory()
         say("loading weights")
         model = kind()
+        model.pin_memory = self._settings.pin_memory
         model.load(device.name)
         self._to_eval(model, device)
-        say("warming up")
         golden = tuple(model.golden())
+        if self._settings.compile:
+            say("compiling")
+            self._compile(model, device, golden)
+        say("warming up")
         limit = self._warm_up(model, device, golden)
         say("checking golden inputs")
         self._check_golden(model, device, golden)
@@ -129,6 +138,7 @@ class Loader:
                     self._settings.device,
                     require_gpu=self._health.require_gpu,
                     cpu_threads=self._settings.cpu_threads,
+                    autocast=self._settings.autocast,
                 )
             except NoDevice as error:
                 raise LoadFailure(
@@ -145,6 +155,21 @@ class Loader:
             log.warning("network_left_in_training_mode", model=model.name)
             for network in device.networks(model):
                 network.eval()
+
+    @staticmethod
+    def _compile(model: Model, device: Device, golden: Sequence[Golden]) -> None:
+        """Have the networks compiled, on a golden input. Where that fails the model is served as it was written."""
+        if not golden:
+            log.warning("not_compiled", model=model.name, why="there is no golden input to compile it with")
+            return
+        device.compile(model)
+        try:
+            device.predict(model, [golden[0][0]])
+        except Exception as error:
+            if classify(error) != "error":
+                raise
+            log.warning("not_compiled", model=model.name, why=brief(error))
+            device.uncompile(model)
 
     def _warm_up(self, model: Model, device: Device, golden: Sequence[Golden]) -> int:
         """Run one input and a full batch; return how many fit. Without a golden input there is nothing to run."""

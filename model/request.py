@@ -17,7 +17,7 @@ from model.admission import Admission
 from model.answer import Answer as Answer
 from model.answer import class_of
 from model.brownout import Brownout
-from model.errors import DeadlineExceeded, DecodeFailed, InferenceFailed, OutOfMemory, Refusal
+from model.errors import DeadlineExceeded, DecodeFailed, InferenceFailed, NoStream, OutOfMemory, Refusal
 from model.exchange import Exchange, Order, Outcome, Payload
 from model.fault import brief, classify
 from model.guard import Guard
@@ -25,9 +25,10 @@ from model.interface import BadInput, Model
 from model.loader import Instance
 from model.meter import InferenceMeter
 from model.progress import Progress
-from model.queue import Work, WorkQueue
+from model.queue import Stream, Work, WorkQueue
 from model.reply import Question, Replies
 from model.result import NotJson, has_nan, to_json
+from model.subscription import Subscription
 from model.terms import STANDARD, Terms
 
 log = structlog.get_logger(__name__)
@@ -71,6 +72,7 @@ class RequestPath:
         self._replies = replies
         self._brownout = brownout
         self._reject_nan = settings.reject_nan
+        self._settings = settings
         self._queue = queue
         self._meter = meter
         self._clock = clock
@@ -185,6 +187,60 @@ class RequestPath:
             account.answered(answer)
         return answer
 
+    def open_stream(
+        self, instance: Instance, body: bytes, content_type: str, request_id: str, terms: Terms = STANDARD
+    ) -> Subscription:
+        """Begin a stream; it is counted when it is closed. Raises :class:`BadInput` or a :class:`Refusal`."""
+        account = _Account(instance.name, instance.version, self._clock())
+        try:
+            with self._judged(account):
+                end = self._guard.begin(instance)
+                try:
+                    found = self._subscribe(instance, body, content_type, request_id, terms, account.began)
+                except BaseException:
+                    end("void")
+                    raise
+                found.at_close(lambda: end(found.outcome))
+                return found
+        except BaseException:
+            self._count(account)
+            raise
+
+    def _subscribe(
+        self, instance: Instance, body: bytes, content_type: str, request_id: str, terms: Terms, began: float
+    ) -> Subscription:
+        if not instance.streams:
+            raise NoStream(
+                "This model answers in one piece; it has no stream.",
+                suggestion="Send Accept: application/json, or no Accept at all.",
+            )
+        self._door.check_stream(terms.rank)
+        with self._translated("decode", request_id):
+            given, facts = self._decode(instance, body, content_type, self._door.deadline(terms, began))
+        longest = self._settings.stream_seconds
+        seconds = longest if terms.timeout_seconds is None else min(terms.timeout_seconds, longest)
+        stream = Stream(given, began + seconds, request_id, rank=terms.rank)
+        del given
+        self._door.open(stream, terms.caller)
+
+        def encode(step: Any) -> bytes:
+            with self._translated("encode", request_id):
+                return self._serialised(instance.model.encode(step), request_id)
+
+        return Subscription(
+            stream,
+            model=instance.name,
+            version=instance.version,
+            facts=facts,
+            encode=encode,
+            queue=self._queue,
+            meter=self._meter,
+            clock=self._clock,
+            step_seconds=self._settings.deadline_seconds,
+            began=began,
+            caller=terms.caller,
+        )
+
     def refuse(self, refusal: Refusal, model: str, version: str) -> Refusal:
         """Count a request that came while no model serves; returns the refusal to raise."""
         self._count(_Account(model, version, self._clock(), outcome=refusal.outcome))
@@ -223,6 +279,14 @@ class RequestPath:
     @contextmanager
     def _counted(self, account: _Account) -> Iterator[None]:
         try:
+            with self._judged(account):
+                yield
+        finally:
+            self._count(account)
+
+    @contextmanager
+    def _judged(self, account: _Account) -> Iterator[None]:
+        try:
             yield
         except BadInput:
             account.outcome = "bad_input"
@@ -236,8 +300,6 @@ class RequestPath:
         except BaseException:
             account.outcome = "canceled"
             raise
-        finally:
-            self._count(account)
 
     @contextmanager
     def _translated(self, step: str, request_id: str) -> Iterator[None]:

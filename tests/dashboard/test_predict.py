@@ -22,6 +22,7 @@ from model.errors import (
 )
 from model.interface import BadInput
 from model.request import Answer
+from model.terms import STANDARD, Terms
 from storage.record import RequestEntry
 from tests.dashboard.house import House, MakeHouse
 from tests.running import eventually
@@ -40,7 +41,7 @@ class Host:
         self.bodies: list[tuple[bytes, str, str]] = []
         self.outcome: Answer | Exception = ANSWER
 
-    def infer(self, body: bytes, content_type: str, request_id: str) -> Answer:
+    def infer(self, body: bytes, content_type: str, request_id: str, terms: Terms = STANDARD) -> Answer:
         self.bodies.append((body, content_type, request_id))
         if isinstance(self.outcome, Exception):
             raise self.outcome

@@ -1,0 +1,51 @@
+"""The headers with which a caller says how important its request is and how long it waits."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from flask import Request
+
+from dashboard.peer import Lookout, connection_of
+from dashboard.problem import Problem
+from model.terms import PRIORITIES, Priority, Terms
+
+PRIORITY = "X-Priority"
+#: Headers that hold a time, and how many of their units make a second: ours, Ray Serve's name for the same, and what
+#: Envoy tells the servers behind it. The shortest counts.
+TIMEOUTS = {"X-Request-Timeout": 1.0, "X-Request-Timeout-Seconds": 1.0, "X-Envoy-Expected-Rq-Timeout-Ms": 1000.0}
+
+#: Plain decimals: ``float`` would also take ``nan``, ``inf``, ``1_0`` and digits of other scripts.
+_NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
+
+
+def read_terms(request: Request, lookout: Lookout) -> Terms:
+    """What the request asks for beside its input. Raises :class:`Problem` 400 for a header that says nothing."""
+    return Terms(_priority(request), _timeout(request), connection_of(request.environ, lookout))
+
+
+def _priority(request: Request) -> Priority:
+    given = request.headers.get(PRIORITY)
+    if given is None:
+        return "normal"
+    found = given.strip().lower()
+    if found not in PRIORITIES:
+        raise _bad(PRIORITY, f"one of {', '.join(PRIORITIES)}")
+    return found
+
+
+def _timeout(request: Request) -> float | None:
+    shortest = math.inf
+    for name, units in TIMEOUTS.items():
+        given = request.headers.get(name)
+        if given is None:
+            continue
+        if not _NUMBER.fullmatch(given.strip()) or float(given) == 0:
+            raise _bad(name, f"a number of {'seconds' if units == 1 else 'milliseconds'} greater than 0")
+        shortest = min(shortest, float(given) / units)
+    return None if shortest == math.inf else shortest
+
+
+def _bad(header: str, allowed: str) -> Problem:
+    return Problem(400, "bad-request", f"The header {header} must be {allowed}.", field=header)

@@ -1,0 +1,153 @@
+"""The request's end of a stream: read what the model yields, as JSON, and be sure that it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from model.errors import Canceled, DeadlineExceeded, Refusal
+from model.interface import BadInput, Step
+from model.meter import InferenceMeter
+from model.queue import Stream, WorkQueue
+from model.result import to_json
+from model.terms import Caller
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One step on its way out: a part of the result (``data``), or how far it is (``progress``)."""
+
+    kind: Literal["data", "progress"]
+    json: bytes
+
+
+class Subscription:
+    """One open stream as its request sees it. For one thread; :meth:`close` must be called, and may be twice.
+
+    ``encode`` turns a step into JSON and raises a :class:`Refusal` if it cannot; ``step_seconds`` is how long the
+    reader waits for one.
+    """
+
+    def __init__(
+        self,
+        stream: Stream,
+        *,
+        model: str,
+        version: str,
+        facts: dict[str, Any],
+        encode: Callable[[Any], bytes],
+        queue: WorkQueue,
+        meter: InferenceMeter,
+        clock: Callable[[], float],
+        step_seconds: float,
+        began: float,
+        caller: Caller | None,
+    ) -> None:
+        self.model = model
+        self.version = version
+        self.input = facts
+        self.result_class: str | None = None
+        #: How the stream ended; ``canceled`` stands if its reader goes away before.
+        self.outcome = "canceled"
+        self._stream = stream
+        self._encode = encode
+        self._queue = queue
+        self._meter = meter
+        self._clock = clock
+        self._step_seconds = step_seconds
+        self._began = began
+        self._step_until = clock() + step_seconds
+        self._closed = False
+        self._at_close = ExitStack()
+        if caller is not None:
+            self._at_close.enter_context(caller.watch(self._hang_up))
+
+    @property
+    def steps(self) -> int:
+        """Steps that the model has made."""
+        return self._stream.count
+
+    @property
+    def queue_seconds(self) -> float:
+        """How long the first step waited for its turn."""
+        stream = self._stream
+        return 0.0 if stream.started is None else stream.started - stream.enqueued
+
+    @property
+    def compute_seconds(self) -> float:
+        """What all steps took together."""
+        return self._stream.compute_seconds
+
+    @property
+    def total_seconds(self) -> float:
+        """From the request's arrival until now."""
+        return self._clock() - self._began
+
+    def at_close(self, callback: Callable[[], None]) -> None:
+        """Have ``callback`` called when the stream is closed."""
+        self._at_close.callback(callback)
+
+    def read(self, timeout_seconds: float) -> Event | Literal["nothing", "end"]:
+        """The next event; ``nothing`` when there was none in that time. Raises :class:`BadInput` or a ``Refusal``."""
+        try:
+            return self._read(timeout_seconds)
+        except (BadInput, Refusal) as error:
+            self.outcome = "bad_input" if isinstance(error, BadInput) else error.outcome
+            raise
+
+    def close(self) -> None:
+        """The end, for whatever reason: the model's generator is closed at its next turn, and the stream is counted."""
+        if self._closed:
+            return
+        self._closed = True
+        self._hang_up()
+        self._at_close.close()
+        self._meter.streamed(self._stream.count)
+        self._meter.finished(
+            self.outcome,
+            model=self.model,
+            version=self.version,
+            total_seconds=self.total_seconds,
+            queue_seconds=None if self._stream.started is None else self.queue_seconds,
+            compute_seconds=None if self._stream.started is None else self.compute_seconds,
+            result_class=self.result_class,
+        )
+
+    def _read(self, timeout_seconds: float) -> Event | Literal["nothing", "end"]:
+        until = min(self._step_until, self._stream.deadline)
+        found = self._stream.read(min(timeout_seconds, until - self._clock()))
+        if found == "end":
+            self.outcome = "ok"
+            return "end"
+        if found == "nothing":
+            if self._clock() >= until:
+                raise self._late()
+            return "nothing"
+        step, rested = found
+        self._step_until = self._clock() + self._step_seconds
+        if rested:
+            self._queue.again(self._stream)
+        if isinstance(step, Step):
+            return Event("progress", to_json({"done": step.done, "total": step.total}))
+        return Event("data", self._encode(step))
+
+    def _late(self) -> DeadlineExceeded:
+        if self._clock() >= self._stream.deadline:
+            return DeadlineExceeded("The stream ran out of time.", reason="stream_deadline", retry_after_seconds=1.0)
+        where = "waited for its turn" if self._stream.started is None else "worked on the next step"
+        return DeadlineExceeded(
+            f"No step within {self._step_seconds:g} s: the stream {where}.",
+            reason="step_deadline",
+            retry_after_seconds=5.0,
+        )
+
+    def _hang_up(self) -> None:
+        """From any thread: nobody reads any more. The model thread closes the generator, if it has not."""
+        self._stream.end(_canceled())
+        self._queue.again(self._stream)
+
+
+def _canceled() -> Canceled:
+    return Canceled("The caller hung up before the stream had ended.", reason="canceled")
