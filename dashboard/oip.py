@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import structlog
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, current_app, request
 
 from config import VERSION
 from dashboard.access import public, require
@@ -14,9 +14,11 @@ from dashboard.body import read_packed
 from dashboard.compression import compress
 from dashboard.inference import recorded, upload_budget
 from dashboard.parcel import Inference
+from dashboard.peer import LOOKOUT, Lookout
 from dashboard.problem import Problem, retry_after
 from dashboard.request_id import current_request_id
 from dashboard.services import services
+from dashboard.terms import read_terms
 from model.signature import Signature, TensorSpec
 from model.status import Check, ModelStatus
 
@@ -27,7 +29,7 @@ blueprint.after_request(compress)
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 #: What is spoken beyond the protocol's core, as Triton names it.
-EXTENSIONS = ("binary_tensor_data", "parameters")
+EXTENSIONS = ("binary_tensor_data", "parameters", "schedule_policy")
 #: The protocol wants a name for what runs the model, as ``project_format``.
 PLATFORM = "wakeless_python"
 #: How the model's states are called in a repository index.
@@ -94,13 +96,14 @@ def infer(model: str, version: str | None = None) -> Response:
     """Run a request's inputs through the model; each row of its tensors is one."""
     settings = services().settings.model
     with recorded() as record:
+        terms = read_terms(request, cast(Lookout, current_app.extensions[LOOKOUT]))
         with upload_budget().reading() as share:
             body = read_packed(request, share, settings.max_body_bytes)
             if (found := _signature()) is not None:
                 _check_name(found, model, version)
             inference = Inference(body, request.headers.get(HEADER_LENGTH), settings.queue_size)
             del body
-            answer = services().model.exchange(inference, current_request_id() or "")
+            answer = services().model.exchange(inference, current_request_id() or "", terms)
         record(answer)
     packed, header_length = answer.payload.pack(answer.model, answer.version)
     if header_length is None:

@@ -15,6 +15,7 @@ from dashboard.tensor import conform, count_elements, from_binary, from_json, to
 from model.exchange import Order
 from model.interface import BadInput, Model
 from model.signature import Array, TensorSpec
+from model.terms import PRIORITIES, Priority
 
 #: What Triton's clients can ask for and no model here can do; answering as if it had not been asked would be a lie.
 _SEQUENCE = ("sequence_id", "sequence_start", "sequence_end")
@@ -70,13 +71,13 @@ class Inference:
         if any(parameters.get(name) for name in _SEQUENCE):
             raise BadInput("Sequences of requests are not supported: each request stands for itself.")
         self._wanted = _wanted(document, model.outputs(), _flag(parameters, "binary_data_output", False))
-        timeout_seconds = _timeout(parameters)
+        timeout_seconds, priority = _timeout(parameters), _priority(parameters)
         tensors = _tensors(_list(document, "inputs"), binary, model.inputs(), self._most)
         count = len(next(iter(tensors.values())))
         inputs = model.from_tensors(tensors, parameters)
         if len(inputs) != count:
             raise ValueError(f"from_tensors made {len(inputs)} inputs of {count} rows")
-        return Order(inputs, timeout_seconds)
+        return Order(inputs, timeout_seconds, priority)
 
     def write(self, model: Model, results: Sequence[Any]) -> Parcel:
         """The outputs that were asked for, in that order."""
@@ -195,6 +196,14 @@ def _timeout(parameters: Mapping[str, Any]) -> float | None:
     if type(value) is not int or value < 0:
         raise BadInput("The parameter timeout is a number of microseconds.")
     return value / _MICROSECONDS if value else None
+
+
+def _priority(parameters: Mapping[str, Any]) -> Priority | None:
+    """Triton's parameter: 1 is the highest, 0 none. Ours are three."""
+    value = parameters.get("priority") or 0
+    if type(value) is not int or value < 0:
+        raise BadInput("The parameter priority is a whole number, 1 for the highest.")
+    return PRIORITIES[min(value, len(PRIORITIES)) - 1] if value else None
 
 
 def _list(document: dict[str, Any], name: str) -> list[Any]:

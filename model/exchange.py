@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 from model.interface import Model
+from model.terms import Priority, Terms
 
 Payload = TypeVar("Payload")
 Payload_co = TypeVar("Payload_co", covariant=True)
@@ -14,10 +15,16 @@ Payload_co = TypeVar("Payload_co", covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a request asks for: inputs as ``predict`` takes them, and how long it wants to wait at most."""
+    """What a request asks for: inputs as ``predict`` takes them, and on what terms, as far as its document says."""
 
     inputs: Sequence[Any]
     timeout_seconds: float | None = None
+    priority: Priority | None = None
+
+    def terms(self, given: Terms) -> Terms:
+        """Those that the caller's headers gave, with what the document asks for: the shorter time, its own priority."""
+        times = [seconds for seconds in (given.timeout_seconds, self.timeout_seconds) if seconds is not None]
+        return replace(given, priority=self.priority or given.priority, timeout_seconds=min(times, default=None))
 
 
 class Exchange(Protocol[Payload_co]):

@@ -38,8 +38,7 @@ def cards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 
 def _serving(factory: pytest.TempPathFactory, path: str) -> RunningServer:
     folder: Path = factory.mktemp("triton") / "data"
-    settings = {"MODEL__PATH": path, "MODEL__DEVICE": "cpu", "MODEL__QUEUE_SIZE": 1000}
-    return RunningServer(folder, **settings)
+    return RunningServer(folder, MODEL__PATH=path, MODEL__DEVICE="cpu", MODEL__QUEUE_SIZE=1000)
 
 
 @pytest.fixture

@@ -58,7 +58,8 @@ def error(answer: TestResponse) -> str:
 
 def test_the_server_says_who_it_is(calm: House) -> None:
     found = calm.visitor().get("/v2").get_json()
-    assert found == {"name": "wakeless", "version": VERSION, "extensions": ["binary_tensor_data", "parameters"]}
+    extensions = ["binary_tensor_data", "parameters", "schedule_policy"]
+    assert found == {"name": "wakeless", "version": VERSION, "extensions": extensions}
 
 
 def test_without_a_model_it_is_alive_and_not_ready(calm: House) -> None:
@@ -262,6 +263,23 @@ def test_any_model_takes_bodies_as_bytes_and_gives_results_as_json(bodies: House
     low, high = (orjson.loads(text) for text in answer.get_json()["outputs"][0]["data"])
     assert low == {"class": "low", "mean": 2.0, "bytes": 2, "type": "image/png"}
     assert high["class"] == "high"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "status"), [({"priority": 1}, 200), ({"priority": 3}, 200), ({"timeout": 1}, 504)]
+)
+def test_priority_and_timeout_hold_for_every_row(bodies: House, parameters: dict[str, Any], status: int) -> None:
+    answer = bodies.visitor().post("/v2/models/byte-mean/infer", json=elements("a", "b", parameters=parameters))
+    assert answer.status_code == status, answer.text
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [({"X-Priority": "low"}, 200), ({"X-Priority": "3"}, 400), ({"X-Request-Timeout": "0.000001"}, 504)],
+)
+def test_the_headers_of_predict_hold_here_as_well(bodies: House, headers: dict[str, str], status: int) -> None:
+    answer = bodies.visitor().post("/v2/models/byte-mean/infer", json=elements("a"), headers=headers)
+    assert answer.status_code == status, answer.text
 
 
 def test_one_refused_element_refuses_the_request_and_is_named(bodies: House) -> None:

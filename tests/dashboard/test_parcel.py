@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard.parcel import Inference, Parcel
+from model.exchange import Order
 from model.interface import BadInput, Model
 from model.signature import TensorSpec
+from model.terms import Terms
 
 MOST = 8
 X = {"name": "x", "shape": [2, 2], "datatype": "INT32", "data": [1, 2, 3, 4]}
@@ -100,6 +102,23 @@ def test_a_timeout_in_microseconds_reaches_the_host() -> None:
     assert Inference(body(parameters={"timeout": 0})[0], None, MOST).read(Pairs()).timeout_seconds is None
 
 
+@pytest.mark.parametrize(("number", "name"), [(0, None), (1, "high"), (2, "normal"), (3, "low"), (2**32 - 1, "low")])
+def test_tritons_priorities_become_ours(number: int, name: str | None) -> None:
+    assert Inference(body(parameters={"priority": number})[0], None, MOST).read(Pairs()).priority == name
+
+
+@pytest.mark.parametrize(
+    ("header", "document", "both"),
+    [(None, None, None), (2.0, None, 2.0), (None, 1.0, 1.0), (2.0, 1.0, 1.0), (1.0, 2.0, 1.0)],
+)
+def test_of_two_timeouts_the_shorter_counts_and_the_documents_priority(
+    header: float | None, document: float | None, both: float | None
+) -> None:
+    given = Terms("low", header)
+    assert Order([], document).terms(given) == Terms("low", both)
+    assert Order([], document, "high").terms(given) == Terms("high", both)
+
+
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"inputs": []}, "at least one"),
     ({"inputs": None}, "at least one"),
@@ -130,6 +149,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"parameters": {"sequence_id": 7}}, "Sequences"),
     ({"parameters": {"timeout": -1}}, "microseconds"),
     ({"parameters": {"timeout": 1.5}}, "microseconds"),
+    ({"parameters": {"priority": "high"}}, "1 for the highest"),
+    ({"parameters": {"priority": -1}}, "1 for the highest"),
 ]
 
 
