@@ -7,16 +7,18 @@ The format is described in ``docs/panels.md``. A mistake costs the one panel tha
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
 
 from collectors.sample import METRIC_NAME
 from promql import Query, QueryError, parse
+from promql.error import short
 from promql.node import RangeSelector, Subquery, Text
 
 STOCK = Path(__file__).with_name("panels.yaml")
@@ -32,6 +34,8 @@ USER_KINDS = ("tile", "chart", "bars")
 PALETTE = 8
 #: From this step on, in ms, a single sample says too little of its step.
 WIDE_MS = 60_000
+#: No panel file is larger: reading it would hold up the start.
+MAX_FILE_BYTES = 1 << 18
 #: Stand-ins for ``$window`` and ``$range`` while a query is only checked, in ms.
 _WINDOW_MS, _RANGE_MS = 60_000, 3_600_000
 
@@ -69,7 +73,7 @@ class Line(_Part):
 class Threshold(_Part):
     """An upper bound in the panel's base unit."""
 
-    at: float
+    at: FiniteFloat
     level: Level
 
 
@@ -85,7 +89,7 @@ class Panel(_Part):
     unit: Unit = "count"
     hint: str = ""
     needs: Literal["", "gpu"] = ""
-    idle: float | None = None
+    idle: FiniteFloat | None = None
     quiet_zeros: bool = False
     lines: tuple[Line, ...] = Field(min_length=1)
     thresholds: tuple[Threshold, ...] = ()
@@ -165,7 +169,8 @@ def _read(file: Path, owners: dict[str, str]) -> Iterator[Panel | BadPanel]:
             known = entry if isinstance(entry, dict) else {}
             title = known.get("title") or known.get("id") or f"number {number}"
             kind = known.get("kind")
-            yield BadPanel(file, mistake.line, str(title), str(mistake), kind if kind in USER_KINDS else "chart")
+            title = title if isinstance(title, str) else reprlib.repr(title)  # references may make it endless
+            yield BadPanel(file, mistake.line, short(title), str(mistake), kind if kind in USER_KINDS else "chart")
         else:
             owners[panel.id] = f"panel {panel.title!r} of {file.name}"
             yield panel
@@ -174,7 +179,11 @@ def _read(file: Path, owners: dict[str, str]) -> Iterator[Panel | BadPanel]:
 def _parse(file: Path) -> tuple[yaml.Node | None, Any]:
     """The file as YAML nodes, which know their lines, and as plain values."""
     try:
-        loader = yaml.SafeLoader(file.read_text(encoding="utf-8"))
+        with file.open("rb") as opened:
+            text = opened.read(MAX_FILE_BYTES + 1)
+        if len(text) > MAX_FILE_BYTES:
+            raise _Mistake(f"this panel file is larger than {MAX_FILE_BYTES >> 10} KiB", None)
+        loader = yaml.SafeLoader(text.decode())
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise _Mistake(f"this panel file cannot be read: {reason}", None) from error
@@ -189,6 +198,8 @@ def _parse(file: Path) -> tuple[yaml.Node | None, Any]:
         raise _Mistake(f"this panel file is not valid YAML: {said}", line) from error
     except yaml.YAMLError as error:
         raise _Mistake(f"this panel file is not valid YAML: {' '.join(str(error).split())}", None) from error
+    except RecursionError:
+        raise _Mistake("this panel file is not valid: it is nested too deeply", None) from None
     finally:
         loader.dispose()
 
@@ -240,7 +251,7 @@ def _checked(line: Line, node: yaml.Node, number: int, *, peak: bool = False) ->
             raise QueryError("it gives text, not numbers")
     except QueryError as error:
         where = _line(node, ("lines", number, key)) + _lines_before(expr, error)
-        raise _Mistake(f"{' '.join(expr.split())!r} is not a query for a panel: {error}", where) from error
+        raise _Mistake(f"{short(' '.join(expr.split()))!r} is not a query for a panel: {error}", where) from error
     return query
 
 
@@ -296,9 +307,9 @@ def _say(error: Any) -> str:
         known = parts.get(outer[0], Panel) if outer else Panel
         return f"unknown key {key!r}; known are: {', '.join(known.model_fields)}"
     if error["type"] == "string_type":
-        return f"{key} is {error['input']!r}, but must be text; put it in quotes"
+        return f"{key} is {reprlib.repr(error['input'])}, but must be text; put it in quotes"
     said = re.sub(r"^(Input should be|Value error,|\w+ should) ", "", error["msg"])
-    return f"{key} is {error['input']!r}, but must be {said}"
+    return f"{key} is {reprlib.repr(error['input'])}, but must be {said}"
 
 
 def _list(words: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ from typing import Any, get_args
 import numpy as np
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collectors.catalogue import family_of
@@ -109,6 +109,23 @@ def test_the_users_panels_come_after_the_stock_ones(tmp_path: Path) -> None:
         ("panels: {}", "must hold a list under the key 'panels'"),
         ("panels:\n  - [", "line 2: this panel file is not valid YAML"),
         ("panels: \x00", "this panel file is not valid YAML"),
+        ("panels: " + "[" * 20_000, "it is nested too deeply"),
+        ("panels: " + "[" * 3000 + "]" * 3000, "it is nested too deeply"),
+        ("panels: []\n" + "#" * 300_000, "this panel file is larger than 256 KiB"),
+        (
+            f"{MINE}\n    thresholds: [{{at: .nan, level: warning}}]\n    {UP}",
+            "thresholds.0.at is nan, but must be a fin",
+        ),
+        (f"{MINE}\n    lines: [{{expr: '{'(' * 20_000}'}}]", "'" + "(" * 60 + "…' is not a query"),
+        (
+            "panels:\n  - {id: mine, page: overview, "
+            + UP
+            + ", title: ["
+            + "&a0 [x], "
+            + "".join(f"&a{n + 1} [{', '.join([f'*a{n}'] * 9)}], " for n in range(9))
+            + "]}",
+            "title is [['x'], [['x'], ['x'], ",
+        ),
     ],
 )
 def test_a_mistake_is_said_with_its_file_its_line_and_its_panel(tmp_path: Path, text: str, said: str) -> None:
@@ -135,6 +152,7 @@ def test_every_mistake_of_all_files_is_said_and_the_good_panels_stay_in_order(tm
     assert f"{gone}: this panel file cannot be read: No such file or directory" in str(caught.value)
 
 
+@settings(deadline=None)  # the stock panels are read each time
 @given(st.text(max_size=200) | st.text(alphabet="panels:[]{}- \n#&*!|>'\"idtexrup0,", max_size=200))
 def test_no_text_at_all_breaks_the_reader_of_panel_files(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     file = tmp_path_factory.getbasetemp() / "any.yaml"
