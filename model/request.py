@@ -146,8 +146,8 @@ class RequestPath:
             self._door.check(terms.rank, deadline)
             with self._translated("decode", request_id):
                 order, facts = self._read(instance, exchange, deadline)
-            if order.timeout_seconds is not None:
-                deadline = min(deadline, account.began + order.timeout_seconds)
+            if (asked := order.terms(terms)) != terms:
+                terms, deadline = asked, self._door.deadline(asked, account.began)
                 self._door.check(terms.rank, deadline)
             works = [self._work(instance, given, deadline, request_id, terms) for given in order.inputs]
             del order  # only the queue and the batch hold the inputs now
