@@ -12,6 +12,8 @@ import pytest
 from config import HealthSettings, ModelSettings
 from model.host import ModelHost
 from model.request import Answer
+from model.subscription import Subscription
+from model.terms import STANDARD, Terms
 from tests.model import stage as stages
 from tests.model.stage import PATIENCE, Stage
 
@@ -67,6 +69,7 @@ class Bench:
         self.progress: list[str] = []
         self._changed = threading.Condition()
         self._pool = ThreadPoolExecutor(16)
+        self._streams: list[Subscription] = []
         settings: dict[str, Any] = {"path": "tests.model.plugin:Multiplier", "device": "cpu", "cpu_threads": 1} | model
         host.setdefault("on_change", self._note)
         self.host = ModelHost(
@@ -89,21 +92,28 @@ class Bench:
         stage.batches.clear()
         stage.events.clear()
         _drain(stage.load_entered)
+        _drain(stage.entered)
         return self
 
-    def infer(self, number: float) -> Answer:
-        return self.host.infer(str(float(number)).encode(), "application/json", "request-1")
+    def infer(self, number: float, terms: Terms = STANDARD) -> Answer:
+        return self.host.infer(str(float(number)).encode(), "application/json", "request-1", terms)
 
-    def send(self, number: float) -> Future[Answer]:
+    def stream(self, count: int, terms: Terms = STANDARD) -> Subscription:
+        """Open a stream of so many steps; closed after the test if it is not before."""
+        found = self.host.stream(str(float(count)).encode(), "application/json", "request-1", terms)
+        self._streams.append(found)
+        return found
+
+    def send(self, number: float, terms: Terms = STANDARD) -> Future[Answer]:
         """Infer on another thread."""
-        return self._pool.submit(self.infer, number)
+        return self._pool.submit(self.infer, number, terms)
 
-    def send_waiting(self, *numbers: float) -> list[Future[Answer]]:
+    def send_waiting(self, *numbers: float, terms: Terms = STANDARD) -> list[Future[Answer]]:
         """Infer on other threads, one after the other, each known to be in the queue."""
         sent = []
         for number in numbers:
             depth = self.host.status().queue_depth
-            sent.append(self.send(number))
+            sent.append(self.send(number, terms))
             self.until(lambda depth=depth: self.host.status().queue_depth > depth)  # type: ignore[misc]
         return sent
 
@@ -127,6 +137,8 @@ class Bench:
     def close(self) -> None:
         self.stage.gate.set()
         self.stage.load_gate.set()
+        for stream in self._streams:
+            stream.close()
         self.host.stop(PATIENCE)
         self._pool.shutdown()
 

@@ -24,6 +24,8 @@ class Stage:
         self.golden = True
         self.training = False
         self.on_predict: Callable[[list[Any]], Any] = lambda batch: None
+        self.on_step: Callable[[int], None] = lambda number: None
+        self.bucket: Callable[[Any], Any] = lambda given: None
         self.on_load: Callable[[], None] = lambda: None
         self.on_encode: Callable[[dict[str, Any]], Any] = lambda answer: answer
         self.batches: list[list[Any]] = []

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Hashable
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from model.errors import DeadlineExceeded, Draining
-from model.queue import Work, WorkQueue
+from model.queue import Stream, Work, WorkQueue
 from tests.model.stage import PATIENCE
+
+HIGH, NORMAL, LOW = range(3)
 
 
 class Clock:
@@ -122,24 +125,123 @@ def test_failing_all_gives_each_waiting_request_an_error_of_its_own() -> None:
     assert len(queue) == 0
 
 
-class QueueMachine(RuleBasedStateMachine):
-    """Any order of offers, takes, abandonments and passing time keeps the queue's promises."""
+def ranked(queue: WorkQueue, *inputs: tuple[object, int, Hashable]) -> list[Work]:
+    works = [Work(given, 1e9, rank=rank, bucket=bucket) for given, rank, bucket in inputs]
+    assert all(queue.offer(work) for work in works)
+    return works
 
-    SIZE, BATCH = 5, 3
+
+def test_a_higher_priority_goes_first_and_within_one_the_older() -> None:
+    queue = WorkQueue(8, 1, 0.0, Clock())
+    low, first, second, high = ranked(queue, (1, LOW, None), (2, NORMAL, None), (3, NORMAL, None), (4, HIGH, None))
+    assert [queue.take() for _ in range(4)] == [[high], [first], [second], [low]]
+
+
+def test_a_low_priority_rises_with_its_age_and_is_not_starved() -> None:
+    clock = Clock()
+    queue = WorkQueue(8, 1, 0.0, clock, aging_seconds=5.0)
+    (low,) = ranked(queue, (1, LOW, None))
+    clock.now += 5.0
+    (normal,) = ranked(queue, (2, NORMAL, None))
+    assert queue.take() == [low], "it counts as normal now, and is the older one"
+    clock.now += 5.0
+    (high,) = ranked(queue, (3, HIGH, None))
+    assert queue.take() == [normal]
+    assert queue.take() == [high]
+
+
+def test_a_batch_is_filled_up_with_lower_priorities() -> None:
+    queue = WorkQueue(8, 3, 0.0, Clock())
+    low, normal, high = ranked(queue, (1, LOW, None), (2, NORMAL, None), (3, HIGH, None))
+    assert queue.take() == [high, normal, low]
+
+
+def test_inputs_of_different_buckets_never_share_a_batch_and_the_oldest_bucket_goes_first() -> None:
+    queue = WorkQueue(8, 4, 0.0, Clock())
+    a, b, c, d = ranked(queue, (1, NORMAL, "small"), (2, NORMAL, "large"), (3, NORMAL, "small"), (4, NORMAL, "large"))
+    assert queue.take() == [a, c]
+    assert queue.take() == [b, d]
+
+
+def test_within_the_window_a_bucket_that_is_full_need_not_wait_for_one_that_is_not() -> None:
+    clock = Clock()
+    queue = WorkQueue(8, 2, 1000.0, clock)
+    lonely, first, second = ranked(queue, (1, NORMAL, "a"), (2, NORMAL, "b"), (3, NORMAL, "b"))
+    assert queue.take() == [first, second]
+    clock.now += 1000.0
+    assert queue.take() == [lonely]
+
+
+def test_the_last_places_are_kept_for_higher_priorities() -> None:
+    queue = WorkQueue(10, 1, 0.0, Clock(), shed=(0.9, 0.5))
+    ranked(queue, *[(number, LOW, None) for number in range(5)])
+    assert (queue.obstacle(LOW), queue.obstacle(NORMAL)) == ("shed", None)
+    assert not queue.offer(Work(0, 1e9, rank=LOW))
+    ranked(queue, *[(number, NORMAL, None) for number in range(4)])
+    assert (queue.obstacle(NORMAL), queue.obstacle(HIGH)) == ("shed", None)
+    ranked(queue, (9, HIGH, None))
+    assert [queue.obstacle(rank) for rank in (HIGH, NORMAL, LOW)] == ["queue_full"] * 3
+    assert (queue.ahead(HIGH), queue.ahead(NORMAL), queue.ahead(LOW)) == (1, 5, 10)
+
+
+def test_each_stream_has_a_step_between_two_batches() -> None:
+    queue = WorkQueue(8, 1, 0.0, Clock())
+    one, two = Stream("a", 1e9), Stream("b", 1e9)
+    assert queue.open(one)
+    assert queue.open(two)
+    works = offered(queue, 1, 2)
+    turns = []
+    for _ in range(6):
+        turn = queue.take()
+        turns.append(turn)
+        if isinstance(turn, Stream):
+            queue.again(turn)
+    assert turns == [[works[0]], one, two, [works[1]], one, two]
+
+
+def test_a_stream_stands_in_line_once_however_often_it_asks() -> None:
+    queue = WorkQueue(8, 1, 0.0, Clock())
+    stream = Stream("a", 1e9)
+    queue.open(stream)
+    queue.again(stream)
+    assert queue.take() is stream
+    queue.leave(stream)
+    queue.again(stream)
+    queue.close()
+    assert queue.take() is None
+
+
+def test_a_stream_that_rests_is_taken_when_its_time_is_over() -> None:
+    clock = Clock()
+    queue = WorkQueue(8, 1, 0.0, clock)
+    stream = Stream("a", 110.0)
+    queue.open(stream)
+    assert queue.take() is stream
+    clock.now = 110.0
+    assert queue.take() is stream
+
+
+class QueueMachine(RuleBasedStateMachine):
+    """Any order of offers, takes, streams and passing time keeps the queue's promises, as a list of works has them."""
+
+    SIZE, BATCH, AGING, STREAMS = 5, 3, 4.0, 2
 
     def __init__(self) -> None:
         super().__init__()
         self.clock = Clock()
-        self.queue = WorkQueue(self.SIZE, self.BATCH, 0.0, self.clock)
+        self.queue = WorkQueue(
+            self.SIZE, self.BATCH, 0.0, self.clock, shed=(0.8, 0.4), aging_seconds=self.AGING, max_streams=self.STREAMS
+        )
         self.waiting: list[Work] = []
         self.running: list[Work] = []
-        self.taken: set[int] = set()
+        self.open: list[Stream] = []
+        self.in_line: list[Stream] = []
 
-    @rule(patience=st.floats(0.5, 20.0))
-    def offer(self, patience: float) -> None:
-        work = Work(object(), self.clock.now + patience)
+    @rule(patience=st.floats(0.5, 20.0), rank=st.sampled_from((HIGH, NORMAL, LOW)), bucket=st.sampled_from("ab"))
+    def offer(self, patience: float, rank: int, bucket: str) -> None:
+        work = Work(object(), self.clock.now + patience, rank=rank, bucket=bucket)
         accepted = self.queue.offer(work)
-        assert accepted == (len(self.waiting) < self.SIZE)
+        assert accepted == (len(self.waiting) < {HIGH: 5, NORMAL: 4, LOW: 2}[rank])
         if accepted:
             self.waiting.append(work)
 
@@ -152,6 +254,7 @@ class QueueMachine(RuleBasedStateMachine):
     def abandon(self, data: st.DataObject) -> None:
         work = data.draw(st.sampled_from(self.waiting))
         assert self.queue.abandon(work)
+        assert not self.queue.abandon(work)
         self.waiting.remove(work)
 
     @precondition(lambda self: self.running)
@@ -160,24 +263,63 @@ class QueueMachine(RuleBasedStateMachine):
         assert not self.queue.abandon(data.draw(st.sampled_from(self.running)))
 
     @rule()
+    def open_stream(self) -> None:
+        stream = Stream(object(), 1e9)
+        opened = self.queue.open(stream)
+        assert opened == (len(self.open) < self.STREAMS)
+        if opened:
+            self.open.append(stream)
+            self.in_line.append(stream)
+
+    @precondition(lambda self: self.open)
+    @rule(data=st.data())
+    def stream_asks_again(self, data: st.DataObject) -> None:
+        stream = data.draw(st.sampled_from(self.open))
+        self.queue.again(stream)
+        if stream not in self.in_line:
+            self.in_line.append(stream)
+
+    @precondition(lambda self: set(self.open) - set(self.in_line))
+    @rule(data=st.data())
+    def stream_leaves(self, data: st.DataObject) -> None:
+        stream = data.draw(st.sampled_from([stream for stream in self.open if stream not in self.in_line]))
+        self.queue.leave(stream)
+        self.open.remove(stream)
+
+    def key(self, work: Work) -> tuple[int, float, int]:
+        risen = max(0, work.rank - int((self.clock.now - work.enqueued) / self.AGING))
+        return risen, work.enqueued, work.rank
+
+    @rule()
     def take(self) -> None:
         def nothing() -> None: ...
 
         self.queue.submit(nothing, urgent=False)  # so that a take with nothing in time still returns
         turn = self.queue.take()
-        in_time = [work for work in self.waiting if work.deadline > self.clock.now]
-        expected = in_time[: self.BATCH]
-        if not expected:
-            assert turn is nothing
-            assert all(isinstance(work.error, DeadlineExceeded) for work in self.waiting)
-            self.waiting = []
-            return
-        assert turn == expected
-        self.queue._idle.remove(nothing)  # the errand was not needed
-        # A batch that is not full has looked at everything, and dropped what came too late.
-        last = self.waiting.index(expected[-1]) if len(expected) == self.BATCH else len(self.waiting)
-        self.waiting = self.waiting[last + 1 :]
-        self.running += expected
+        if isinstance(turn, Stream):
+            assert turn is self.in_line.pop(0)
+        elif turn is nothing:
+            assert not self.in_line
+            assert all(work.deadline <= self.clock.now for work in self.waiting)
+        else:
+            self.batch_is_right(turn)
+        if turn is not nothing:
+            self.queue._idle.remove(nothing)  # the errand was not needed
+        late = [work for work in self.waiting if work.settled]
+        assert all(isinstance(work.error, DeadlineExceeded) for work in late)
+        assert all(work.deadline <= self.clock.now for work in late)
+        self.waiting = [work for work in self.waiting if not work.settled]
+
+    def batch_is_right(self, turn: object) -> None:
+        assert isinstance(turn, list)
+        in_time = sorted((work for work in self.waiting if work.deadline > self.clock.now), key=self.key)
+        mates = [work for work in in_time if work.bucket == turn[0].bucket]
+        assert self.key(turn[0])[:2] == self.key(in_time[0])[:2], "whose turn it is goes first"
+        assert len({work.bucket for work in turn}) == 1
+        assert [self.key(work)[:2] for work in turn] == [self.key(work)[:2] for work in mates[: self.BATCH]]
+        assert len(set(map(id, turn))) == len(turn)
+        self.waiting = [work for work in self.waiting if work not in turn]
+        self.running += turn
 
     @rule()
     def settle_running(self) -> None:
@@ -187,9 +329,25 @@ class QueueMachine(RuleBasedStateMachine):
             assert work.input is None
         self.running = []
 
+    @precondition(lambda self: self.waiting or self.open)
+    @rule()
+    def fail_all(self) -> None:
+        waited = list(self.waiting)
+        assert self.queue.fail_all(lambda: Draining("stopping")) == len(waited) + len(self.open)
+        assert all(isinstance(work.error, Draining) for work in waited)
+        assert all(stream.ended for stream in self.open)
+        self.waiting = []
+        self.in_line += [stream for stream in self.queue._ring if stream not in self.in_line]
+
     @invariant()
     def the_depth_is_what_waits_and_never_more_than_the_size(self) -> None:
         assert len(self.queue) == len(self.waiting) <= self.SIZE
+        assert self.queue.streams == len(self.open) <= self.STREAMS
+        assert list(self.queue._ring) == self.in_line
+
+    @invariant()
+    def what_waits_is_neither_settled_nor_running(self) -> None:
+        assert all(work.phase == "waiting" for work in self.waiting)
 
     @invariant()
     def what_runs_has_started_in_time(self) -> None:
@@ -198,5 +356,5 @@ class QueueMachine(RuleBasedStateMachine):
             assert work.enqueued <= work.started < work.deadline
 
 
-QueueMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+QueueMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
 TestQueueMachine = QueueMachine.TestCase
