@@ -169,7 +169,8 @@ def _page(name: str, *, data: Mapping[str, Any] | None = None, **values: Any) ->
         page=name,
         state=state,
         values=current_values,
-        first=orjson.dumps(first).decode().replace("</", "<\\/"),
+        # No tag at all: "<!--<script>" would keep the script from ending, as "</script>" would end it.
+        first=orjson.dumps(first).decode().replace("<", "\\u003c"),
         socket_url=url_for("live._serve"),
         **values,
     )

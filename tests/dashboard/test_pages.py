@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -101,6 +102,16 @@ def test_initial_data_cannot_end_its_script(make_house: object, house: House) ->
     html = house.person("viewer").get("/").text
     assert "</script><b>" not in html
     assert "&lt;/script&gt;&lt;b&gt;" in html
+
+
+def test_initial_data_cannot_keep_its_script_from_ending(house: House) -> None:
+    name = "<!--<script>"
+    house.services.hub._situation._fixed["name"] = name
+    html = house.person("viewer").get("/").text
+    found = re.search(r'<script type="application/json" id="first">(.*?)</script>', html, re.DOTALL)
+    assert found
+    assert "<" not in found[1]
+    assert json.loads(found[1])["state"]["name"] == name
 
 
 def test_the_language_follows_the_browser_until_somebody_chooses(house: House) -> None:
