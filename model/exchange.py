@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 from model.interface import Model
+from model.signature import RESULTS
 from model.terms import Priority, Terms
 
 Payload = TypeVar("Payload")
@@ -35,8 +36,13 @@ class Exchange(Protocol[Payload_co]):
         ...
 
     def write(self, model: Model, results: Sequence[Any]) -> Payload_co:
-        """The answer; ``results`` are as ``encode`` returned them. Raises :class:`BadInput` if asked the impossible."""
+        """The answer; ``results`` as :func:`presented` has them. Raises :class:`BadInput` if asked the impossible."""
         ...
+
+
+def presented(model: Model, results: Sequence[Any]) -> list[Any]:
+    """Results as ``to_tensors`` takes them: encoded where they leave as JSON, else as ``predict`` returned them."""
+    return [model.encode(result) for result in results] if tuple(model.outputs()) == RESULTS else list(results)
 
 
 @dataclass(frozen=True, slots=True)

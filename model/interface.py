@@ -136,9 +136,10 @@ class Model(ABC):
             raise BadInput(detail, error.status) from error
 
     def to_tensors(self, results: Sequence[Any]) -> Mapping[str, Array]:
-        """Turn results, as ``encode`` returned them, into the tensors that ``outputs`` names.
+        """Turn results, as ``predict`` returned them, into the tensors that ``outputs`` names.
 
-        The default gives each as JSON, or, where ``outputs`` names other tensors, stacks what dicts hold for them.
+        The default stacks what dicts hold for them. Where ``outputs`` is the default, results have been through
+        ``encode``, and each is given as JSON.
         """
         if tuple(self.outputs()) != RESULTS:
             return stack(self.outputs(), results)

@@ -18,7 +18,7 @@ from model.answer import Answer as Answer
 from model.answer import class_of
 from model.brownout import Brownout
 from model.errors import DeadlineExceeded, DecodeFailed, InferenceFailed, NoStream, OutOfMemory, Refusal
-from model.exchange import Exchange, Order, Outcome, Payload
+from model.exchange import Exchange, Order, Outcome, Payload, presented
 from model.fault import brief, classify
 from model.guard import Guard
 from model.interface import BadInput, Model
@@ -156,7 +156,7 @@ class RequestPath:
             served_by: Instance = account.work.instance
             account.model, account.version = served_by.name, served_by.version
             with self._translated("encode", request_id):
-                results = [served_by.model.encode(work.result) for work in works]
+                results = presented(served_by.model, [work.result for work in works])
                 self._refuse_nan(results, request_id)
                 payload = exchange.write(served_by.model, results)
             account.result_class = class_of(results[0]) if len(results) == 1 else None

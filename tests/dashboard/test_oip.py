@@ -137,6 +137,13 @@ def test_rows_go_in_and_come_out(scale: House) -> None:
     assert counted(scale, "ok") == 1
 
 
+def test_the_same_model_answers_predict_in_json(scale: House) -> None:
+    answer = scale.visitor().post("/predict", json=[1, 2, 3])
+    assert answer.status_code == 200, answer.text
+    result = answer.get_json()["result"]
+    assert (result["y"], result["label"], result["positive"], result["class"]) == ([2, 4, 6], "json", True, "positive")
+
+
 def test_a_request_of_one_input_counts_its_class(scale: House) -> None:
     one = [X | {"shape": [1, 3], "data": [1, 2, 3]}, LABEL | {"shape": [1, 1], "data": ["a"]}]
     assert infer(scale.visitor(), inputs=one).status_code == 200

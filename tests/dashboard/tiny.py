@@ -68,7 +68,13 @@ class Scale(Model):
     def predict(self, batch: Sequence[Any]) -> Sequence[Any]:
         found = self.net(torch.stack([torch.from_numpy(row["x"]) for row in batch])).numpy()
         return [
-            {"y": y, "half": y / 4, "positive": y.sum() > 0, "label": row["label"][0]}
+            {
+                "y": y,
+                "half": y / 4,
+                "positive": y.sum() > 0,
+                "label": row["label"][0],
+                "class": "positive" if y.sum() > 0 else "negative",
+            }
             for y, row in zip(found, batch, strict=True)
         ]
 
@@ -76,7 +82,7 @@ class Scale(Model):
         return {"x": np.array(super().decode(body, content_type), dtype=np.float32), "label": [b"json"]}
 
     def encode(self, result: Any) -> Any:
-        return result | {"class": "positive" if result["positive"] else "negative"}
+        return result | {"label": result["label"].decode(errors="replace")}
 
     def schema(self) -> Schema:
         numbers = {"type": "array", "items": {"$ref": "#/$defs/Number"}, "minItems": 3, "maxItems": 3}
