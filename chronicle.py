@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 
 from dashboard.situation import Restart
 from ledger import Ledger, explain_outage
+from model.remedy import Remedy
 from model.status import ModelStatus
 from storage.incident import IncidentLog
 
@@ -17,8 +19,15 @@ class Chronicle:
     """Follows one server process. ``machine_booted_ms`` tells a power cut from a kill."""
 
     def __init__(
-        self, incidents: IncidentLog, ledger: Ledger, model: Callable[[], ModelStatus], machine_booted_ms: int
+        self,
+        incidents: IncidentLog,
+        ledger: Ledger,
+        model: Callable[[], ModelStatus],
+        machine_booted_ms: int,
+        remedies: Callable[[], Sequence[Remedy]] = list,
     ) -> None:
+        self._remedies = remedies
+        self._recorded = 0  # the last remedy that is in the database
         self._incidents = incidents
         self._ledger = ledger
         self._model = model
@@ -43,7 +52,13 @@ class Chronicle:
         self.last_restart = Restart(outage.started_ms, now_ms, outage.cause)
 
     def follow(self, now_ms: int) -> None:
-        """At every tick: an outage ends when loading does; a model that then cannot serve is an incident of its own."""
+        """At every tick: an outage ends when loading does; a model that then cannot serve is an incident of its own.
+
+        So is everything that was done about the model, with whether it helped.
+        """
+        for remedy in reversed(self._remedies()):
+            if remedy.state == "done" and remedy.id > self._recorded:
+                self._record(remedy)
         status = self._model()
         if status.state in _UNDER_WAY:
             return
@@ -51,10 +66,19 @@ class Chronicle:
             self._incidents.close(self._outage, now_ms)
             self._outage = None
         in_trouble = status.state == "failed" or (status.state == "disabled" and status.reason != "disabled")
-        if in_trouble and self._trouble is None:
-            cause, _, detail = (status.reason or "failed").partition(":")
+        shut = not in_trouble and status.breaker_reason is not None
+        if (in_trouble or shut) and self._trouble is None:
+            cause, _, detail = ((status.breaker_reason if shut else status.reason) or "failed").partition(":")
             summary = f"the model cannot serve: {detail.strip() or cause}"
-            self._trouble = self._incidents.open("model", cause, summary, status.since_ms)
-        elif not in_trouble and self._trouble is not None:
+            self._trouble = self._incidents.open("model", cause, summary, now_ms if shut else status.since_ms)
+        elif not in_trouble and not shut and self._trouble is not None:
             self._incidents.close(self._trouble, now_ms)
             self._trouble = None
+
+    def _record(self, remedy: Remedy) -> None:
+        """Why, what, how long, and did it help."""
+        verdict = {True: "that helped", False: "that did not help", None: "whether that helped is not known"}
+        ended_ms = remedy.began_ms + round((remedy.seconds or 0.0) * 1000)
+        summary = f"the model was reloaded ({remedy.why}); {verdict[remedy.helped]}: {remedy.outcome}"
+        self._incidents.add("remedy", remedy.cause, summary, remedy.began_ms, ended_ms, asdict(remedy))
+        self._recorded = remedy.id

@@ -140,7 +140,7 @@ class Application:
             language="zh" if settings.language == "zh" else "en",
         )
         alerts = AlertEngine(database, query, self._rules(), outbox=notices, record=_recorder(store), origin=Origin())
-        chronicle = Chronicle(incidents, ledger, model.status, int(psutil.boot_time() * 1000))
+        chronicle = Chronicle(incidents, ledger, model.status, int(psutil.boot_time() * 1000), model.remedies)
         hub = open_hub(
             settings,
             query,

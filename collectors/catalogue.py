@@ -140,6 +140,13 @@ inference_queue_depth gauge: Requests waiting for the model.
 inference_in_flight gauge: Requests that the model is working on.
 inference_progress_age_seconds gauge seconds: Time since work in flight last made progress.
 inference_results_total{model,class} counter: Results by class.
+inference_cache_hits_total counter: Requests answered from the cache, or by an equal one at the same time.
+inference_cache_misses_total counter: Requests that the cache had no fresh answer to.
+inference_cache_evictions_total counter: Answers that had to make room.
+inference_cache_entries gauge: Answers in the cache.
+inference_cache_bytes gauge bytes: Memory that the cache takes.
+inference_brownout_level gauge: How much lighter inputs are made while the queue is long, 0 to 1.
+inference_latency_drift_ratio gauge ratio: How many times as long batches take as at best.
 image_generation_total{status} counter: Alias: requests by status, where it is configured.
 image_generation_latency_seconds histogram seconds: Alias: time to answer a request, where it is configured.
 
@@ -148,6 +155,7 @@ model_ready gauge: 1 while the model takes traffic.
 model_info{model,version,device,dtype} gauge: Always 1; its labels tell what is loaded.
 model_load_duration_seconds gauge seconds: How long the last load took.
 model_reloads_total{reason,result} counter: Reloads of the model.
+circuit_breaker_state{model,version} gauge: 0 closed, 1 half-open (a few requests probe the model), 2 open.
 health_check_up{check} gauge: 1 if the check passed last time.
 health_ready gauge: 1 if traffic may come.
 up{job} gauge: 1 while the service can do its work.

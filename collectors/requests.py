@@ -17,7 +17,10 @@ DURATION_BUCKETS = (
     *(1.0, 2.5, 5.0, 7.5, 10.0, 30.0, 60.0, 120.0),
 )
 BATCH_BUCKETS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
-OUTCOMES = ("ok", "bad_input", "rejected", "timeout", "canceled", "oom", "error", "fallback", "cached")
+OUTCOMES = (
+    *("ok", "bad_input", "rejected", "timeout", "canceled", "oom", "error", "cached"),
+    *("fallback", "stale", "default"),  # what stood in for the model's answer
+)
 #: Why, and of which priority, requests are refused before they reach the queue.
 PRIORITIES = ("high", "normal", "low")
 REASONS = ("queue_full", "shed", "deadline")

@@ -35,7 +35,8 @@ _ALERT_ERRORS = {"not_found": (404, "not-found"), "conflict": (409, "conflict"),
 def model() -> Response:
     """The model's state and the last verdicts on its health."""
     host = services().model
-    return answer({"status": asdict(host.status()), "health": asdict(verdicts())})
+    remedies = [asdict(one) for one in host.remedies()]
+    return answer({"status": asdict(host.status()), "health": asdict(verdicts()), "remedies": remedies})
 
 
 @blueprint.post("/model/restart")

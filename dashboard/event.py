@@ -50,6 +50,8 @@ def _of_alert(alert: Alert) -> Event:
 
 def _of_incident(incident: Incident) -> Event:
     level: Level = "info" if incident.kind == "planned" else "critical"
+    if incident.kind == "remedy":
+        level = "info" if incident.detail.get("helped") else "warning"
     return Event(incident.started_ms, incident.ended_ms, "incident", level, incident.cause, incident.summary)
 
 

@@ -77,6 +77,9 @@ SCHEMAS: dict[str, Schema] = {
         timings=object_of(
             "total_seconds", queue_seconds=MAYBE_NUMBER, compute_seconds=MAYBE_NUMBER, total_seconds=NUMBER
         ),
+        degraded={"enum": ["fallback", "stale", "default"]},
+        reason=STRING,
+        brownout=NUMBER,
     ),
     "Accepted": object_of("accepted", accepted={"type": "boolean"}, last_seconds=MAYBE_NUMBER),
     "Alert": object_of(

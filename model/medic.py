@@ -79,10 +79,10 @@ class Medic:
 
     def reloaded(self, reason: str, failure: str | None) -> None:
         """A reload ended, well (``None``) or not."""
-        done = self._healer.reloaded(reason, failure)
         instance = self._ward.instance
-        if done is not None and done.cause == "breaker_open" and instance is not None:
+        if failure is not None and reason == "breaker_open" and instance is not None:
             self.guard.breaker(instance).prolong()
+        self._healer.reloaded(reason, failure)
 
     def _breaker_changed(self, breaker: Breaker, state: BreakerState) -> None:
         if state == "closed":
