@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from model.work import Work
 
 #: Weight of the newest batch in the running mean of batch durations.
 _RECENT = 0.2
@@ -19,11 +23,26 @@ class Run:
     since: float
 
 
+class Recorder(Protocol):
+    """Notes each call into the model, on the model thread, where every microsecond counts."""
+
+    def begin(self, what: str, size: int, request_ids: Sequence[str], inputs: Sequence[Any]) -> None:
+        """A call starts; of some calls only the size is known."""
+        ...
+
+    def end(self) -> None:
+        """It is over."""
+        ...
+
+
 class Progress:
     """Written by the model thread alone, read by any: every field is replaced whole, so readers need no lock."""
 
     def __init__(self, clock: Callable[[], float], on_batch: Callable[[int, float], None] | None = None) -> None:
         self._clock = clock
+        self._on_batch = on_batch  # called with the size and the seconds of every batch that succeeds
+        #: Told what runs and when it is over, for whoever asks after a crash.
+        self.recorder: Recorder | None = None
         self.run: Run | None = None
         #: When anything last ended, and when a request's forward pass last succeeded.
         self.last_end: float | None = None
@@ -38,15 +57,16 @@ class Progress:
         run = self.run
         return run.size if run is not None and run.what == "batch" else 0
 
-    def begin(self, what: str, size: int) -> None:
-        """A call into the model starts."""
-        self._on_batch = on_batch  # called with the size and the seconds of every batch that succeeds
-        #: Told what runs and when it is over, for whoever asks after a crash.
-        self.recorder: Recorder | None = None
+    def begin(self, what: str, size: int, works: Sequence[Work] = ()) -> None:
+        """A call into the model starts, with the inputs of ``works`` where they are known."""
+        if self.recorder is not None:
+            self.recorder.begin(what, size, [work.request_id for work in works], [work.input for work in works])
         self.run = Run(what, size, self._clock())
 
     def end(self, *, success: bool) -> None:
         """The call ended; a successful batch or step feeds the pace."""
+        if self.recorder is not None:
+            self.recorder.end()
         run, now = self.run, self._clock()
         self.run, self.last_end = None, now
         if run is None or run.what == "check" or not success:
@@ -55,6 +75,8 @@ class Progress:
         seconds = now - run.since
         if run.what == "batch":
             self._mean_seconds, self._last_seconds = _moved(self._mean_seconds, seconds), seconds
+            if self._on_batch is not None:
+                self._on_batch(run.size, seconds)
         else:
             self._step_seconds = _moved(self._step_seconds, seconds)
 
@@ -75,8 +97,6 @@ class Progress:
         """How long the queue as it stands will take, in whole seconds, at least 1: the honest ``Retry-After``.
 
         Between two batches each of ``streams`` has a step.
-            if self._on_batch is not None:
-                self._on_batch(run.size, seconds)
         """
         batches = math.ceil(waiting / batch_size) + (1 if self.run else 0)
         return float(max(1, math.ceil(batches * ((self._mean_seconds or 0.0) + self._steps_seconds(streams)))))
