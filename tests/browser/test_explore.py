@@ -154,6 +154,21 @@ def test_what_is_completed_fits_the_place(page: Page, server: Server, text: str,
     assert (found and (found["kind"], found["prefix"])) == (kind and (kind, prefix))
 
 
+@pytest.mark.parametrize(
+    ("query", "unit"),
+    [
+        ("memory_used_bytes", "bytes"),
+        ("rate(cpu_seconds_total[1m])", "percent"),
+        ("memory_used_bytes / memory_used_bytes", "percent"),
+        ("memory_used_bytes and on () gpu_temperature_celsius > 0", "bytes"),
+        ("count(memory_used_bytes)", "plain number"),
+    ],
+)
+def test_the_unit_is_guessed_from_the_metrics(page: Page, server: Server, query: str, unit: str) -> None:
+    _open(page, server, query)
+    expect(page.locator("#unit option").first).to_have_text(f"auto ({unit})")
+
+
 def test_an_error_is_marked_at_its_place_and_the_answer_before_stays(page: Page, server: Server) -> None:
     _open(page, server, "up")
     _facts(page, "series")
@@ -369,6 +384,7 @@ def test_storage_says_what_each_source_costs_and_when_it_is_full(page: Page, ser
     expect(page.locator("#sources tbody tr")).to_have_count(4)
     expect(page.locator("#sources tbody tr").nth(2)).to_contain_text("40\u202fMB")
     expect(page.locator('[data-limit="size"]')).to_contain_text("852\u202fMB of 2\u202fGB")
+    expect(page.locator('[data-limit="size"] meter-bar')).to_be_visible()
     expect(page.locator('[data-limit="size"]')).to_contain_text("Reached in 16\u202fd")
     expect(page.locator('[data-limit="age"]')).to_contain_text("11\u202fd of 30 days")
     expect(page.locator("#store-problems .notice")).to_have_count(0)
@@ -390,10 +406,10 @@ def test_storage_bears_with_missing_figures(page: Page, server: Server, change: 
 
 
 def test_what_is_not_sealed_yet_has_no_size(page: Page, server: Server) -> None:
-    young = {"source": "young", "series": 5, "samples_per_second": 5, "bytes": 0, "bytes_per_sample": None}
+    young = {"source": "young", "series": 5, "samples_per_second": 0.001, "bytes": 0, "bytes_per_sample": None}
     page.route("**/api/storage", lambda route: route.fulfill(json=_storage(sources=[young])))
     page.goto(f"{server.url}/storage")
-    expect(page.locator("#sources tbody tr").first.locator("td")).to_have_text(["young", "–", "–", "5", "5", "–"])
+    expect(page.locator("#sources tbody tr").first.locator("td")).to_have_text(["young", "–", "–", "5", "< 0.01", "–"])
     expect(page.locator("#sources-wait")).to_be_visible()
 
 

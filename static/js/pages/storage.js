@@ -21,7 +21,7 @@ function paint(answer, now) {
   card("size", {
     number: sayText(bytes, "bytes"),
     of: limit ? t("of {limit}", { limit: sayText(limit, "bytes") }) : t("no limit is set"),
-    share: limit ? bytes / limit : 0,
+    share: limit ? bytes / limit : null,
     note: !limit ? t("History ends by its age alone.") : full === null ? t("At this pace the limit is not reached: older history goes by age before.")
       : full <= now ? t("The limit is reached: the oldest history goes to make room.") : t("Reached in {duration}, at this pace; then the oldest history goes.", { duration: duration((full - now) / 1000) }),
   });
@@ -47,9 +47,13 @@ function card(name, { number, of, share, note }) {
   text(field(root, "of"), of);
   text(field(root, "note"), note);
   const bar = find("meter-bar", root);
+  bar.style.visibility = share === null ? "hidden" : "";
   bar.firstElementChild.style.transform = `scaleX(${Math.min(1, Math.max(0, share)).toFixed(3)})`;
   bar.dataset.state = name === "size" && share >= 0.9 ? "warning" : "";
 }
+
+/** What is seldom is not never. */
+const sayRate = (rate) => (rate > 0 && rate < 0.005 ? "< 0.01" : sayText(rate, "count"));
 
 /** The columns of numbers and what they are called. */
 const parts = () => [["bytes", t("On disk")], ["series", t("Series")], ["rate", t("Samples per second")], ["each", t("Bytes per sample")]];
@@ -74,7 +78,7 @@ function paintSources({ sources, bytes }) {
       text(share.lastChild, sealed ? sayText(part, "ratio") : "–");
       text(size, sealed ? sayText(source.bytes, "bytes") : "–");
       text(series, source.series === null ? "" : sayText(source.series, "count"));
-      text(rate, source.series === null ? "" : sayText(source.samples_per_second, "count"));
+      text(rate, source.series === null ? "" : sayRate(source.samples_per_second));
       text(each, source.bytes_per_sample === null ? (source.series === null || source === all ? "" : "–") : sayText(source.bytes_per_sample, "count"));
     },
   });

@@ -81,7 +81,9 @@ export function isSelector(text, words) {
 
 /** The unit of a query's values, one of the panels' units, guessed from what the metrics are said to be. */
 export function guessUnit(text, words, metadata) {
-  const { tokens } = parse(text, words);
+  const { tokens: all } = parse(text, words);
+  const filter = all.findIndex(({ text: word, role, around }) => role === "keyword" && !around && /^(and|unless)$/i.test(word));
+  const tokens = filter > 0 ? all.slice(0, filter) : all; // what comes after only says which of them stay
   const functions = tokens.filter((token) => token.role === "function").map((token) => token.text);
   if (["count", "count_values", "changes", "resets", "absent", "timestamp", "time", "group"].includes(functions[0])) return "count";
   const found = new Set(tokens.filter((token) => token.role === "metric").map((token) => unitOf(token.text, metadata)));
