@@ -279,7 +279,7 @@ class QueueMachine(RuleBasedStateMachine):
         if stream not in self.in_line:
             self.in_line.append(stream)
 
-    @precondition(lambda self: set(self.open) - set(self.in_line))
+    @precondition(lambda self: len(self.open) > len(set(self.in_line) & set(self.open)))
     @rule(data=st.data())
     def stream_leaves(self, data: st.DataObject) -> None:
         stream = data.draw(st.sampled_from([stream for stream in self.open if stream not in self.in_line]))

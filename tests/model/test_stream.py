@@ -61,7 +61,7 @@ def b(bench: Make) -> Bench:
 
 def events(subscription: Subscription) -> list[tuple[str, Any]]:
     """Everything up to the end."""
-    found = []
+    found: list[tuple[str, Any]] = []
     while (event := subscription.read(PATIENCE)) != "end":
         assert event != "nothing"
         found.append((event.kind, orjson.loads(event.json)))
