@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -59,14 +59,16 @@ class _ServerProcess(Server):
         from storage.error import StorageError
 
         try:
-            self.application = Application(self.settings, safe_mode=self.safe_mode, supervised=True)
+            self.application = Application(
+                self.settings, safe_mode=self.safe_mode, supervised=True, blackbox=self.blackbox
+            )
         except (SettingsError, RuleError, PanelError, StorageError) as error:
             fail(str(error))
         return self.application.flask
 
-    def ready(self, addresses: list[Any], age: int) -> None:
+    def ready(self, addresses: list[Any], age: int, terminal: TextIO) -> None:
         self.application.start()
-        self.application.greet(addresses[0], first_process=age == 1)
+        self.application.greet(addresses[0], first_process=age == 1, terminal=terminal)
 
     def drain(self) -> None:
         self.application.drain()
@@ -118,10 +120,11 @@ def check_config(settings: Settings) -> None:
         load_panels(settings.panels)
     except (RuleError, PanelError) as error:
         fail(str(error))
-    for place, url in enumerate(settings.alerts.channels, 1):
-        problem = AppriseChannel(url.get_secret_value()).check()
-        if problem:
-            fail(f"alerts.channels, entry {place}: {problem}")
+    for key, channels in (("alerts", settings.alerts.channels), ("supervisor", settings.supervisor.channels)):
+        for place, url in enumerate(channels, 1):
+            problem = AppriseChannel(url.get_secret_value()).check()
+            if problem:
+                fail(f"{key}.channels, entry {place}: {problem}")
     click.echo("the settings are right")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
@@ -24,6 +25,9 @@ CONFIG_VARIABLE = "WAKELESS_CONFIG"
 DEFAULT_FILE = Path("wakeless.yaml")
 #: What stands in for a secret wherever a value would be repeated to a person.
 HIDDEN = "(hidden)"
+
+#: Keys whose values are secrets.
+SECRETS = ("admin_password", "alerts.channels", "supervisor.channels", "supervisor.heartbeat_url")
 
 GB = 1_000_000_000
 MiB = 1024 * 1024
@@ -50,6 +54,13 @@ def _password(value: object) -> object:
     """An empty variable in the environment means that there is none."""
     if isinstance(value, str) and value and not 8 <= len(value) <= 1024:
         raise ValueError("8 to 1024 characters long")
+    return None if value == "" else value
+
+
+def _web_address(value: object) -> object:
+    """An empty variable in the environment means that there is none."""
+    if isinstance(value, str) and value and not re.match(r"https?://[^\s/?#]+\S*$", value):
+        raise ValueError("an http:// or https:// URL")
     return None if value == "" else value
 
 
@@ -118,7 +129,7 @@ class AuthSettings(_Section):
 
 class ModelSettings(_Section):
     enabled: bool = Field(True, description="Host a model. Without one Wakeless only watches the machine.")
-    path: str = Field("model.builtin:CardDetector", description="The model, as package.module:Class.")
+    path: str = Field("model.builtin:CardDetector", description="The model: package.module:Class, a folder, or a file.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where it runs; auto takes CUDA if it works.")
     queue_size: int = Field(64, ge=1, le=100_000, description="Requests that may wait; one more gets a 429.")
     batch_size: int = Field(8, ge=1, le=1024, description="Most inputs in one forward pass.")
@@ -180,7 +191,7 @@ class ModelSettings(_Section):
         "off", description="Run predict and stream under torch.autocast with this type."
     )
     compile: bool = Field(False, description="Compile the model's networks with torch.compile when it loads.")
-    pin_memory: bool = Field(False, description="Let Model.stack copy batches to a GPU through page-locked memory.")
+    pin_memory: bool = Field(False, description="Let Model.gather copy batches to a GPU through page-locked memory.")
 
 
 class HealthSettings(_Section):
@@ -266,6 +277,16 @@ class SupervisorSettings(_Section):
     backoff_max_seconds: float = Field(60.0, gt=0, le=3600, description="Longest wait between two restarts.")
     crash_loop_count: int = Field(5, ge=1, le=1000, description="So many crashes …")
     crash_loop_seconds: float = Field(300.0, gt=0, description="… within so many seconds: start without the model.")
+    down_seconds: float = Field(
+        60.0, gt=0, le=86_400, description="Tell the channels when the server has not answered for so many seconds."
+    )
+    channels: Annotated[list[SecretStr], BeforeValidator(_words)] = Field(
+        [], description="Apprise URLs that hear of it, and when it is back. None: those of alerts.channels."
+    )
+    heartbeat_url: Annotated[SecretStr | None, BeforeValidator(_web_address)] = Field(
+        None, description="URL to call while the server lives, with /fail at its end while not (healthchecks.io)."
+    )
+    heartbeat_seconds: float = Field(60.0, ge=1, le=86_400, description="Seconds between two such calls.")
 
 
 class Settings(_Section):
@@ -356,7 +377,7 @@ def _explain(error: ValidationError, path: Path, overridden: Mapping[str, str]) 
     origin = f"environment variable {variable}" if variable else str(path)
     if first["type"] == "extra_forbidden":
         return f"{origin}: unknown setting {key!r}; {_known_keys(keys[:-1])}"
-    value = HIDDEN if keys[0] == "admin_password" or keys[:2] == ["alerts", "channels"] else repr(first["input"])
+    value = HIDDEN if ".".join(keys[:2]) in SECRETS else repr(first["input"])
     rule = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
     return f"{origin}: {key} is {value}, but must be {rule}"
 

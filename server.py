@@ -9,7 +9,7 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import psutil
 import structlog
@@ -25,6 +25,7 @@ from alerts.notice import Notices
 from alerts.outbox import Outbox
 from alerts.rule import Group, load_rules, load_stock
 from alerts.sender import Sender
+from blackbox import BlackBox
 from chronicle import Chronicle
 from collectors.build import build
 from collectors.collection import Collection
@@ -58,6 +59,8 @@ log = structlog.get_logger(__name__)
 
 #: Where the application itself is found in ``app.extensions``.
 APPLICATION = "wakeless.application"
+#: The metric that goes into the black box.
+GPU_MEMORY = "torch_cuda_memory_reserved_bytes"
 DAY_MS = 86_400_000
 #: Seconds between two passes over what is older than the settings keep, and until the first one after a start.
 RETENTION_SECONDS = 600.0
@@ -80,9 +83,17 @@ NOTICE_SECONDS = 1.0
 class Application:
     """One server process: the Flask app, its services, and the jobs beside the requests."""
 
-    def __init__(self, settings: Settings, *, safe_mode: bool = False, supervised: bool = False) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        safe_mode: bool = False,
+        supervised: bool = False,
+        blackbox: BlackBox | None = None,
+    ) -> None:
         allocator.tune()
         self.settings = settings
+        self._blackbox = blackbox or BlackBox(settings.model.watchdog_seconds)
         self.supervised = supervised
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         configure_logging(settings)
@@ -173,6 +184,7 @@ class Application:
                 stages,
             ],
         )
+        model.record_to(self._blackbox)
         self.services = services = Services(
             settings=settings,
             database=database,
@@ -219,6 +231,7 @@ class Application:
         self.schedule.every(settings.collectors.interval_seconds, "tick", self.pulse.beat)
         self.schedule.every(settings.health.interval_seconds, "health", lambda: rooms.model.check(now_ms()))
         self.schedule.every(NOTICE_SECONDS, "notices", self._deliver_notices)
+        self.schedule.every(settings.collectors.interval_seconds, "gpu-memory", self._note_gpu_memory)
         self.schedule.every(TRIM_SECONDS, "trim", allocator.trim)
         self.schedule.every(GUARD_SECONDS, "guard", self._guard)
         self.schedule.every(SALVAGE_SECONDS, "salvage", self._salvage)
@@ -232,6 +245,11 @@ class Application:
     def _seal(self) -> None:
         """Move history from the journal into the file, once there is enough of it."""
         self.services.store.seal()
+
+    def _note_gpu_memory(self) -> None:
+        """Tell the black box what the GPU holds for this process, for whoever asks after a crash."""
+        held = sum(sample.value for sample in self.services.collection.latest() if sample.name == GPU_MEMORY)
+        self._blackbox.note_gpu_bytes(int(held))
 
     def _deliver_notices(self) -> None:
         """Try the notices that are due."""
@@ -330,8 +348,9 @@ class Application:
 
     # --- the first words to a person -----------------------------------------------------------------------------
 
-    def greet(self, address: tuple[Any, ...], *, first_process: bool) -> None:
-        """Tell the person at the terminal where to go. Makes ``admin`` on the very first start."""
+    def greet(self, address: tuple[Any, ...], *, first_process: bool, terminal: TextIO | None = None) -> None:
+        """Tell the person at ``terminal`` (default: stderr) where to go. Makes ``admin`` on the very first start."""
+        terminal = terminal or sys.stderr
         accounts, base = self.services.accounts, _url(address)
         lines = [f"Wakeless is at {base}"] if first_process else []
         first_start = not accounts.users()
@@ -342,10 +361,10 @@ class Application:
             if given is None:
                 lines.append(f"Log in as admin with the password {password} (shown this once)")
         # A link is a key. After the first start it goes only to a person at a terminal, not into a service's journal.
-        if first_start or (first_process and sys.stderr.isatty()):
+        if first_start or (first_process and terminal.isatty()):
             lines.append(f"or open {base}/login/link/{accounts.create_link('admin', now_ms())} (works once)")
         if lines:
-            print("\n".join(["", *(f"  {line}" for line in lines), ""]), file=sys.stderr, flush=True)  # noqa: T201
+            print("\n".join(["", *(f"  {line}" for line in lines), ""]), file=terminal, flush=True)
 
 
 def _url(address: tuple[Any, ...]) -> str:

@@ -14,6 +14,7 @@ from gunicorn.glogging import Logger
 
 from config import Settings
 from supervisor.process import EXIT_SECONDS, RECEIVE_SECONDS, Server, ServerProcess
+from supervisor.stderr import StderrTap
 
 #: Seconds without a heartbeat of the worker's main loop until it is taken for hung. Importing torch from a slow disk
 #: holds the interpreter for a while, so this is the net below the model's own watchdog, not a substitute for it.
@@ -25,9 +26,10 @@ RESERVED_FILES = 300
 class ServerApplication(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     """Gunicorn's view of the program; made in the supervisor, used in the server process as well."""
 
-    def __init__(self, settings: Settings, server: Server) -> None:
+    def __init__(self, settings: Settings, server: Server, tap: StderrTap) -> None:
         self.settings = settings
         self.server = server
+        self.tap = tap
         self.stage = mmap.mmap(-1, 1)  # anonymous and shared: the fork keeps it common
         super().__init__()
 
@@ -53,12 +55,16 @@ class ServerApplication(BaseApplication):  # type: ignore[misc]  # gunicorn has 
         for name, value in chosen.items():
             self.cfg.set(name, value)
 
+    def enter(self) -> None:
+        """Called first of all in the server process."""
+        self.tap.enter()
+
     def load(self) -> Any:
         return self.server.load()
 
     def ready(self, worker: ServerProcess) -> None:
         """Called in the server process once it can answer."""
-        self.server.ready([listener.getsockname() for listener in worker.sockets], worker.age)
+        self.server.ready([listener.getsockname() for listener in worker.sockets], worker.age, self.tap.terminal)
 
     def drain(self) -> None:
         """Called in the server process when a stop begins."""

@@ -8,9 +8,12 @@ import os
 import signal
 import socket
 import struct
-from typing import Any
+import traceback
+from typing import Any, TextIO
 
 from gunicorn.workers.gthread import ThreadWorker
+
+from blackbox import BlackBox
 
 #: A mistake in the settings or a file they name: the server process said so in one line.
 EXIT_USAGE = 2
@@ -28,14 +31,19 @@ STARTING, ANSWERING, ENDED_IN_ORDER = 0, 1, 2
 class Server:
     """The server process as the supervisor sees it; ``command.py`` gives the real one."""
 
+    #: Both are set before :meth:`load`: whether to leave the model out, and where to note what the model does.
     safe_mode = False
+    blackbox: BlackBox | None = None
 
     def load(self) -> Any:
         """Build the application, in the server process. Returns the WSGI callable."""
         raise NotImplementedError
 
-    def ready(self, addresses: list[Any], age: int) -> None:
-        """The application is about to answer on ``addresses``; ``age`` is 1 for this supervisor's first process."""
+    def ready(self, addresses: list[Any], age: int, terminal: TextIO) -> None:
+        """The application is about to answer on ``addresses``; ``age`` is 1 for this supervisor's first process.
+
+        What is written to ``terminal`` is read by the person there and kept nowhere.
+        """
 
     def drain(self) -> None:
         """A stop has begun: refuse new work, close websockets."""
@@ -47,8 +55,17 @@ class Server:
 class ServerProcess(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """The gthread worker in which everything else runs; it tells the application when a stop begins and ends."""
 
+    def init_process(self) -> None:
+        self.app.enter()
+        try:
+            super().init_process()
+        except Exception:
+            traceback.print_exc()  # gunicorn's own line goes to the log; stderr is what the ledger keeps
+            raise
+
     def init_signals(self) -> None:
         super().init_signals()
+        faulthandler.enable()  # a crash leaves its stacks on stderr; SIGABRT is gunicorn's until here
         # Ctrl-C reaches the whole terminal group; the supervisor turns it into an orderly stop.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
@@ -58,7 +75,6 @@ class ServerProcess(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
             self.method_queue.defer(self.app.drain)
 
     def run(self) -> None:
-        faulthandler.enable()  # a segfault leaves its stacks on stderr
         self.cfg.set("graceful_timeout", self.cfg.graceful_timeout - EXIT_SECONDS)
         for listener in self.sockets:  # every connection inherits it
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", RECEIVE_SECONDS, 0))
