@@ -21,6 +21,8 @@ OUTCOMES = (
     *("ok", "bad_input", "rejected", "timeout", "canceled", "oom", "error", "cached"),
     *("fallback", "stale", "default"),  # what stood in for the model's answer
 )
+#: Why a model is reloaded by itself, as model.remedy has it.
+RELOAD_CAUSES = ("breaker_open", "golden_failed", "leak", "drift")
 #: Why, and of which priority, requests are refused before they reach the queue.
 PRIORITIES = ("high", "normal", "low")
 REASONS = ("queue_full", "shed", "deadline")
@@ -76,6 +78,9 @@ class Meters:
             self._announced.add((model, version))
         for outcome in OUTCOMES:
             self._requests.labels(model, version, outcome)
+        for reason in RELOAD_CAUSES:
+            for result in ("ok", "failed"):
+                self._reloads.labels(reason, result)
         for histogram in (self._total, self._queue, self._compute):
             histogram.labels(model, version)
         self._changed()

@@ -27,7 +27,10 @@ STEP_MS = 5_000
 MINUTE = 60
 GPU = {"gpu": "0", "uuid": "GPU-1", "name": "NVIDIA H100"}
 MODEL = {"model": "card", "version": "1"}
-OUTCOMES = ("ok", "bad_input", "rejected", "timeout", "canceled", "oom", "error", "fallback", "cached")
+OUTCOMES = (
+    *("ok", "bad_input", "rejected", "timeout", "canceled", "oom", "error", "cached"),
+    *("fallback", "stale", "default"),
+)
 
 #: Seconds since the start → the value, or None where there is no sample.
 Curve = Callable[[float], float | None]
@@ -110,6 +113,11 @@ def healthy() -> dict[Labels, Curve]:
         key("wakeless_notice_wait_seconds"): lambda seconds: seconds % 300,
         key("inference_queue_depth"): flat(1.0),
         key("inference_progress_age_seconds"): flat(0.0),
+        # a breaker that mended itself within half a minute
+        key("circuit_breaker_state", **MODEL): lambda seconds: 2.0 if 400 <= seconds < 430 else 0.0,
+        key("inference_brownout_level"): lambda seconds: 0.25 if 200 <= seconds < 300 else 0.0,
+        key("inference_latency_drift_ratio"): lambda seconds: 3.0 if 300 <= seconds < 400 else 1.1,
+        key("model_reloads_total", reason="manual", result="ok"): step(300, 1.0),
         **requests(ok=slope(2.0, loaded), bad_input=slope(0.1, loaded)),
         **durations(2.0, 0.08, loaded),
         key("torch_cuda_ooms_total", gpu="0"): flat(0.0),
@@ -221,6 +229,19 @@ TROUBLES: dict[str, tuple[dict[Labels, Curve], float, float]] = {
     "HighLatencyP99": (durations(1.0, 9.0), 350, 430),
     "QueueBacklog": ({key("inference_queue_depth"): step(300, 60.0)}, 440, 480),
     "OutOfMemory": ({key("torch_cuda_ooms_total", gpu="0"): step(300, 1.0)}, 300, 305),
+    "BreakerOpen": (
+        {key("circuit_breaker_state", **MODEL): lambda s: float(2 - s // 10 % 2) if s > 300 else 0.0},
+        360,
+        370,
+    ),
+    "DegradedReplies": (requests(ok=slope(2.0), stale=slope(0.1, 300)), 390, 430),
+    "BrownOut": ({key("inference_brownout_level"): step(60, 0.5)}, 360, 365),
+    "LatencyDrift": ({key("inference_latency_drift_ratio"): slope(0.01, 60, 1.0)}, 760, 770),
+    "ModelReloadedByItself": (
+        {key("model_reloads_total", reason="leak", result="ok"): step(300, 1.0)},
+        300,
+        310,
+    ),
     "GPUMemoryHigh": ({key("gpu_memory_used_bytes", **GPU): step(60, 76e9, 1e9)}, 360, 365),
     "GPUTemperatureHigh": ({key("gpu_temperature_celsius", **GPU): step(60, 90.0)}, 120, 125),
     "GPUThermalThrottling": (
