@@ -47,6 +47,7 @@ class ServerApplication(BaseApplication):  # type: ignore[misc]  # gunicorn has 
             "graceful_timeout": math.ceil(server.drain_seconds) + EXIT_SECONDS,
             "keepalive": 15,
             "backlog": 1024,
+            "limit_request_line": 8190,  # gunicorn's most: PromQL selectors in an address are long
             "proc_name": "wakeless",
             "control_socket_disable": True,
             "forwarded_allow_ips": "",

@@ -11,9 +11,8 @@ import struct
 import traceback
 from typing import Any, TextIO
 
-from gunicorn.workers.gthread import ThreadWorker
-
 from blackbox import BlackBox
+from supervisor.linger import LingeringWorker
 
 #: A mistake in the settings or a file they name: the server process said so in one line.
 EXIT_USAGE = 2
@@ -23,6 +22,8 @@ EXIT_FATAL = 70
 EXIT_SECONDS = 1
 #: A client that sends nothing for so long while its request is being read gives its thread back.
 RECEIVE_SECONDS = 10
+#: A client that takes nothing for so long while it is being answered does so, too.
+SEND_SECONDS = 30
 
 #: How far a server process has come, in a byte that it shares with the supervisor.
 STARTING, ANSWERING, ENDED_IN_ORDER = 0, 1, 2
@@ -52,7 +53,7 @@ class Server:
         """The last call before the process ends."""
 
 
-class ServerProcess(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+class ServerProcess(LingeringWorker):
     """The gthread worker in which everything else runs; it tells the application when a stop begins and ends."""
 
     def init_process(self) -> None:
@@ -78,6 +79,7 @@ class ServerProcess(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
         self.cfg.set("graceful_timeout", self.cfg.graceful_timeout - EXIT_SECONDS)
         for listener in self.sockets:  # every connection inherits it
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", RECEIVE_SECONDS, 0))
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", SEND_SECONDS, 0))
         self.app.ready(self)
         self.app.stage[0] = ANSWERING
         super().run()

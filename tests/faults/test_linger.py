@@ -1,0 +1,51 @@
+"""Clients that keep their end open hold nobody up."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from contextlib import ExitStack
+from pathlib import Path
+
+from tests.running import RunningServer
+
+#: Gunicorn would wait two seconds for each of them, one after the other.
+CLIENTS = 60
+PATIENCE_SECONDS = 20.0
+
+
+def test_connections_that_their_clients_leave_open_hold_nobody_up(tmp_path: Path) -> None:
+    with RunningServer(tmp_path / "data", MODEL__ENABLED="false") as server, ExitStack() as open_sockets:
+        for _ in range(CLIENTS):
+            client = open_sockets.enter_context(socket.create_connection(("127.0.0.1", server.port), PATIENCE_SECONDS))
+            client.sendall(request("GET"))
+            assert answer(client).startswith(b"HTTP/1.1 200")
+        late = open_sockets.enter_context(socket.create_connection(("127.0.0.1", server.port), PATIENCE_SECONDS))
+        late.sendall(request("GET"))
+        assert answer(late).startswith(b"HTTP/1.1 200")
+
+
+def test_a_client_that_resets_its_connection_leaves_no_trace(tmp_path: Path) -> None:
+    with RunningServer(tmp_path / "data", MODEL__ENABLED="false") as server:
+        for _ in range(20):
+            with socket.create_connection(("127.0.0.1", server.port), PATIENCE_SECONDS) as client:
+                client.sendall(request("GET"))
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        with socket.create_connection(("127.0.0.1", server.port), PATIENCE_SECONDS) as client:
+            client.sendall(
+                b"POST /health/live HTTP/1.1\r\nHost: x\r\nContent-Length: 99999\r\nConnection: close\r\n\r\n"
+            )
+            client.sendall(b"x" * 50_000)  # nobody reads it, and the answer comes all the same
+            assert answer(client).startswith(b"HTTP/1.1 4")
+
+
+def request(method: str, header: str = "") -> bytes:
+    return f"{method} /health/live HTTP/1.1\r\nHost: localhost\r\n{header}Connection: close\r\n\r\n".encode()
+
+
+def answer(client: socket.socket) -> bytes:
+    """Everything until the server has said all that it will."""
+    said = b""
+    while part := client.recv(65536):
+        said += part
+    return said
