@@ -80,7 +80,7 @@ def _wants_events() -> bool:
 
 def marks(answer: Answer) -> dict[str, str]:
     """Headers that say what an answer is worth, where it is not simply the model's."""
-    headers = {}
+    headers: dict[str, str] = {}
     if answer.cache is not None:
         headers["X-Cache"] = answer.cache
     if answer.degraded is not None:

@@ -150,7 +150,7 @@ class Model(ABC):
         return ()
 
     def fallback(self, input: Any) -> Any:
-        """What to answer, as ``predict`` would, when ``predict`` cannot be asked or has failed. Must not use the device.
+        """What to answer, as ``predict`` would, when that cannot be asked or has failed. Must not use the device.
 
         Called on the request's thread while the circuit breaker is open, when the queue is full, and for an input on
         which ``predict`` raised. Raises ``LookupError`` when there is nothing to say, which is the default.

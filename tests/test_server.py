@@ -13,7 +13,9 @@ import pytest
 
 from collectors.sample import Sample, Tick
 from config import Settings
+from dashboard.event import events_between
 from ledger import Exit, ExitReason, Ledger
+from model.remedy import Remedy
 from pulse import now_ms
 from server import APPLICATION, DAY_MS, Application, _secret_key
 from storage.error import StorageError
@@ -134,6 +136,47 @@ def test_a_model_that_cannot_serve_is_an_incident_until_it_can(
     now["status"] = replace(status, state="ready", reason=None)
     beat_at(application, 8000)
     assert application.services.incidents.recent(1)[0].ended_ms == 8000
+
+
+def test_an_open_breaker_is_an_incident_until_it_closes(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status = replace(application.services.model.status(), state="ready", reason=None)
+    shut = replace(status, breaker="open", breaker_reason="breaker_open: 62% of 50 requests failed")
+    now = {"status": shut}
+    monkeypatch.setattr(application.pulse.chronicle, "_model", lambda: now["status"])
+    beat_at(application, 2000)
+    (incident,) = application.services.incidents.unfinished()
+    assert (incident.kind, incident.cause, incident.started_ms) == ("model", "breaker_open", 2000)
+    assert incident.summary == "the model cannot serve: 62% of 50 requests failed"
+    now["status"] = replace(shut, breaker="half_open", breaker_reason="breaker_half_open: 1 of 3 probes passed")
+    beat_at(application, 5000)
+    assert application.services.incidents.unfinished() == [incident]
+    now["status"] = status
+    beat_at(application, 8000)
+    assert application.services.incidents.recent(1)[0].ended_ms == 8000
+
+
+def test_what_was_done_about_the_model_is_recorded_once_with_whether_it_helped(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = Remedy(1, "breaker_open", "breaker_open: 62% of 50 requests failed", 1500, state="watching")
+    done = replace(running, state="done", reload_seconds=2.0, seconds=4.5, helped=True, outcome="the breaker closed")
+    known = [running]
+    monkeypatch.setattr(application.pulse.chronicle, "_remedies", lambda: known)
+    beat_at(application, 2000)
+    assert application.services.incidents.recent(10) == []
+    known[:] = [done]
+    beat_at(application, 7000)
+    beat_at(application, 8000)
+    (incident,) = application.services.incidents.recent(10)
+    assert (incident.kind, incident.cause, incident.started_ms, incident.ended_ms) == (
+        "remedy", "breaker_open", 1500, 6000,
+    )  # fmt: skip
+    assert "that helped: the breaker closed" in incident.summary
+    assert incident.detail["helped"] is True
+    (event,) = events_between(application.services, 0, 10_000)
+    assert (event.level, event.title) == ("info", "breaker_open")
 
 
 def test_a_database_that_cannot_be_written_at_the_start_is_tried_again_and_loses_nothing_else(

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
-from model import BadInput
+from model import BadInput, Model
 from model.answer import Answer
 from model.collector import ModelCollector
 from model.errors import BreakerOpen, DeadlineExceeded, InferenceFailed, NotReady, OutOfMemory, QueueFull
+from model.exchange import Order
 from tests.model.conftest import Bench, Clock
 from tests.model.stage import PATIENCE, Stage
 
@@ -46,6 +47,16 @@ def timed(bench: Make, clock: Clock) -> Make:
         return bench(host={"clock": clock}, **{"breaker_requests": 10, "heal_seconds": 0.0} | settings)
 
     return make
+
+
+class Pair:
+    """A request of two inputs."""
+
+    def read(self, model: Model) -> Order:
+        return Order([1.0, 2.0])
+
+    def write(self, model: Model, results: Sequence[Any]) -> list[Any]:
+        return list(results)
 
 
 # --- the breaker -------------------------------------------------------------------------------------------------
@@ -134,6 +145,19 @@ def test_results_with_nan_are_failures_where_the_settings_say_so(bench: Make, st
     with pytest.raises(InferenceFailed) as refused:
         strict.infer(1)
     assert (refused.value.reason, strict.book.outcomes) == ("nan", ["error"])
+
+
+def test_every_door_to_the_model_is_shut_and_counts(bench: Make, stage: Stage) -> None:
+    b = bench(breaker_requests=2, heal_seconds=0.0).ready()
+    stage.on_predict = broken
+    for _ in range(2):
+        with pytest.raises(InferenceFailed):
+            b.host.exchange(Pair(), "r")
+    with pytest.raises(BreakerOpen):
+        b.host.exchange(Pair(), "r")
+    with pytest.raises(BreakerOpen):
+        b.host.stream(b"1.0", "application/json", "r")
+    assert b.book.outcomes == ["error", "error", "rejected", "rejected"]
 
 
 # --- the second rung ---------------------------------------------------------------------------------------------
