@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import product
 from threading import Lock
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.registry import Collector as PrometheusCollector
@@ -36,6 +37,15 @@ MAX_ROUTES = 256
 MAX_CLASSES = 256
 
 
+class _Series(NamedTuple):
+    """Where the requests of one version with one outcome are counted."""
+
+    requests: Counter
+    total: Histogram
+    queue: Histogram
+    compute: Histogram
+
+
 class Meters:
     """Counters, gauges and histograms of this process. Every method may be called by any thread."""
 
@@ -59,6 +69,7 @@ class Meters:
         self._classes = _Limit(MAX_CLASSES)
         self._lock = Lock()
         self._announced: set[tuple[str, str]] = set()
+        self._series: dict[tuple[str, str, str], _Series] = {}
         #: Grows with every change, so that an unchanged set of meters need not be read again.
         self.changes = 0
 
@@ -100,18 +111,30 @@ class Meters:
 
         Raises ``ValueError`` for an outcome that METRICS does not name.
         """
-        if outcome not in OUTCOMES:
-            raise ValueError(f"unknown outcome {outcome!r}; known are {', '.join(OUTCOMES)}")
-        self.announce(model, version)
-        self._requests.labels(model, version, outcome).inc()
-        self._total.labels(model, version).observe(max(total_seconds, 0.0))
+        series = self._series.get((model, version, outcome)) or self._open(model, version, outcome)
+        series.requests.inc()
+        series.total.observe(max(total_seconds, 0.0))
         if queue_seconds is not None:
-            self._queue.labels(model, version).observe(max(queue_seconds, 0.0))
+            series.queue.observe(max(queue_seconds, 0.0))
         if compute_seconds is not None:
-            self._compute.labels(model, version).observe(max(compute_seconds, 0.0))
+            series.compute.observe(max(compute_seconds, 0.0))
         if result_class is not None:
             self._results.labels(model, self._classes.admit(result_class)).inc()
         self._changed()
+
+    def _open(self, model: str, version: str, outcome: str) -> _Series:
+        """Look the series of an outcome up, once: that takes longer than all else that a request costs here."""
+        if outcome not in OUTCOMES:
+            raise ValueError(f"unknown outcome {outcome!r}; known are {', '.join(OUTCOMES)}")
+        self.announce(model, version)
+        key = model, version
+        found = self._series[*key, outcome] = _Series(
+            self._requests.labels(*key, outcome),
+            self._total.labels(*key),
+            self._queue.labels(*key),
+            self._compute.labels(*key),
+        )
+        return found
 
     def batch(self, size: int) -> None:
         """Count a forward pass over ``size`` inputs."""

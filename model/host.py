@@ -11,10 +11,12 @@ from typing import TextIO
 import structlog
 
 from config import HealthSettings, ModelSettings
+from model.admission import Admission
 from model.batch import BatchRunner
 from model.breaker import Breaker
 from model.brownout import Brownout, BrownoutPolicy
 from model.cache import ResultCache
+from model.codec import Codec
 from model.device import prepare_allocator
 from model.errors import Draining, NotReady, Refusal
 from model.examiner import Examination, Examiner
@@ -34,6 +36,7 @@ from model.source import short_name
 from model.state import Standing, StateCell, wall_ms
 from model.status import Health, ModelStatus
 from model.step import StepRunner
+from model.streaming import StreamPath
 from model.subscription import Subscription
 from model.terms import STANDARD, Terms
 from model.watchdog import Limit, Watchdog
@@ -120,16 +123,20 @@ class ModelHost:
             on_installed=self._installed,
             on_reloaded=self._medic.reloaded,
         )
+        door = Admission(settings, self._queue, self._progress, meter, clock)
+        codec = Codec(clock, reject_nan=settings.reject_nan)
+        guard = self._medic.guard
         self._path = RequestPath(
-            settings,
             self._queue,
-            self._progress,
             meter,
             clock,
-            guard=self._medic.guard,
+            door=door,
+            codec=codec,
+            guard=guard,
             replies=Replies(settings, self._cache, clock),
             brownout=self._brownout,
         )
+        self._streams = StreamPath(settings, self._queue, meter, clock, door=door, codec=codec, guard=guard)
         limits = (
             Limit("batch", settings.watchdog_seconds, self._progress.running_seconds, self._hang),
             Limit("load", settings.load_seconds, self._loading_seconds, self._reloader.overrun),
@@ -167,7 +174,7 @@ class ModelHost:
         """As :meth:`infer`, for a result in steps; whoever reads it must close it, and a drain waits for that."""
         with ExitStack() as stack:
             instance = self._required(stack.enter_context(self._guest()))
-            found = self._path.open_stream(instance, body, content_type, request_id, terms)
+            found = self._streams.open(instance, body, content_type, request_id, terms)
             found.at_close(stack.pop_all().close)
             return found
 

@@ -3,38 +3,29 @@
 from __future__ import annotations
 
 import math
-import os
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
-from config import ModelSettings
 from model.admission import Admission
 from model.answer import Answer as Answer
 from model.answer import class_of
 from model.brownout import Brownout
-from model.errors import DeadlineExceeded, DecodeFailed, InferenceFailed, NoStream, OutOfMemory, Refusal
+from model.codec import Codec
+from model.errors import Refusal
 from model.exchange import Exchange, Order, Outcome, Payload, presented
-from model.fault import brief, classify
 from model.guard import Guard
 from model.interface import BadInput, Model
 from model.loader import Instance
 from model.meter import InferenceMeter
-from model.progress import Progress
-from model.queue import Stream, Work, WorkQueue
+from model.queue import Work, WorkQueue
 from model.reply import Question, Replies
-from model.result import NotJson, has_nan, to_json
-from model.subscription import Subscription
 from model.terms import STANDARD, Terms
 
 log = structlog.get_logger(__name__)
-
-#: Steps that work on what the caller sent: when they raise, the input has brought it about.
-_BEFORE_THE_MODEL = ("decode", "bucket", "lighter")
 
 
 @dataclass(slots=True)
@@ -58,27 +49,24 @@ class RequestPath:
 
     def __init__(
         self,
-        settings: ModelSettings,
         queue: WorkQueue,
-        progress: Progress,
         meter: InferenceMeter,
         clock: Callable[[], float],
         *,
+        door: Admission,
+        codec: Codec,
         guard: Guard,
         replies: Replies,
         brownout: Brownout,
     ) -> None:
-        self._guard = guard
-        self._replies = replies
-        self._brownout = brownout
-        self._reject_nan = settings.reject_nan
-        self._settings = settings
         self._queue = queue
         self._meter = meter
         self._clock = clock
-        self._door = Admission(settings, queue, progress, meter, clock)
-        # A decoded image is many times its file: hundreds of threads must not hold one each while they wait for a core.
-        self._decoders = threading.BoundedSemaphore(2 * (os.cpu_count() or 1))
+        self._door = door
+        self._codec = codec
+        self._guard = guard
+        self._replies = replies
+        self._brownout = brownout
 
     def run(
         self, instance: Instance, body: bytes, content_type: str, request_id: str, terms: Terms = STANDARD
@@ -88,8 +76,8 @@ class RequestPath:
         deadline = self._door.deadline(terms, account.began)
 
         def decode() -> tuple[Any, dict[str, Any]]:
-            with self._translated("decode", request_id):
-                return self._decode(instance, body, content_type, deadline)
+            with self._codec.translated("decode", request_id):
+                return self._codec.decode(instance, body, content_type, deadline)
 
         def compute() -> Answer:
             with self._guard.attempt(instance):
@@ -121,16 +109,16 @@ class RequestPath:
         self._door.await_all([work], terms, account.began)
         served_by: Instance = work.instance
         account.model, account.version = served_by.name, served_by.version
-        with self._translated("encode", request_id):
+        with self._codec.translated("encode", request_id):
             result = served_by.model.encode(work.result)
-            json = self._serialised(result, request_id)  # before it counts as ok: nothing can go wrong any more
+            json = self._codec.serialised(result, request_id)  # before it counts as ok: nothing can go wrong any more
         return self._answer(account, work, result, json, facts, level)
 
     def _lightened(self, instance: Instance, given: Any, request_id: str) -> tuple[Any, float]:
         """The input, made lighter while the queue is long, and how much."""
         if type(instance.model).lighter is Model.lighter or not (level := self._brownout.level()):
             return given, 0.0
-        with self._translated("lighter", request_id):
+        with self._codec.translated("lighter", request_id):
             return instance.model.lighter(given, level), level
 
     def run_exchange(
@@ -144,7 +132,7 @@ class RequestPath:
         deadline = self._door.deadline(terms, account.began)
         with self._counted(account), self._guard.attempt(instance):
             self._door.check(terms.rank, deadline)
-            with self._translated("decode", request_id):
+            with self._codec.translated("decode", request_id):
                 order, facts = self._read(instance, exchange, deadline)
             if (asked := order.terms(terms)) != terms:
                 terms, deadline = asked, self._door.deadline(asked, account.began)
@@ -155,9 +143,9 @@ class RequestPath:
             self._door.await_all(works, terms, account.began)
             served_by: Instance = account.work.instance
             account.model, account.version = served_by.name, served_by.version
-            with self._translated("encode", request_id):
+            with self._codec.translated("encode", request_id):
                 results = presented(served_by.model, [work.result for work in works])
-                self._refuse_nan(results, request_id)
+                self._codec.refuse_nan(results, request_id)
                 payload = exchange.write(served_by.model, results)
             account.result_class = class_of(results[0]) if len(results) == 1 else None
             account.outcome = "ok"
@@ -187,133 +175,36 @@ class RequestPath:
             account.answered(answer)
         return answer
 
-    def open_stream(
-        self, instance: Instance, body: bytes, content_type: str, request_id: str, terms: Terms = STANDARD
-    ) -> Subscription:
-        """Begin a stream; it is counted when it is closed. Raises :class:`BadInput` or a :class:`Refusal`."""
-        account = _Account(instance.name, instance.version, self._clock())
-        try:
-            with self._judged(account):
-                end = self._guard.begin(instance)
-                try:
-                    found = self._subscribe(instance, body, content_type, request_id, terms, account.began)
-                except BaseException:
-                    end("void")
-                    raise
-                found.at_close(lambda: end(found.outcome))
-                return found
-        except BaseException:
-            self._count(account)
-            raise
-
-    def _subscribe(
-        self, instance: Instance, body: bytes, content_type: str, request_id: str, terms: Terms, began: float
-    ) -> Subscription:
-        if not instance.streams:
-            raise NoStream(
-                "This model answers in one piece; it has no stream.",
-                suggestion="Send Accept: application/json, or no Accept at all.",
-            )
-        self._door.check_stream(terms.rank)
-        with self._translated("decode", request_id):
-            given, facts = self._decode(instance, body, content_type, self._door.deadline(terms, began))
-        longest = self._settings.stream_seconds
-        seconds = longest if terms.timeout_seconds is None else min(terms.timeout_seconds, longest)
-        stream = Stream(given, began + seconds, request_id, rank=terms.rank)
-        del given
-        self._door.open(stream, terms.caller)
-
-        def encode(step: Any) -> bytes:
-            with self._translated("encode", request_id):
-                return self._serialised(instance.model.encode(step), request_id)
-
-        return Subscription(
-            stream,
-            model=instance.name,
-            version=instance.version,
-            facts=facts,
-            encode=encode,
-            queue=self._queue,
-            meter=self._meter,
-            clock=self._clock,
-            step_seconds=self._settings.deadline_seconds,
-            began=began,
-            caller=terms.caller,
-        )
-
     def refuse(self, refusal: Refusal, model: str, version: str) -> Refusal:
         """Count a request that came while no model serves; returns the refusal to raise."""
         self._count(_Account(model, version, self._clock(), outcome=refusal.outcome))
         return refusal
 
-    def _decode(
-        self, instance: Instance, body: bytes, content_type: str, deadline: float
-    ) -> tuple[Any, dict[str, Any]]:
-        with self._decoding(deadline):
-            given = instance.model.decode(body, content_type)
-            return given, instance.model.describe(given)
-
     def _read(self, instance: Instance, exchange: Exchange[Any], deadline: float) -> tuple[Order, dict[str, Any]]:
-        with self._decoding(deadline):
+        with self._codec.decoding(deadline):
             order = exchange.read(instance.model)
             count = len(order.inputs)
             if not 1 <= count <= self._queue.size:
                 raise BadInput(f"A request carries 1 to {self._queue.size} inputs, not {count}.", 413 if count else 400)
             return order, instance.model.describe(order.inputs[0]) if count == 1 else {"inputs": count}
 
-    @contextmanager
-    def _decoding(self, deadline: float) -> Iterator[None]:
-        if not self._decoders.acquire(timeout=max(0.0, deadline - self._clock())):
-            raise DeadlineExceeded("The deadline passed before the input could be decoded.", retry_after_seconds=1.0)
-        try:
-            yield
-        finally:
-            self._decoders.release()
-
     def _work(self, instance: Instance, given: Any, deadline: float, request_id: str, terms: Terms) -> Work:
-        with self._translated("bucket", request_id):
-            bucket = instance.model.bucket(given)
-            hash(bucket)  # here it is the model's failure, in the queue it would be everybody's
+        bucket: Hashable = None
+        if type(instance.model).bucket is not Model.bucket:
+            with self._codec.translated("bucket", request_id):
+                bucket = instance.model.bucket(given)
+                hash(bucket)  # here it is the model's failure, in the queue it would be everybody's
         return Work(given, deadline, request_id, rank=terms.rank, bucket=bucket)
 
     @contextmanager
     def _counted(self, account: _Account) -> Iterator[None]:
         try:
-            with self._judged(account):
-                yield
+            yield
+        except BaseException as error:
+            account.outcome = outcome_of(error)
+            raise
         finally:
             self._count(account)
-
-    @contextmanager
-    def _judged(self, account: _Account) -> Iterator[None]:
-        try:
-            yield
-        except BadInput:
-            account.outcome = "bad_input"
-            raise
-        except Refusal as refusal:
-            account.outcome = refusal.outcome
-            raise
-        except Exception:
-            account.outcome = "error"
-            raise
-        except BaseException:
-            account.outcome = "canceled"
-            raise
-
-    @contextmanager
-    def _translated(self, step: str, request_id: str) -> Iterator[None]:
-        """What a plug-in raises beside :class:`BadInput` is its own failure, not the caller's nor the server's."""
-        try:
-            yield
-        except (BadInput, Refusal):
-            raise
-        except BaseException as error:  # also SystemExit, which gunicorn would take for its own
-            if classify(error) == "memory":
-                raise OutOfMemory("This input needs more memory than there is.", reason="out_of_memory") from error
-            log.exception(f"{step}_raised", request_id=request_id)
-            kind = DecodeFailed if step in _BEFORE_THE_MODEL else InferenceFailed
-            raise kind(f"The model's {step} failed.", reason=brief(error)) from error
 
     def _count(self, account: _Account) -> None:
         work = account.work
@@ -327,23 +218,6 @@ class RequestPath:
             compute_seconds=compute_seconds,
             result_class=account.result_class,
         )
-
-    def _serialised(self, result: Any, request_id: str) -> bytes:
-        self._refuse_nan([result], request_id)
-        try:
-            return to_json(result)
-        except NotJson as error:
-            log.error("result_is_not_json", request_id=request_id, error=str(error))
-            raise InferenceFailed(
-                f"The model's result is nothing that JSON can carry: {error}.",
-                reason=error.reason,
-                suggestion=error.suggestion,
-            ) from error
-
-    def _refuse_nan(self, results: Sequence[Any], request_id: str) -> None:
-        if self._reject_nan and any(has_nan(result) for result in results):
-            log.error("result_has_nan", request_id=request_id)
-            raise InferenceFailed("The model's result has NaN in it.", reason="nan", suggestion="Look at its weights.")
 
     def _answer(
         self, account: _Account, work: Work, result: Any, json: bytes, facts: dict[str, Any], level: float
@@ -362,6 +236,15 @@ class RequestPath:
             input=facts,
             brownout=level,
         )
+
+
+def outcome_of(error: BaseException) -> str:
+    """How a request that ends with ``error`` counts."""
+    if isinstance(error, BadInput):
+        return "bad_input"
+    if isinstance(error, Refusal):
+        return error.outcome
+    return "error" if isinstance(error, Exception) else "canceled"
 
 
 def _times(work: Work) -> tuple[float | None, float | None]:
