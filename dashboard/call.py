@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from dashboard.schema import ALERT, HEALTH, STRING, array, object_of, ref
+from dashboard.terms import PRIORITY
+from model.terms import PRIORITIES
 
 JSON = "application/json"
 PROMETHEUS = "Prometheus API"
@@ -24,16 +26,23 @@ class Call(NamedTuple):
     body: dict[str, Any] | None = None
     answer: tuple[int, str, dict[str, Any]] = (200, JSON, {"type": "object"})
     errors: tuple[int, ...] = ()
+    #: What else the answer may be, by content type.
+    other: tuple[tuple[str, dict[str, Any]], ...] = ()
 
 
 def _query(name: str, text: str, kind: dict[str, Any] | None = None, *, required: bool = False) -> dict[str, Any]:
     return {"name": name, "in": "query", "description": text, "required": required, "schema": kind or STRING}
 
 
+def _header(name: str, text: str, kind: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "in": "header", "description": text, "required": False, "schema": kind}
+
+
 def _json(kind: dict[str, Any], *, required: bool = False) -> dict[str, Any]:
     return {"required": required, "content": {JSON: {"schema": kind}}}
 
 
+_POSITIVE = {"type": "number", "exclusiveMinimum": 0}
 _START = _query("start", "RFC 3339, or seconds or milliseconds since 1970.")
 _END = _query("end", "As start; now without it.")
 _WINDOW = (_START, _END)
@@ -52,6 +61,13 @@ _ALERT_ID = {"name": "alert_id", "in": "path", "required": True, "schema": {"typ
 _LABEL = {"name": "name", "in": "path", "required": True, "schema": STRING}
 _REASON = _json(object_of(reason={"type": "string", "maxLength": 500}))
 _GIVEN_REASON = _json(object_of("reason", reason={"type": "string", "minLength": 1, "maxLength": 500}), required=True)
+_TERMS = (
+    _header(PRIORITY, "How important it is; normal without it.", {"type": "string", "enum": list(PRIORITIES)}),
+    *(
+        _header(name, f"How many {unit} the caller waits; the settings give the most.", _POSITIVE)
+        for name, unit in (("X-Request-Timeout", "seconds"), ("X-Envoy-Expected-Rq-Timeout-Ms", "milliseconds"))
+    ),
+)
 #: What every model's body may look like; a model's own schema says more.
 _INPUT: dict[str, Any] = {
     "required": True,
@@ -87,12 +103,14 @@ CALLS: tuple[Call, ...] = (
     Call(
         "post",
         "/predict",
-        "One input to the model, one result back.",
+        "One input to the model, one result back, or with Accept: text/event-stream its steps.",
         "any login; open on this machine",
         OPEN,
+        parameters=_TERMS,
         body=_INPUT,
         answer=(200, JSON, ref("Prediction")),
-        errors=(400, 413, 415, 422, 429, 500, 503, 504),
+        errors=(400, 406, 413, 415, 422, 429, 500, 503, 504),
+        other=(("text/event-stream", STRING),),
     ),
     _health("/health", "The summary for an uptime monitor."),
     _health("/health/live", "Should someone kill me?"),

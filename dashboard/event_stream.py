@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Literal
 
 import orjson
 from flask import Response
 
 from dashboard.inference import problem_of
-from dashboard.peer import SEND_SECONDS, Connection
 from dashboard.problem import TITLES, TYPE_PREFIX, Problem
 from model.errors import Refusal
 from model.interface import BadInput
@@ -29,15 +27,16 @@ Record = Callable[[int, str, str | None], None]
 
 
 class EventStream:
-    """The body of an answer: reads a subscription, whose first event is there already, and closes it at the end."""
+    """The body of an answer: reads a subscription, whose first event is there already, and closes it at the end.
+
+    A reader that takes nothing does not hold it for ever: the supervisor limits how long a write may wait.
+    """
 
     def __init__(
         self,
         subscription: Subscription,
         first: Event | Literal["end"],
         request_id: str,
-        *,
-        connection: Connection | None,
         record: Record,
     ) -> None:
         self._subscription = subscription
@@ -48,9 +47,6 @@ class EventStream:
         self._error: str | None = None
         self._over = False
         self._closed = False
-        self._at_close = ExitStack()
-        if connection is not None:
-            self._at_close.enter_context(connection.patient(SEND_SECONDS))
 
     def __iter__(self) -> EventStream:
         return self
@@ -75,7 +71,6 @@ class EventStream:
         if self._closed:
             return
         self._closed = True
-        self._at_close.close()
         self._subscription.close()
         canceled = "The caller hung up before the stream had ended." if not self._over else None
         self._record(self._status, self._subscription.outcome, self._error or canceled)

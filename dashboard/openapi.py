@@ -115,7 +115,8 @@ def _hoisted(schema: Mapping[str, Any], prefix: str, schemas: dict[str, Any]) ->
 
 def _operation(call: Call) -> dict[str, Any]:
     status, kind, found = call.answer
-    answers: dict[str, Any] = {str(status): {"description": "Done.", "content": {kind: {"schema": found}}}}
+    content = {name: {"schema": one} for name, one in ((kind, found), *call.other)}
+    answers: dict[str, Any] = {str(status): {"description": "Done.", "content": content}}
     errors = call.errors if call.access == "open" else (*call.errors, 401, 403)
     for code in sorted(errors):
         answers[str(code)] = _error(call, code)

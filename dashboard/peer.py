@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import select
 import socket
-import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -24,8 +23,6 @@ log = structlog.get_logger(__name__)
 LOOKOUT = "wakeless.lookout"
 #: Where gunicorn keeps the connection in the WSGI environment.
 _SOCKET = "gunicorn.socket"
-#: A reader of a stream that takes nothing for so long gives its thread back.
-SEND_SECONDS = 20
 
 
 class Lookout:
@@ -103,17 +100,6 @@ class Connection:
         with self._lookout.watch(self._socket.fileno(), on_gone):
             yield
 
-    @contextmanager
-    def patient(self, seconds: float) -> Iterator[None]:
-        """A write that gets nowhere for so long raises ``BlockingIOError`` instead of waiting for ever."""
-        limit = _timeval(seconds)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
-        try:
-            yield
-        finally:
-            if self._socket.fileno() >= 0:
-                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(0))
-
 
 def connection_of(environ: Mapping[str, Any], lookout: Lookout) -> Connection | None:
     """The connection that a request came by; ``None`` where the server or the platform does not let us see it."""
@@ -121,8 +107,3 @@ def connection_of(environ: Mapping[str, Any], lookout: Lookout) -> Connection | 
     if not isinstance(found, socket.socket) or not hasattr(select, "EPOLLRDHUP"):
         return None
     return Connection(found, lookout)
-
-
-def _timeval(seconds: float) -> bytes:
-    whole = int(seconds)
-    return struct.pack("ll", whole, int((seconds - whole) * 1_000_000))

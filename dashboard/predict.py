@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import orjson
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response, request
 
 from dashboard.access import require
 from dashboard.body import read_upload
 from dashboard.event_stream import CONTENT_TYPE, EventStream, event_response, first_event
 from dashboard.inference import recorded, recorder, upload_budget
-from dashboard.peer import LOOKOUT, Lookout, connection_of
 from dashboard.request_id import current_request_id
 from dashboard.services import services
-from dashboard.terms import read_terms
+from dashboard.terms import current_terms
 
 if TYPE_CHECKING:
     from model.request import Answer
-    from model.terms import Terms
 
 blueprint = Blueprint("predict", __name__)
 
@@ -35,7 +33,7 @@ def predict() -> Response:
     if CONTENT_TYPE in request.headers.get("Accept", "") and _wants_events():
         return _stream(request_id)
     with recorded() as record:
-        terms = _terms()
+        terms = current_terms()
         with upload_budget().reading() as share:
             body, content_type = read_upload(request, share, services().settings.model.max_body_bytes)
             answer = services().model.infer(body, content_type, request_id, terms)
@@ -47,7 +45,7 @@ def _stream(request_id: str) -> Response:
     """The same, with the answer in steps; it is recorded when the last one is out."""
     record = recorder()
     with recorded(), ExitStack() as stack:
-        terms = _terms()
+        terms = current_terms()
         with upload_budget().reading() as share:
             body, content_type = read_upload(request, share, services().settings.model.max_body_bytes)
             subscription = services().model.stream(body, content_type, request_id, terms)
@@ -59,18 +57,9 @@ def _stream(request_id: str) -> Response:
             subscription,
             first,
             request_id,
-            connection=connection_of(request.environ, _lookout()),
-            record=lambda status, outcome, error: record(status, outcome, error, subscription),
+            lambda status, outcome, error: record(status, outcome, error, subscription),
         )
     )
-
-
-def _terms() -> Terms:
-    return read_terms(request, _lookout())
-
-
-def _lookout() -> Lookout:
-    return cast(Lookout, current_app.extensions[LOOKOUT])
 
 
 def _wants_events() -> bool:

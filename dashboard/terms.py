@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import re
+from typing import cast
 
-from flask import Request
+from flask import Request, current_app, request
 
-from dashboard.peer import Lookout, connection_of
+from dashboard.peer import LOOKOUT, Lookout, connection_of
 from dashboard.problem import Problem
 from model.terms import PRIORITIES, Priority, Terms
 
@@ -20,13 +21,18 @@ TIMEOUTS = {"X-Request-Timeout": 1.0, "X-Request-Timeout-Seconds": 1.0, "X-Envoy
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 
-def read_terms(request: Request, lookout: Lookout) -> Terms:
-    """What the request asks for beside its input. Raises :class:`Problem` 400 for a header that says nothing."""
-    return Terms(_priority(request), _timeout(request), connection_of(request.environ, lookout))
+def current_terms() -> Terms:
+    """Those of the request at hand. Raises :class:`Problem` 400 for a header that says nothing."""
+    return read_terms(request, cast(Lookout, current_app.extensions[LOOKOUT]))
 
 
-def _priority(request: Request) -> Priority:
-    given = request.headers.get(PRIORITY)
+def read_terms(asked: Request, lookout: Lookout) -> Terms:
+    """What a request asks for beside its input. Raises :class:`Problem` 400 for a header that says nothing."""
+    return Terms(_priority(asked), _timeout(asked), connection_of(asked.environ, lookout))
+
+
+def _priority(asked: Request) -> Priority:
+    given = asked.headers.get(PRIORITY)
     if given is None:
         return "normal"
     found = given.strip().lower()
@@ -35,10 +41,10 @@ def _priority(request: Request) -> Priority:
     return found
 
 
-def _timeout(request: Request) -> float | None:
+def _timeout(asked: Request) -> float | None:
     shortest = math.inf
     for name, units in TIMEOUTS.items():
-        given = request.headers.get(name)
+        given = asked.headers.get(name)
         if given is None:
             continue
         if not _NUMBER.fullmatch(given.strip()) or float(given) == 0:

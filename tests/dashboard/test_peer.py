@@ -92,14 +92,6 @@ def test_a_closed_connection_cannot_be_watched_and_costs_nothing(pair: Pair) -> 
         pass
 
 
-def test_a_write_to_a_reader_that_takes_nothing_gives_up(pair: Pair) -> None:
-    server, client = pair
-    with Connection(server, Lookout()).patient(0.1), pytest.raises(BlockingIOError):
-        server.sendall(b"x" * 50_000_000)
-    client.settimeout(PATIENCE)
-    assert client.recv(1) == b"x"
-
-
 def test_a_server_that_hides_its_connections_is_not_watched() -> None:
     assert connection_of({}, Lookout()) is None
     assert connection_of({"gunicorn.socket": "none"}, Lookout()) is None
