@@ -39,18 +39,17 @@ class _Tally:
 
 
 def source_costs(blocks: Iterable[Block], unsealed: Sequence[SectionView]) -> list[SourceCost]:
-    """What every source costs, the dearest first. Rates and series are those of the newest day of all history.
+    """What every source costs, the dearest first. Rates and series are those of the newest day that was recorded here.
 
     What is not sealed yet has samples and no bytes. Buckets of the coarser tier have bytes and no samples.
     """
     blocks = list(blocks)
     runs = [(source, view) for section in unsealed for source, views in section.runs.items() for view in views]
-    samples = [block for block in blocks if not block.resolution_ms] or blocks
-    starts = [block.start_ms for block in samples] + [view.run.first_ms for _, view in runs]
-    if not starts:
-        return []
-    last_ms = max([block.end_ms for block in samples] + [view.run.last_ms for _, view in runs])
-    since_ms = max(min(starts), last_ms - DAY_MS)
+    # What was imported may be of any time, the future among them: only what was recorded here has a pace.
+    own = [(block.start_ms, block.end_ms) for block in blocks if block.segment is not None and not block.resolution_ms]
+    own += [(view.run.first_ms, view.run.last_ms) for _, view in runs]
+    last_ms = max((last for _, last in own), default=0)
+    since_ms = max(min((first for first, _ in own), default=0), last_ms - DAY_MS)
     tallies: dict[str, _Tally] = {}
     for block in blocks:
         tally = tallies.setdefault(_family(block.source), _Tally())
@@ -58,7 +57,9 @@ def source_costs(blocks: Iterable[Block], unsealed: Sequence[SectionView]) -> li
         if block.resolution_ms:
             continue
         tally.samples += block.samples
-        if block.end_ms >= since_ms:
+        if block.segment is None:
+            tally.series |= block.series
+        elif block.end_ms >= since_ms:
             tally.series |= block.series
             tally.recent += block.samples * _share(block.start_ms, block.end_ms, since_ms)
     for source, view in runs:

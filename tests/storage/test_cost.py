@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,14 @@ def test_the_pace_is_that_of_the_last_day() -> None:
 def test_a_block_that_reaches_into_the_last_day_counts_in_part() -> None:
     (cost,) = source_costs([block("a", T0, T0 + 2 * DAY_MS, samples=2 * 86_400, size=1)], [])
     assert cost.samples_per_second == pytest.approx(1)
+
+
+def test_what_was_imported_has_bytes_and_no_pace() -> None:
+    day = block("a", T0, T0 + DAY_MS, samples=864_000, size=GB)
+    future = replace(block("import", T0 + 9999 * DAY_MS, T0 + 9999 * DAY_MS, samples=1, size=20), segment=None)
+    found = {cost.source: cost for cost in source_costs([day, future], [])}
+    assert found["a"].samples_per_second == pytest.approx(10)
+    assert (found["import"].samples_per_second, found["import"].bytes, found["import"].series) == (0, 20, 2)
 
 
 def test_the_coarser_tier_costs_bytes_and_counts_no_samples() -> None:
