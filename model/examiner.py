@@ -1,4 +1,8 @@
-"""The scheduled deep check: a tiny tensor on the device and, when no traffic proves it, one golden inference."""
+"""The scheduled deep check: a tiny tensor on the device and, when no traffic proves it, one golden inference.
+
+Traffic proves that the model answers, not that it answers right: once in a while it is asked for what is known all the
+same.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,8 @@ log = structlog.get_logger(__name__)
 
 #: A check that got no turn for so many intervals goes before the requests that wait.
 OVERDUE_INTERVALS = 3
+#: A model that answers requests is asked for its golden input after so many intervals, between two batches.
+GOLDEN_INTERVALS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,7 @@ class Examiner:
         self._pending: threading.Event | None = None
         self._urgent = False
         self._examined: float | None = None
+        self._golden: float | None = None  # when a golden input was run last
         self.last: Examination | None = None
 
     def ask(self, now_ms: int, wait_seconds: float, *, urgent: bool = False) -> None:
@@ -87,18 +94,22 @@ class Examiner:
     def passed(self, now_ms: int, instance: Instance) -> None:
         """A load has just run all the golden inputs."""
         gpu_ok = True if instance.device.is_gpu else None
-        self._examined = self._clock()
+        self._examined = self._golden = self._clock()
         self.last = Examination(now_ms, instance.load_seconds, True, gpu_ok, instance.device.memory())
 
     def _proven(self) -> bool:
         """Whether a request was just answered and nothing was wrong before: then no golden inference is needed."""
         success = self._progress.last_success
         fresh = success is not None and self._clock() - success < self._interval
-        return fresh and self.last is not None and self.last.model_ok
+        well = self.last is not None and self.last.model_ok
+        return fresh and well and not self._older(self._golden, GOLDEN_INTERVALS)
 
     def _overdue(self) -> bool:
-        """Whether the last check is so old that the next one goes before the requests."""
-        return self._examined is not None and self._clock() - self._examined > OVERDUE_INTERVALS * self._interval
+        """Whether the last check, or the last golden input, is so old that the next one goes before the requests."""
+        return self._older(self._examined, OVERDUE_INTERVALS) or self._older(self._golden, GOLDEN_INTERVALS)
+
+    def _older(self, moment: float | None, intervals: int) -> bool:
+        return moment is not None and self._clock() - moment > intervals * self._interval
 
     def _examine(self, now_ms: int, *, golden: bool) -> None:
         """On the model thread. Raises :class:`Poisoned`."""
@@ -125,6 +136,8 @@ class Examiner:
         finally:
             self._progress.end(success=False)
         self._examined = self._clock()
+        if golden:
+            self._golden = self._examined
         seconds = self._examined - began
         self.last = Examination(now_ms, seconds, model_ok, gpu_ok, memory, reason, suggestion)
         if reason is not None:

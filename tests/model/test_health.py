@@ -152,6 +152,18 @@ def test_a_check_is_a_golden_inference_unless_a_request_was_just_answered(bench:
     assert b.book.outcomes == ["ok"], "checks are no requests"
 
 
+def test_a_model_that_answers_is_still_asked_for_what_is_known_once_in_six_intervals(bench: Make, stage: Stage) -> None:
+    clock = Clock()
+    b = bench(host={"clock": clock}, health={"interval_seconds": 10.0}).ready()
+    stage.on_predict = lambda batch: [3.0 * number for number in batch]  # answers come, and they are wrong
+    for number in range(1, 8):
+        clock.now += 9
+        assert b.infer(5).outcome == "ok"
+        b.host.check(number)
+        assert b.host.health().ready.ok is (number < 7)
+    assert b.host.health().ready.reason == "golden_failed: pair 1 of 1"
+
+
 def test_a_check_that_never_gets_its_turn_goes_before_the_requests_after_three_intervals(
     bench: Make, stage: Stage
 ) -> None:
