@@ -296,7 +296,8 @@ class ModelHost:
         """
         self._watchdog.look()
         if self.serving:
-            self._examiner.ask(now_ms, wait_seconds)
+            # A success of a while ago proves nothing of a model that has been kept from requests since.
+            self._examiner.ask(now_ms, wait_seconds, urgent=self._breaker_facts() is not None)
             self._medic.look()
 
     def stop(self, drain_seconds: float) -> None:
