@@ -27,7 +27,7 @@ from tests.model.conftest import Bench
 from tests.model.stage import PATIENCE, Stage
 
 Make = Callable[..., Bench]
-STREAMER = "tests.model.plugin:Streamer"
+STREAMER = "tests.model.streamer:Streamer"
 
 
 class Peer:
@@ -268,7 +268,7 @@ def test_a_model_thread_that_dies_ends_its_streams(b: Bench, stage: Stage) -> No
 
 
 def test_a_generator_that_raises_when_it_is_closed_harms_nobody(b: Bench, stage: Stage, monkeypatch: Any) -> None:
-    from tests.model.plugin import Streamer  # after the load: it imports torch
+    from tests.model.streamer import Streamer  # after the load: it imports torch
 
     def stubborn(self: Streamer, input: Any) -> Iterator[Any]:
         try:
