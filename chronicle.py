@@ -10,6 +10,7 @@ from ledger import Ledger, explain_outage
 from model.remedy import Remedy
 from model.status import ModelStatus
 from storage.incident import IncidentLog
+from storage.record import AuditLog
 
 #: States on the way to an answer: an outage lasts through them, and they are none of their own.
 _UNDER_WAY = ("loading", "reloading", "draining", "stopped")
@@ -25,9 +26,11 @@ class Chronicle:
         model: Callable[[], ModelStatus],
         machine_booted_ms: int,
         remedies: Callable[[], Sequence[Remedy]] = list,
+        audit: AuditLog | None = None,
     ) -> None:
         self._remedies = remedies
         self._recorded = 0  # the last remedy that is in the database
+        self._audit = audit
         self._incidents = incidents
         self._ledger = ledger
         self._model = model
@@ -79,6 +82,10 @@ class Chronicle:
         """Why, what, how long, and did it help."""
         verdict = {True: "that helped", False: "that did not help", None: "whether that helped is not known"}
         ended_ms = remedy.began_ms + round((remedy.seconds or 0.0) * 1000)
-        summary = f"the model was reloaded ({remedy.why}); {verdict[remedy.helped]}: {remedy.outcome}"
+        done = "the last good version was put back" if remedy.action == "rollback" else "the model was reloaded"
+        summary = f"{done} ({remedy.why}); {verdict[remedy.helped]}: {remedy.outcome}"
         self._incidents.add("remedy", remedy.cause, summary, remedy.began_ms, ended_ms, asdict(remedy))
         self._recorded = remedy.id
+        if remedy.action == "rollback" and self._audit is not None:
+            detail = {"reason": remedy.why, "helped": remedy.helped, "outcome": remedy.outcome}
+            self._audit.note(remedy.began_ms, "wakeless", "model.rollback", "model", detail)

@@ -186,6 +186,12 @@ class ModelSettings(_Section):
     drift_reload_ratio: float = Field(
         0.0, ge=0, description="Reload when batches take so many times as long as at best. 0: only the alert."
     )
+    probation_seconds: float = Field(
+        300.0, ge=0, le=86_400, description="So long after a switch a failing version is rolled back. 0: never."
+    )
+    probation_latency_ratio: float = Field(
+        3.0, ge=0, description="So many times as slow as the version before is failing, too. 0: latency does not count."
+    )
     cpu_threads: int = Field(0, ge=0, le=1024, description="Torch's threads on the CPU; 0 leaves one core to the rest.")
     autocast: Annotated[Literal["off", "float16", "bfloat16"], BeforeValidator(_off)] = Field(
         "off", description="Run predict and stream under torch.autocast with this type."

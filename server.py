@@ -135,6 +135,7 @@ class Application:
             on_change=lambda: services.hub.notify(),
             on_fatal=self._die,
             disabled="safe_mode: the model kept crashing the server" if safe_mode else None,
+            data_dir=settings.data_dir,
         )
         outbox = Outbox(database)
         channels = [AppriseChannel(url.get_secret_value()) for url in settings.alerts.channels]
@@ -151,7 +152,8 @@ class Application:
             language="zh" if settings.language == "zh" else "en",
         )
         alerts = AlertEngine(database, query, self._rules(), outbox=notices, record=_recorder(store), origin=Origin())
-        chronicle = Chronicle(incidents, ledger, model.status, int(psutil.boot_time() * 1000), model.remedies)
+        audit = AuditLog(database)
+        chronicle = Chronicle(incidents, ledger, model.status, int(psutil.boot_time() * 1000), model.remedies, audit)
         hub = open_hub(
             settings,
             query,
@@ -197,7 +199,7 @@ class Application:
             outbox=outbox,
             incidents=incidents,
             requests=RequestLog(database),
-            audit=AuditLog(database),
+            audit=audit,
             accounts=Accounts(database),
             ledger=ledger,
             hub=hub,

@@ -78,13 +78,24 @@ def newest(path: Path) -> Path:
         raise LoadFailure(f"load_failed: no_such_folder {path.name}", "Correct model.path, or put the folder there.")
     if _holds_model(path):
         return path
-    versions = [child for child in path.iterdir() if child.is_dir() and _holds_model(child)]
-    if not versions:
+    found = versions(path)
+    if not found:
         raise LoadFailure(
             f"load_failed: empty_folder {path.name}",
             f"Put {CODE_FILE}, or a file that ends with {' or '.join(SUFFIXES)}, into a folder for each version.",
         )
-    return max(versions, key=lambda folder: version_key(folder.name))
+    return found[-1]
+
+
+def versions(path: Path) -> list[Path]:
+    """The versions' folders in a model's, the newest last; none where there is no such folder, or it is a version.
+
+    What begins with a dot is still being copied, or none of ours.
+    """
+    if not path.is_dir() or _holds_model(path):
+        return []
+    found = [child for child in path.iterdir() if child.is_dir() and child.name[0] != "." and _holds_model(child)]
+    return sorted(found, key=lambda folder: version_key(folder.name))
 
 
 def version_key(name: str) -> tuple[tuple[int, int, str], ...]:

@@ -21,14 +21,21 @@ _KEPT = 8
 #: What an outcome says of the model; others (the queue's, the deadline's, the caller's) say nothing.
 _VERDICTS: Mapping[str, Verdict] = {"ok": "ok", "error": "failed", "oom": "memory"}
 
+#: The model was asked for something, and this came of it.
+Witness = Callable[[Instance, Verdict], None]
 #: A breaker has entered a state: what to do about it is another's business.
 Listener = Callable[[Breaker, BreakerState], None]
 
 
 class Guard:
-    """Admits requests and notes how they end. ``listener`` hears of every change, from any thread."""
+    """Admits requests and notes how they end. ``listener`` hears of every change, from any thread.
 
-    def __init__(self, settings: ModelSettings, clock: Callable[[], float], listener: Listener) -> None:
+    So does ``witness`` of how every single one ended.
+    """
+
+    def __init__(
+        self, settings: ModelSettings, clock: Callable[[], float], listener: Listener, witness: Witness
+    ) -> None:
         self._enabled = settings.breaker_requests > 0
         self._policy = BreakerPolicy(
             failure_share=settings.breaker_failure_share,
@@ -41,6 +48,7 @@ class Guard:
         )
         self._clock = clock
         self._listener = listener
+        self._witness = witness
         self._lock = threading.Lock()
         self._breakers: dict[tuple[str, str], Breaker] = {}
 
@@ -60,12 +68,18 @@ class Guard:
         Raises :class:`BreakerOpen` instead of letting it be asked in vain.
         """
         if not self._enabled:
-            return lambda outcome: None
+            return lambda outcome: self._witness(instance, _VERDICTS.get(outcome, "void"))
         breaker = self.breaker(instance)
         permit = breaker.admit()
         if permit is None:
             raise _refusal(breaker)
-        return lambda outcome: self._settle(breaker, permit, _VERDICTS.get(outcome, "void"))
+
+        def end(outcome: str) -> None:
+            verdict = _VERDICTS.get(outcome, "void")
+            self._witness(instance, verdict)
+            self._settle(breaker, permit, verdict)
+
+        return end
 
     @contextmanager
     def attempt(self, instance: Instance) -> Iterator[None]:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TextIO
 
 import structlog
@@ -21,13 +22,17 @@ from model.device import prepare_allocator
 from model.errors import Draining, NotReady, Refusal
 from model.examiner import Examination, Examiner
 from model.exchange import Exchange, Outcome, Payload
+from model.fault import LoadFailure
 from model.health import BreakerFacts, Facts, cannot_serve, judge
 from model.loader import Instance, Loader
+from model.logbook import FILE_NAME, Logbook
 from model.medic import Medic, resident_bytes
 from model.meter import InferenceMeter
+from model.probation import Probation
 from model.progress import Progress, Recorder
 from model.queue import WorkQueue
-from model.reload import Reloader
+from model.release import NoSwitch, Releases
+from model.reload import Plan, Reloader
 from model.remedy import Healer, Remedy
 from model.reply import Replies
 from model.request import Answer, RequestPath, wait_for_load
@@ -38,6 +43,7 @@ from model.status import Health, ModelStatus
 from model.step import StepRunner
 from model.streaming import StreamPath
 from model.subscription import Subscription
+from model.switch import Overview, Switch, Switcher
 from model.terms import STANDARD, Terms
 from model.watchdog import Limit, Watchdog
 from model.worker import Worker
@@ -62,7 +68,8 @@ class ModelHost:
 
     ``on_change`` is called, from any thread, after every change of state or progress; ``on_fatal(reason)`` when only a
     new process helps (``cuda_error: …``, ``hang: …``). ``disabled`` keeps the model from ever starting and is the
-    reason shown, as in ``safe_mode: 5 crashes in 300 s``. ``clock`` gives seconds and never runs backwards.
+    reason shown, as in ``safe_mode: 5 crashes in 300 s``. ``clock`` gives seconds and never runs backwards. In
+    ``data_dir`` it remembers which version was chosen, and which ones were good.
     """
 
     def __init__(
@@ -77,6 +84,7 @@ class ModelHost:
         clock: Callable[[], float] = time.monotonic,
         disabled: str | None = None,
         stack_file: TextIO | None = None,
+        data_dir: Path | None = None,
     ) -> None:
         self.name = name
         self.enabled = settings.enabled
@@ -87,8 +95,12 @@ class ModelHost:
         self._cell = StateCell(
             Standing("disabled" if self._off else "loading", self._off or "model_loading", None, wall_ms()), on_change
         )
-        self._healer = Healer(self.reload, settings.heal_seconds, clock, wall_ms)
-        self._medic = Medic(settings, self, self._healer, clock, self._memory)
+        book = Logbook(None if data_dir is None else data_dir / FILE_NAME, settings.path)
+        self._releases = Releases(settings.path, book, wall_ms)
+        probation = Probation(settings.probation_seconds, settings.probation_latency_ratio, clock)
+        self._switcher = Switcher(self._releases, probation, self._start_load, clock, wall_ms)
+        self._healer = Healer(self.reload, settings.heal_seconds, clock, wall_ms, self._switcher.roll_back)
+        self._medic = Medic(settings, self, self._healer, clock, self._memory, probation)
         self._cache = ResultCache(settings.cache_bytes, settings.cache_seconds, clock)
         self._brownout = Brownout(
             BrownoutPolicy(settings.brownout_high, settings.brownout_low, settings.brownout_step_seconds),
@@ -114,6 +126,7 @@ class ModelHost:
         )
         self._reloader = Reloader(
             self._loader,
+            self._releases,
             self._worker,
             self._queue,
             self._cell,
@@ -246,6 +259,26 @@ class ModelHost:
         """
         return self._off is None and self._reloader.start(reason)
 
+    def _start_load(self, plan: Plan) -> bool:
+        return self._off is None and self._reloader.start(plan.reason, plan)
+
+    def switch(self, version: str, *, force: bool = False) -> Switch:
+        """Begin to put another version of the model's folder into service, and return at once.
+
+        What is not compatible with the one that serves is refused, unless ``force`` is set. Raises :class:`NoSwitch`.
+        """
+        if self._off is not None:
+            raise NoSwitch("There is no model to load: it is switched off, or this is safe mode.")
+        return self._switcher.switch(version, force=force)
+
+    def switched(self, wait_seconds: float) -> Switch | None:
+        """The last switch, once it has ended or the time is over; ``None`` when there was none."""
+        return self._switcher.wait(wait_seconds)
+
+    def versions(self) -> Overview:
+        """The versions in the model's folder, and what is known of each. Reads the folder."""
+        return self._switcher.overview()
+
     def status(self) -> ModelStatus:
         """Where the host stands at this moment."""
         standing = self._cell.now
@@ -299,6 +332,7 @@ class ModelHost:
             # A success of a while ago proves nothing of a model that has been kept from requests since.
             self._examiner.ask(now_ms, wait_seconds, urgent=self._breaker_facts() is not None)
             self._medic.look()
+            self._switcher.look()
 
     def stop(self, drain_seconds: float) -> None:
         """Refuse new requests, finish what is here within ``drain_seconds``, then end the model thread."""
@@ -316,12 +350,18 @@ class ModelHost:
         # A thread that still loads or hangs is left behind: it is a daemon, and the process is about to end.
         idle = drained and self._worker.instance is not None
         self._worker.join(max(0.1, self._drain_until - self._clock()) if idle else 0.1)
+        self._switcher.stopped()
         self._cell.move("stopped", reason="stopped")
 
-    def _installed(self, instance: Instance) -> None:
-        """A new instance serves."""
+    def _installed(self, instance: Instance, failure: LoadFailure | None) -> None:
+        """A new instance serves; ``failure`` is why it is not the one that was wanted."""
         self._cache.renew(instance.name, instance.version)
         self._medic.installed(instance)
+        self._switcher.installed(instance)
+        why = self._releases.abandoned or (None if failure is None else failure.reason)
+        if why is not None:
+            self._releases.abandoned = None
+            self._healer.note_rollback(why, helped=True, outcome=f"version {instance.version} serves")
 
     def _breaker(self) -> Breaker | None:
         instance = self._worker.instance

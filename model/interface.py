@@ -50,6 +50,8 @@ class Model(ABC):
     pin_memory = False
     #: Whether equal inputs give equal results, so that an answer may be used again (``model.cache_bytes``).
     deterministic = True
+    #: The classes that answers name, where they are known; a version with other ones is not switched to unasked.
+    classes: Sequence[str] = ()
 
     @abstractmethod
     def load(self, device: str) -> None:

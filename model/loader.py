@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Instance:
     """A loaded, warmed and checked model, ready for traffic."""
 
@@ -35,6 +35,8 @@ class Instance:
     load_seconds: float
     #: GPU memory that loading and warming up took; 0 on the CPU.
     gpu_bytes: int
+    #: What it was loaded from, as ``model.path`` has it; of a folder with versions, the version's folder.
+    path: str = ""
 
     @property
     def streams(self) -> bool:
@@ -70,7 +72,7 @@ def check_golden(model: Model, device: Device, pairs: Sequence[Golden]) -> None:
 
 
 class Loader:
-    """Loads instances of the model that the settings name. Runs on the model's threads."""
+    """Loads instances of the model that the settings name, or of another version. Runs on the model's threads."""
 
     def __init__(self, settings: ModelSettings, health: HealthSettings, clock: Callable[[], float]) -> None:
         self._settings = settings
@@ -83,14 +85,15 @@ class Loader:
         """The device, once chosen; it stays the same for the life of the process."""
         return self._device
 
-    def load(self, say: Say) -> Instance:
+    def load(self, say: Say, path: str | None = None) -> Instance:
         """A fresh instance. ``say`` is told what is being done. Raises :class:`LoadFailure` or :class:`Poisoned`."""
+        path = path or self._settings.path
         try:
-            return self._load(say)
+            return self._load(say, path)
         except (LoadFailure, Poisoned):
             raise
         except Exception as error:  # a plug-in may raise anything; it is named and handed on
-            log.exception("load_failed", path=self._settings.path)
+            log.exception("load_failed", path=path)
             slug = sticky(error)
             failure = Poisoned(f"cuda_error: {slug}") if slug else self._explain(error)
         # Raised outside ``except``, so that no traceback keeps what was half loaded in memory.
@@ -98,11 +101,11 @@ class Loader:
             self._device.release()
         raise failure
 
-    def _load(self, say: Say) -> Instance:
+    def _load(self, say: Say, path: str) -> Instance:
         began = self._clock()
         device = self._open_device(say)
         say("importing the model")
-        kind = resolve(self._settings.path)
+        kind = resolve(path)
         before = device.memory()
         say("loading weights")
         model = kind()
@@ -128,6 +131,7 @@ class Loader:
             batch_limit=limit,
             load_seconds=self._clock() - began,
             gpu_bytes=max(0, after.allocated - before.allocated) if before and after else 0,
+            path=path,
         )
 
     def _open_device(self, say: Say) -> Device:

@@ -8,13 +8,14 @@ from typing import Protocol
 import psutil
 
 from config import ModelSettings
-from model.breaker import Breaker, BreakerState
+from model.breaker import Breaker, BreakerState, Verdict
 from model.drift import LatencyDrift
 from model.examiner import Examination
 from model.guard import Guard
 from model.leak import Leak, LeakDetector
 from model.loader import Instance
-from model.remedy import Healer
+from model.probation import Probation
+from model.remedy import Cause, Healer
 
 #: So many deep checks in a row must have found the golden input failing, and as many the model slow.
 GOLDEN_CHECKS = 2
@@ -43,14 +44,21 @@ class Medic:
     """Hears of breakers and reloads, and looks for itself at every deep check."""
 
     def __init__(
-        self, settings: ModelSettings, ward: Ward, healer: Healer, clock: Callable[[], float], memory: Callable[[], int]
+        self,
+        settings: ModelSettings,
+        ward: Ward,
+        healer: Healer,
+        clock: Callable[[], float],
+        memory: Callable[[], int],
+        probation: Probation | None = None,
     ) -> None:
         self._settings = settings
         self._ward = ward
         self._healer = healer
         self._clock = clock
         self._memory = memory
-        self.guard = Guard(settings, clock, self._breaker_changed)
+        self._probation = probation or Probation(0.0, 0.0, clock)
+        self.guard = Guard(settings, clock, self._breaker_changed, self._witness)
         self.drift = LatencyDrift()
         self._leaks = LeakDetector(settings.leak_bytes)
         self._leak: Leak | None = None
@@ -67,6 +75,7 @@ class Medic:
         """A batch succeeded; on the model thread."""
         self._batches += 1
         self.drift.observe(size, seconds)
+        self._probation.batch(size, seconds)
 
     def installed(self, instance: Instance) -> None:
         """A new instance serves; on the model thread."""
@@ -84,18 +93,31 @@ class Medic:
             self.guard.breaker(instance).prolong()
         self._healer.reloaded(reason, failure)
 
+    def _witness(self, instance: Instance, verdict: Verdict) -> None:
+        """A request ended; of one that an earlier version still answers nothing is to be learned."""
+        if verdict not in ("ok", "failed") or instance is not self._ward.instance:
+            return
+        self._probation.request(failed=verdict == "failed")
+        if verdict == "failed":
+            self._look_at_probation()
+
+    def _treat(self, cause: Cause, why: str) -> bool:
+        """A version on probation is not given a second chance: it goes."""
+        return self._healer.roll_back(why) if self._probation.running else self._healer.treat(cause, why)
+
     def _breaker_changed(self, breaker: Breaker, state: BreakerState) -> None:
         if state == "closed":
             self._suspect = None
             self._healer.conclude("breaker_open", helped=True, outcome="the breaker closed")
         elif state == "open":
-            self._healer.conclude("breaker_open", helped=False, outcome=breaker.reason or "the breaker opened again")
+            for cause in ("breaker_open", "probation"):
+                self._healer.conclude(cause, helped=False, outcome=breaker.reason or "the breaker opened again")
             instance = self._ward.instance
             if breaker.for_memory and instance is not None and instance.golden:
                 self._suspect = breaker
                 self._ward.examine()
             else:
-                self._healer.treat("breaker_open", breaker.reason or "breaker_open")
+                self._treat("breaker_open", breaker.reason or "breaker_open")
 
     # --- what it sees --------------------------------------------------------------------------------------------
 
@@ -107,6 +129,8 @@ class Medic:
         self._look_at_golden(instance)
         self._look_at_memory()
         self._look_at_latency()
+        self._look_at_probation()
+        self._look_at_rollback(instance)
         self._healer.look()
 
     def _look_at_golden(self, instance: Instance) -> None:
@@ -122,9 +146,22 @@ class Medic:
         if failed:
             self._healer.conclude("golden_failed", helped=False, outcome=found.reason or "golden_failed")
             if self._golden_failures >= GOLDEN_CHECKS:
-                self._healer.treat("golden_failed", found.reason or "golden_failed")
+                self._treat("golden_failed", found.reason or "golden_failed")
         else:
             self._healer.conclude("golden_failed", helped=True, outcome="the golden inputs hold again")
+
+    def _look_at_probation(self) -> None:
+        if self._probation.running and (why := self._probation.verdict()) is not None:
+            self._healer.roll_back(why)
+
+    def _look_at_rollback(self, instance: Instance) -> None:
+        """The version that was put back has had some time: does it do better?"""
+        found = self._ward.examination
+        well = self.guard.breaker(instance).state == "closed" and (found is None or found.model_ok)
+        words = f"version {instance.version} serves"
+        self._healer.conclude(
+            "probation", helped=well, outcome=words if well else f"{words}, and does not do well either"
+        )
 
     def _arbitrate(self, *, fits: bool) -> None:
         """Requests ran out of memory one after the other: either they are too large, or nothing fits any more."""
@@ -134,7 +171,7 @@ class Medic:
         if fits:
             self.guard.absolve(breaker)
         else:
-            self._healer.treat("breaker_open", breaker.reason or "breaker_open")
+            self._treat("breaker_open", breaker.reason or "breaker_open")
 
     def _look_at_memory(self) -> None:
         if not self._settings.leak_bytes:
@@ -148,7 +185,7 @@ class Medic:
                 self._leak = None
         if leak is not None:
             why = f"leak: {leak.bytes / 1e6:.0f} MB more after {leak.batches} batches in {leak.seconds / 60:.0f} min"
-            if self._healer.treat("leak", why):
+            if self._treat("leak", why):
                 self._leak = leak
 
     def _look_at_latency(self) -> None:
@@ -160,7 +197,7 @@ class Medic:
         words = f"batches take {ratio:.1f} times as long as at best"
         self._healer.conclude("drift", helped=not slow, outcome=words)
         if self._slow_checks >= DRIFT_CHECKS:
-            self._healer.treat("drift", f"drift: {words}")
+            self._treat("drift", f"drift: {words}")
 
 
 def resident_bytes() -> int:

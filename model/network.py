@@ -75,7 +75,7 @@ class NetworkModel(Model):
     """Hosts one network. Inputs are JSON (nested lists, or ``{"input": …}``), ``.npy``, or the protocol's tensors."""
 
     def __init__(self, open_network: Callable[[str], Network], card: Card) -> None:
-        self.name, self.version = card.name, card.version
+        self.name, self.version, self.classes = card.name, card.version, card.classes
         self._open = open_network
         self._card = card
         self._spec = card.spec or Spec()

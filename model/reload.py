@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import structlog
@@ -11,9 +12,10 @@ import structlog
 from model.errors import NotReady
 from model.examiner import Examiner
 from model.fault import LoadFailure, Poisoned, brief
-from model.loader import Instance, Loader
+from model.loader import Instance, Loader, Say
 from model.meter import InferenceMeter
 from model.queue import Errand, WorkQueue
+from model.release import Releases, Target
 from model.state import StateCell, wall_ms
 from model.worker import Worker
 
@@ -21,13 +23,32 @@ log = structlog.get_logger(__name__)
 
 #: How much more GPU memory than the serving instance took must be available to load another one beside it.
 _ROOM = 1.25
+_NO_TARGET = LoadFailure("load_failed: no_version", "There is nothing to load.")
 
 
-class _Attempt:
-    """A reload under way, known by its identity: whoever settles it first says how it ended."""
+def _nothing(failure: LoadFailure | None) -> None:
+    """Nobody waits for the end of this reload."""
 
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """A reload, known by its identity: whoever settles it first says how it ended.
+
+    Of ``targets`` the first is what is wanted. The others are tried in turn where nothing is left to serve. ``reason``
+    is the label of ``model_reloads_total``. With ``hand_over`` what the old instance has decoded it also answers, as
+    another version may decode to something else. ``done`` is called once, with why it failed, if it did.
+    """
+
+    reason: str
+    targets: Sequence[Target]
+    hand_over: bool = False
+    done: Callable[[LoadFailure | None], None] = _nothing
+
+
+def _without_frames(failure: LoadFailure) -> LoadFailure:
+    """It is kept for a while, and its traceback would keep the model that failed in memory."""
+    failure.__cause__ = failure.__context__ = None
+    return failure.with_traceback(None)
 
 
 class Reloader:
@@ -36,6 +57,7 @@ class Reloader:
     def __init__(
         self,
         loader: Loader,
+        releases: Releases,
         worker: Worker,
         queue: WorkQueue,
         cell: StateCell,
@@ -43,12 +65,13 @@ class Reloader:
         meter: InferenceMeter,
         clock: Callable[[], float],
         *,
-        on_installed: Callable[[Instance], None],
+        on_installed: Callable[[Instance, LoadFailure | None], None],
         on_reloaded: Callable[[str, str | None], None],
     ) -> None:
-        self._on_installed = on_installed
+        self._on_installed = on_installed  # with why it is not what was wanted, if it is not
         self._on_reloaded = on_reloaded  # with its reason, and what it failed of
         self._loader = loader
+        self._releases = releases
         self._worker = worker
         self._queue = queue
         self._cell = cell
@@ -57,105 +80,133 @@ class Reloader:
         self._clock = clock
         self._most = queue.batch_size
         self._lock = threading.Lock()
-        self._attempt: _Attempt | None = None
+        self._plan: Plan | None = None
 
     def first_load(self) -> None:
         """On the model thread, once. A failure leaves the host standing and explains itself. Raises ``Poisoned``."""
-        try:
-            instance = self._loader.load(self._cell.say)
-        except LoadFailure as failure:
+        instance, failure = self._load_any(self._releases.at_start(), self._cell.say)
+        if instance is not None:
+            self._install(instance, failure)
+        elif failure is not None:
             log.error("model_not_loaded", reason=failure.reason, suggestion=failure.suggestion)
             self._cell.move("failed", reason=failure.reason, suggestion=failure.suggestion)
-            return
-        self._install(instance)
 
-    def start(self, reason: str) -> bool:
-        """Begin a reload and return at once; ``False`` while a load is under way or none is possible."""
+    def start(self, reason: str, plan: Plan | None = None) -> bool:
+        """Begin a reload and return at once; ``False`` while a load is under way or none is possible.
+
+        Without a ``plan`` it loads anew what serves.
+        """
         serving = self._worker.instance is not None
         if not self._cell.begin_load("reloading" if serving else "loading", self._clock()):
             return False
         log.info("model_reload_begins", reason=reason)
         self._worker.revive()
-        attempt = self._attempt = _Attempt(reason)
-        threading.Thread(target=self._reload, args=(attempt,), name="model-load", daemon=True).start()
+        plan = self._plan = plan or Plan(reason, self._releases.again())
+        threading.Thread(target=self._reload, args=(plan,), name="model-load", daemon=True).start()
         return True
 
     def overrun(self, seconds: float) -> None:
         """A load takes too long. Beside an instance that serves it is given up; else only a new process helps."""
-        words, attempt = f"hang: loading for {seconds:.0f}s", self._attempt
+        words, plan = f"hang: loading for {seconds:.0f}s", self._plan
         if self._worker.instance is None:
             self._worker.doom(words, "Every thread's stack is in the log; look at what the load waits for.")
-        elif attempt is not None and self._settle(attempt):
+        elif plan is not None and self._settle(plan):
             suggestion = "Look at the stacks in the log for what the load waits for; a new process frees what it holds."
-            self._give_up(LoadFailure(words, suggestion), attempt.reason)
+            failure = LoadFailure(words, suggestion)
+            self._releases.failed(plan.targets[0].path, failure, serves_on=True)
+            self._give_up(failure, plan)
 
-    def _reload(self, attempt: _Attempt) -> None:
+    def _reload(self, plan: Plan) -> None:
         """On the helper thread: load while the old instance serves, and let the model thread switch."""
         try:
-            errand = self._load_beside(attempt) if self._roomy() else partial(self._reload_paused, attempt)
+            errand = self._load_beside(plan) if self._roomy() else partial(self._reload_paused, plan)
             if errand is not None:
                 self._queue.submit(errand, urgent=True)
-        except LoadFailure as failure:
-            self._fail(attempt, failure)
         except Poisoned as poisoned:
-            self._meter.reloaded(attempt.reason, "failed")
+            self._meter.reloaded(plan.reason, "failed")
             self._worker.doom(poisoned.reason, "The GPU's context is lost; only a new process helps.")
+            plan.done(LoadFailure(poisoned.reason, "The GPU's context is lost; a new process is on its way."))
         except BaseException as error:  # the edge of the thread; a plug-in may even exit
             log.exception("reload_died")
-            self._fail(attempt, LoadFailure(f"load_failed: {brief(error)}", "The log has the traceback."))
+            self._fail(plan, LoadFailure(f"load_failed: {brief(error)}", "The log has the traceback."))
 
-    def _load_beside(self, attempt: _Attempt) -> Errand | None:
-        """The switch to a new instance, or ``None`` when nobody waits for it any more."""
+    def _load_any(self, targets: Sequence[Target], say: Say) -> tuple[Instance | None, LoadFailure | None]:
+        """The first of ``targets`` that can serve, and why the one that was wanted cannot. Raises ``Poisoned``."""
+        wanted: LoadFailure | None = None
+        for target in targets:
+            try:
+                instance = self._loader.load(say, target.path)
+                target.approve(instance)
+            except LoadFailure as failure:
+                log.error("target_not_loaded", path=target.path, reason=failure.reason)
+                self._releases.failed(target.path, failure, serves_on=self._worker.instance is not None)
+                wanted = wanted or _without_frames(failure)
+                continue
+            return instance, wanted
+        return None, wanted
+
+    def _load_beside(self, plan: Plan) -> Errand | None:
+        """The switch to a new instance, or ``None`` when nobody waits for it any more, or it cannot serve."""
 
         def say(progress: str) -> None:
-            if self._attempt is attempt:
+            if self._plan is plan:
                 self._cell.say(progress)
 
-        instance = self._loader.load(say)
-        if self._settle(attempt):
-            return partial(self._switch, instance, attempt.reason)
-        log.warning("model_loaded_too_late", load_seconds=round(instance.load_seconds, 3))
-        device = instance.device
-        del instance  # the last reference, so that its weights can be freed
-        device.release()
+        # What serves goes on serving: nothing else has to be tried.
+        targets = plan.targets if self._worker.instance is None else plan.targets[:1]
+        instance, failure = self._load_any(targets, say)
+        if instance is None:
+            self._fail(plan, failure or _NO_TARGET)
+        elif self._settle(plan):
+            return partial(self._switch, instance, plan, failure)
+        else:
+            log.warning("model_loaded_too_late", load_seconds=round(instance.load_seconds, 3))
+            device = instance.device
+            del instance  # the last reference, so that its weights can be freed
+            device.release()
         return None
 
-    def _switch(self, instance: Instance, reason: str) -> None:
-        """On the model thread, between two batches: what waits in the queue goes to the new instance."""
+    def _switch(self, instance: Instance, plan: Plan, failure: LoadFailure | None) -> None:
+        """On the model thread, between two batches."""
         old = self._worker.instance
-        self._install(instance)
-        self._report(reason)
+        self._worker.hand_over(old if plan.hand_over else None)
+        self._install(instance, failure)
+        self._report(plan, failure)
         del old  # the last reference on this thread, so that its weights can be freed
         instance.device.release()
 
-    def _reload_paused(self, attempt: _Attempt) -> None:
+    def _reload_paused(self, plan: Plan) -> None:
         """On the model thread: two instances do not fit, so the old one goes first. What waits in the queue stays."""
-        if not self._settle(attempt):  # its turn came so late that it was given up
+        if not self._settle(plan):  # its turn came so late that it was given up
             return
         old = self._worker.instance
         self._worker.instance = None
+        self._worker.hand_over(None)
         self._cell.say("freeing GPU memory")
         self._worker.end_streams()
         if old is not None:
             device = old.device
             del old
             device.release()
-        try:
-            instance = self._loader.load(self._cell.say)
-        except LoadFailure as failure:
-            self._give_up(failure, attempt.reason)
+        instance, failure = self._load_any(plan.targets, self._cell.say)
+        if instance is None:
+            self._give_up(failure or _NO_TARGET, plan)
             return
-        self._install(instance)
-        self._report(attempt.reason)
+        self._install(instance, failure)
+        self._report(plan, failure)
 
-    def _install(self, instance: Instance) -> None:
+    def _install(self, instance: Instance, failure: LoadFailure | None) -> None:
+        """``failure`` is why it is not what was wanted."""
         self._meter.announce(instance.name, instance.version)
         self._examiner.passed(wall_ms(), instance)
         self._queue.batch_size = min(self._most, instance.batch_limit)
         self._worker.instance = instance
-        self._on_installed(instance)
+        self._on_installed(instance, failure)
         self._cell.loaded(instance.load_seconds)
-        self._cell.move("ready")
+        if failure is None:
+            self._cell.move("ready")
+        else:
+            self._cell.move("ready", reason=f"reload_failed: {failure.reason}", suggestion=failure.suggestion)
         log.info(
             "model_ready",
             model=instance.name,
@@ -164,21 +215,21 @@ class Reloader:
             load_seconds=round(instance.load_seconds, 3),
         )
 
-    def _settle(self, attempt: _Attempt) -> bool:
+    def _settle(self, plan: Plan) -> bool:
         """Take the outcome of a reload into one's hands; ``False`` when another thread has done so."""
         with self._lock:
-            mine = self._attempt is attempt
+            mine = self._plan is plan
             if mine:
-                self._attempt = None
+                self._plan = None
             return mine
 
-    def _fail(self, attempt: _Attempt, failure: LoadFailure) -> None:
-        if self._settle(attempt):
-            self._give_up(failure, attempt.reason)
+    def _fail(self, plan: Plan, failure: LoadFailure) -> None:
+        if self._settle(plan):
+            self._give_up(failure, plan)
         else:
             log.warning("model_load_failed_too_late", reason=failure.reason)
 
-    def _give_up(self, failure: LoadFailure, reason: str) -> None:
+    def _give_up(self, failure: LoadFailure, plan: Plan) -> None:
         log.error("model_reload_failed", reason=failure.reason, suggestion=failure.suggestion)
         if self._worker.instance is not None:
             self._cell.move("ready", reason=f"reload_failed: {failure.reason}", suggestion=failure.suggestion)
@@ -187,12 +238,13 @@ class Reloader:
             self._queue.fail_all(
                 lambda: NotReady("The model failed to load.", reason=failure.reason, retry_after_seconds=30.0)
             )
-        self._report(reason, failure.reason)
+        self._report(plan, failure)
 
-    def _report(self, reason: str, failure: str | None = None) -> None:
+    def _report(self, plan: Plan, failure: LoadFailure | None) -> None:
         """A reload ended, well or not."""
-        self._meter.reloaded(reason, "ok" if failure is None else "failed")
-        self._on_reloaded(reason, failure)
+        self._meter.reloaded(plan.reason, "ok" if failure is None else "failed")
+        self._on_reloaded(plan.reason, None if failure is None else failure.reason)
+        plan.done(failure)
 
     def _roomy(self) -> bool:
         """Whether a second instance fits beside the one that serves."""

@@ -1,4 +1,4 @@
-"""The second rung of the recovery ladder: reload the model once, and say whether that helped."""
+"""The second and third rung of the recovery ladder: reload the model once, or take a new version back; did it help?"""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import structlog
 log = structlog.get_logger(__name__)
 
 #: Why the model is reloaded; also the label ``reason`` of ``model_reloads_total``.
-Cause = Literal["breaker_open", "golden_failed", "leak", "drift"]
+Cause = Literal["breaker_open", "golden_failed", "leak", "drift", "probation"]
 #: Remedies that are remembered.
 KEPT = 50
 #: A loaded model that gives no sign of help or harm for so long is left with "not known".
@@ -29,7 +29,7 @@ class Remedy:
     #: What was found, e.g. ``breaker_open: 62% of 50 requests failed``.
     why: str
     began_ms: int
-    action: Literal["reload_model"] = "reload_model"
+    action: Literal["reload_model", "rollback"] = "reload_model"
     state: Literal["reloading", "watching", "done"] = "reloading"
     #: How long the reload took; ``None`` before it has ended.
     reload_seconds: float | None = None
@@ -45,7 +45,8 @@ class Healer:
     """One remedy at a time, none within ``interval_seconds`` of the last, and none against what it did not help before.
 
     So it never reloads in a circle. ``reload(cause)`` begins a reload and says whether it could. ``interval_seconds`` 0
-    means never to reload. Any thread may call.
+    means never to reload. ``roll_back(why)`` begins to put the last good version back, and says whether it could; as
+    that one is on no probation, there is no circle in it either. Any thread may call.
     """
 
     def __init__(
@@ -54,8 +55,10 @@ class Healer:
         interval_seconds: float,
         clock: Callable[[], float],
         wall_ms: Callable[[], int],
+        roll_back: Callable[[str], bool] = lambda why: False,
     ) -> None:
         self._reload = reload
+        self._roll_back = roll_back
         self._interval = interval_seconds
         self._clock = clock
         self._wall_ms = wall_ms
@@ -96,6 +99,38 @@ class Healer:
         with self._lock:  # a load is under way already, or none is possible
             self._current = None
         return False
+
+    def roll_back(self, why: str) -> bool:
+        """Put the last good version back because of ``why``, whatever was done before; ``False`` if it cannot be."""
+        self._overtake("another version was put in its place")
+        with self._lock:
+            if self._current is not None:
+                return False
+            self._count += 1
+            self._began = self._clock()
+            self._current = Remedy(self._count, "probation", why, self._wall_ms(), action="rollback")
+        if self._roll_back(why):
+            log.warning("remedy_begins", cause="probation", why=why, action="rollback")
+            return True
+        with self._lock:
+            self._current = None
+        return False
+
+    def note_rollback(self, why: str, *, helped: bool | None, outcome: str) -> None:
+        """A version was taken back while the process started."""
+        with self._lock:
+            self._count += 1
+            self._past.append(
+                Remedy(
+                    self._count, "probation", why, self._wall_ms(), "rollback", "done",
+                    seconds=0.0, helped=helped, outcome=outcome,
+                )
+            )  # fmt: skip
+
+    def _overtake(self, outcome: str) -> None:
+        current = self._current
+        if current is not None and current.state == "watching":
+            self.conclude(current.cause, helped=None, outcome=outcome)
 
     def reloaded(self, cause: str, failure: str | None) -> Remedy | None:
         """A reload ended, anybody's; returns the remedy if it was one and is over because it failed."""

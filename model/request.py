@@ -194,7 +194,10 @@ class RequestPath:
             with self._codec.translated("bucket", request_id):
                 bucket = instance.model.bucket(given)
                 hash(bucket)  # here it is the model's failure, in the queue it would be everybody's
-        return Work(given, deadline, request_id, rank=terms.rank, bucket=bucket)
+        # By version, since another one may decode to something else.
+        work = Work(given, deadline, request_id, rank=terms.rank, bucket=(instance.path, bucket))
+        work.instance = instance
+        return work
 
     @contextmanager
     def _counted(self, account: _Account) -> Iterator[None]:

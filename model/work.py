@@ -49,7 +49,7 @@ class Work:
         self.gone = False
         self.result: Any = None
         self.error: Exception | None = None
-        #: Whatever produced the result; the request thread encodes with the same one.
+        #: What decoded the input; then what produced the result, with which the request thread encodes it.
         self.instance: Any = None
         # Held until there is something to wake up for: a third of the cost of an Event, several times a request.
         self._bell = threading.Lock()

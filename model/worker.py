@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from weakref import ref
 
 import structlog
 
@@ -38,6 +39,7 @@ class Worker:
         self._first = first
         self._on_fatal = on_fatal
         self._thread: threading.Thread | None = None
+        self._former: ref[Instance] | None = None
         self.instance: Instance | None = None
 
     @property
@@ -59,6 +61,10 @@ class Worker:
         if self._thread is not None:
             self._thread.join(timeout_seconds)
         return not self.alive
+
+    def hand_over(self, former: Instance | None) -> None:
+        """On the model thread: let ``former`` answer what it has decoded, for as long as such requests wait."""
+        self._former = None if former is None else ref(former)  # held by the requests themselves, and freed with them
 
     def end_streams(self) -> None:
         """On the model thread: end what is open, since the instance that it runs on has to go."""
@@ -104,11 +110,19 @@ class Worker:
             self._steps.run(self.instance, turn)
         elif not isinstance(turn, list):
             turn()
-        elif self.instance is not None:
-            self._serve(self.instance, turn)
+        elif (instance := self._instance_for(turn)) is not None:
+            self._serve(instance, turn)
         else:  # a reload with a pause failed while these waited
             for work in turn:
                 work.fail(NotReady("The model failed to load.", reason=self._cell.now.reason), work.enqueued)
+
+    def _instance_for(self, works: list[Work]) -> Instance | None:
+        """What serves; for what another version has decoded, that version while it is still there."""
+        former = None if self._former is None else self._former()
+        if former is None:
+            self._former = None
+            return self.instance
+        return former if works[0].instance is former else self.instance
 
     def _serve(self, instance: Instance, works: list[Work]) -> None:
         try:
