@@ -18,6 +18,8 @@ STDERR_LINES, LOG_LINES = 25, 12
 LINE_CHARACTERS = 500
 #: Most lines are about requests and left out, so a good deal has to be read to find a dozen that tell something.
 _TAIL_BYTES = 256 * 1024
+#: How a dump of all threads begins when a signal caused it, and what only the model thread's stack has in it.
+_FATAL, _MODEL_THREAD = "Fatal Python error", "model/worker.py"
 
 
 class Evidence:
@@ -75,16 +77,38 @@ class Evidence:
 
 
 def telling(lines: list[str], count: int) -> list[str]:
-    """The lines to keep: the last ones, or of a dump of all threads the one that crashed and the words before it."""
-    fatal = next(
-        (place for place in reversed(range(len(lines))) if lines[place].startswith("Fatal Python error")), None
-    )
+    """The lines to keep: the last ones; of a dump of all threads the words before, the crashed thread, the model's.
+
+    A hang is ended from outside, by a signal that any thread may get: what hangs is the model's.
+    """
+    fatal = next((place for place in reversed(range(len(lines))) if lines[place].startswith(_FATAL)), None)
+    stacks = _stacks(lines, fatal or 0)
+    model = next((stack for stack in reversed(stacks) if any(_MODEL_THREAD in line for line in stack)), [])
     if fatal is None:
-        return lines[-count:]
-    current = next((place for place in range(fatal, len(lines)) if lines[place].startswith("Current thread")), fatal)
-    end = next((place for place in range(current, len(lines)) if not lines[place].strip()), len(lines))
-    before = max(0, fatal - count // 4)
-    return [*lines[before : fatal + 1], *lines[max(current, fatal + 1) : end]][:count]
+        end = max((place for place, line in enumerate(lines) if line.startswith("  File ")), default=0)
+        if not model or len(lines) - end > count:
+            return lines[-count:]
+        return [*model, *lines[end + 1 :]][:count]
+    crashed = next((stack for stack in stacks if stack[0].startswith("Current thread")), [])
+    told = [stack for stack in ([crashed] if model is crashed else [crashed, model]) if stack]
+    before = lines[max(0, fatal - count // 4) : fatal + 1]
+    room = (count - len(before)) // max(1, len(told))
+    return [*before, *(line for stack in told for line in stack[:room])]
+
+
+def _stacks(lines: list[str], start: int) -> list[list[str]]:
+    """Each thread of the dumps in ``lines`` from ``start`` on: its heading and its frames, the innermost first."""
+    stacks: list[list[str]] = []
+    within = False
+    for line in lines[start:]:
+        if line.startswith(("Thread 0x", "Current thread 0x")):
+            stacks.append([line])
+            within = True
+        elif within and line.startswith("  "):
+            stacks[-1].append(line)
+        else:
+            within = False
+    return stacks
 
 
 def _readable(line: str) -> str:

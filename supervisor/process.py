@@ -66,7 +66,10 @@ class ServerProcess(LingeringWorker):
 
     def init_signals(self) -> None:
         super().init_signals()
-        faulthandler.enable()  # a crash leaves its stacks on stderr; SIGABRT is gunicorn's until here
+        # A crash leaves its stacks on stderr. SIGABRT comes when the process hangs: it must end it even if no Python
+        # handler, as gunicorn's would be, ever gets its turn.
+        signal.signal(signal.SIGABRT, signal.SIG_DFL)
+        faulthandler.enable()
         # Ctrl-C reaches the whole terminal group; the supervisor turns it into an orderly stop.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
