@@ -6,6 +6,7 @@ It costs 8 bytes a sample, and 8 bytes a tick for its time: 300 series for two h
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -134,15 +135,17 @@ class SectionView(NamedTuple):
     runs: Mapping[str, Sequence[RunView]]
     sealed: bool = False
 
-    def pieces(self, ids: set[int], start_ms: int, end_ms: int) -> Iterator[Piece]:
-        """What it has of these series in the window (inclusive), in order of time for each source."""
-        for views in self.runs.values():
-            for view in views:
-                if view.run.first_ms > end_ms or view.run.last_ms < start_ms or ids.isdisjoint(view.run.columns):
-                    continue
-                piece = view.cut(start_ms, end_ms)
-                if piece is not None:
-                    yield piece
+    def pieces(self, ids: set[int], start_ms: int, end_ms: int) -> Iterator[tuple[int, Piece]]:
+        """What it has of these series in the window (inclusive), in order of time for each source.
+
+        Each with the number of its run, which is the same whatever series are asked for.
+        """
+        for number, view in enumerate(chain.from_iterable(self.runs.values())):
+            if view.run.first_ms > end_ms or view.run.last_ms < start_ms or ids.isdisjoint(view.run.columns):
+                continue
+            piece = view.cut(start_ms, end_ms)
+            if piece is not None:
+                yield number, piece
 
     def series(self) -> set[int]:
         """All series that it has."""
@@ -163,8 +166,8 @@ def head_parts(sections: Sequence[SectionView], ids: set[int], start_ms: int, en
     """What memory has of the series, in order of time for each source."""
     parts: dict[int, list[Part]] = {}
     for section in sections:
-        for number, piece in enumerate(section.pieces(ids, start_ms, end_ms)):
+        for number, piece in section.pieces(ids, start_ms, end_ms):
             for series in ids.intersection(piece.columns):
-                part = Part((section.number, number), piece.times, piece.values[piece.columns[series]])
+                part = Part(("head", section.number, number), piece.times, piece.values[piece.columns[series]])
                 parts.setdefault(series, []).append(part)
     return parts

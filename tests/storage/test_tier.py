@@ -332,6 +332,20 @@ def test_a_killed_making_leaves_nothing(
 # --- after samples have expired --------------------------------------------------------------------------------------
 
 
+def test_series_in_memory_keep_their_own_moments_however_many_are_read_at_once(
+    store: Counted, tier: Tier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.coarse._PORTION", 1)
+    fill(store, range(1), "a")
+    make(tier)
+    for source, minutes in (("early", 0), ("late", 150)):
+        for tick in range(8):
+            sample = Sample("a", (("of", source),), float(tick))
+            store.append([Tick(source, D0 + DAY + SECOND + (minutes + tick) * MINUTE, (sample,))])
+    assert_same(store, D0 + DAY, D0 + DAY + 4 * HOUR, HOUR, HOUR, "a")
+    assert store.bucketed
+
+
 def test_buckets_outlive_their_samples(engine: Engine, store: Counted, tier: Tier) -> None:
     fill(store, range(3), "a")
     make(tier)
