@@ -112,8 +112,9 @@ class Timeline:
         """Note what some sections have become in the file."""
         joint = Section.join(sections, blocks)
         with self._lock:
-            sealed = set(sections)
-            self._sections = (joint, *(section for section in self._sections if section not in sealed))
+            others = (section for section in self._sections if section not in sections)
+            # In their order: the oldest is the first that memory lets go, however many of them it holds.
+            self._sections = tuple(sorted((joint, *others), key=lambda section: section.number))
             self._generation = generation
 
     def leave(self, section: Section) -> None:

@@ -244,6 +244,18 @@ def test_history_older_than_the_head_comes_from_the_file(engine: Engine, monkeyp
     assert read(again, "a", 0, T0 + 99_000) == [(second * 1000, second) for second in range(100)]
 
 
+def test_memory_lets_go_of_old_history_though_new_is_sealed_more_often_than_it_ages(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.series.BLOCK_SAMPLES", 10)
+    store = reopened(engine, head_minutes=1)  # six segments long
+    for second in range(200):
+        store.append([tick(T0 + second * 1000, a=second)])
+        store.seal()
+    assert 60 <= sum(section.samples for section in store._timeline._sections) < 90
+    assert read(store, "a") == [(second * 1000, second) for second in range(200)]
+
+
 def test_the_answers_arrays_cannot_be_changed(store: SeriesStore) -> None:
     store.append([tick(T0, a=1)])
     (series,) = store.select(ALL, T0, T0)
