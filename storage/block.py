@@ -100,8 +100,9 @@ class BlockWriter:
         series = tuple(column.series for column in columns)
         bounds = (int(times[0]), int(times[-1]), len(times), sum(column.values.shape[-1] for column in columns))
         with unsynced(), self._database.begin() as connection:
-            row = (source, segment, resolution_ms, *bounds, _layout(connection, series))
-            id = int(connection.exec_driver_sql(_INSERT_BLOCK, row).scalar_one())
+            id = _next_id(connection)
+            row = (id, source, segment, resolution_ms, *bounds, _layout(connection, series))
+            connection.exec_driver_sql(_INSERT_BLOCK, row)
         portion: list[_Chunk] = [(chunk_id(id, MOMENTS), len(times), None, None, None, None, encode_times(times))]
         size, waiting = 0, len(portion[0][-1])
         for column in columns:
@@ -159,13 +160,14 @@ def delete_block(database: Engine, id: int) -> None:
             deleted = connection.exec_driver_sql(_DELETE_CHUNKS, portion).rowcount
             if deleted < PORTION_CHUNKS:
                 connection.exec_driver_sql("DELETE FROM blocks WHERE id = ?", (id,))
+                note_fact(connection, "deleted", max(id, read_number(connection, "deleted")))
                 return
         time.sleep(_PAUSE_SECONDS)
 
 
 _INSERT_BLOCK = (
-    "INSERT INTO blocks (source, segment, ready, resolution_ms, start_ms, end_ms, count, samples, layout, bytes)"
-    " VALUES (?, ?, 0, ?, ?, ?, ?, ?, ?, 0) RETURNING id"
+    "INSERT INTO blocks (id, source, segment, ready, resolution_ms, start_ms, end_ms, count, samples, layout, bytes)"
+    " VALUES (?, ?, ?, 0, ?, ?, ?, ?, ?, ?, 0)"
 )
 _INSERT_CHUNK = 'INSERT INTO chunks (id, "count", "min", "max", "sum", runs, "values") VALUES (?, ?, ?, ?, ?, ?, ?)'
 #: Those of which samples have expired have a segment, and stay.
@@ -174,6 +176,12 @@ _WITHDRAW_BUCKETS = (
     " AND (end_ms - 1) / ? BETWEEN ? AND ?"
 )
 _DELETE_CHUNKS = "DELETE FROM chunks WHERE id IN (SELECT id FROM chunks WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?)"
+
+
+def _next_id(connection: Connection) -> int:
+    """An id that no block has had: SQLite gives that of the last one again, once it has been deleted."""
+    last = connection.exec_driver_sql("SELECT max(id) FROM blocks").scalar_one() or 0
+    return max(int(last), read_number(connection, "deleted")) + 1
 
 
 def _layout(connection: Connection, series: Sequence[int]) -> int:

@@ -10,9 +10,12 @@ from sqlalchemy import Connection
 #: ``identity``: of this database, named by the journal. ``sealed``: the journal's last segment that is all in blocks.
 #: ``last_tick_ms``: the newest tick in them. ``horizon_ms``: samples before it have expired. ``generation``: grows with
 #: every change of the list of blocks, so that processes notice each other's.
+#: ``deleted``: the highest id of a block that was deleted; none is given twice, as decoded chunks are remembered by it.
 #: ``damage``: what became of the file before this one, as JSON. ``salvage``: how far its history has been copied.
 #: ``probe``: when it was last seen that the file can be written, after a trouble.
-Fact = Literal["identity", "sealed", "last_tick_ms", "horizon_ms", "generation", "damage", "salvage", "probe"]
+Fact = Literal[
+    "identity", "sealed", "last_tick_ms", "horizon_ms", "generation", "deleted", "damage", "salvage", "probe"
+]
 
 
 def read_fact(connection: Connection, name: Fact) -> str | None:

@@ -256,6 +256,18 @@ def test_memory_lets_go_of_old_history_though_new_is_sealed_more_often_than_it_a
     assert read(store, "a") == [(second * 1000, second) for second in range(200)]
 
 
+def test_a_block_is_not_taken_for_one_that_has_expired(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("storage.reader._LOOK_SECONDS", 0)
+    store = reopened(engine, head_minutes=0)
+    for second in (0, 1, 100, 101):
+        store.append([tick(T0 + second * 1000, a=second)])
+        if second in (1, 101):
+            store.seal(everything=True)
+            assert read(store, "a")[-1] == (second * 1000, second)
+            store.expire(T0 + 50_000)  # the first time all blocks there are
+    assert read(store, "a") == [(100_000, 100), (101_000, 101)]
+
+
 def test_the_answers_arrays_cannot_be_changed(store: SeriesStore) -> None:
     store.append([tick(T0, a=1)])
     (series,) = store.select(ALL, T0, T0)
