@@ -26,6 +26,7 @@ from dashboard import (
     problem,
     prometheus,
     storage,
+    version,
 )
 from dashboard.body import UploadBudget
 from dashboard.log import configure_logging
@@ -57,7 +58,7 @@ def register(app: Flask) -> None:
     identity.install(app)
     access.install(app)
     header.install(app)
-    for room in (login, predict, oip, health, metrics, api, export, storage, prometheus):
+    for room in (login, predict, oip, health, metrics, api, version, export, storage, prometheus):
         app.register_blueprint(room.blueprint)
     app.register_blueprint(description)
     pages.init_app(app)

@@ -135,6 +135,31 @@ CALLS: tuple[Call, ...] = (
         errors=(400, 409, 415, 422),
     ),
     Call(
+        "get",
+        "/api/model/versions",
+        "The versions in the model's folder, and what is known of each.",
+        "viewer",
+        answer=(200, JSON, ref("Versions")),
+    ),
+    Call(
+        "post",
+        "/api/model/version",
+        "Put another version into service; 202 while it still loads.",
+        "operator",
+        body=_json(
+            object_of(
+                "version",
+                version={"type": "string", "minLength": 1, "maxLength": 200},
+                force={"type": "boolean", "default": False},
+                reason={"type": "string", "maxLength": 500},
+                wait_seconds={"type": "number", "minimum": 0, "maximum": 60, "default": 10},
+            ),
+            required=True,
+        ),
+        answer=(200, JSON, object_of("switch", switch=ref("Switch"))),
+        errors=(400, 404, 409, 415, 422),
+    ),
+    Call(
         "post",
         "/api/process/restart",
         "End the server process and start a new one.",

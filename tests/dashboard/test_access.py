@@ -62,6 +62,8 @@ DOORS = {
     "/api/openapi.json": "viewer",
     "/api/model": "viewer",
     "/api/model/restart": "operator",
+    "/api/model/versions": "viewer",
+    "/api/model/version": "operator",
     "/api/process/restart": "operator",
     "/api/alerts": "viewer",
     "/api/alerts/<int:alert_id>/ack": "operator",
