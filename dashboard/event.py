@@ -17,6 +17,7 @@ ACTIONS = {
     "alert.ack": "Alert acknowledged",
     "alert.unack": "Acknowledgement taken back",
     "model.reload": "Model reload asked for",
+    "model.switch": "Switch to another version asked for",
     "process.restart": "Process restart asked for",
 }
 
