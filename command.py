@@ -18,6 +18,7 @@ from command_backup import backup, restore
 from command_base import USAGE, database, fail, local_time, with_settings
 from command_history import export, import_command
 from command_model import model
+from command_recovery import restart, why
 from config import Settings, SettingsError, is_loopback
 from supervisor import DataFolderTaken, Server, run
 
@@ -264,3 +265,5 @@ main.add_command(restore)
 main.add_command(export)
 main.add_command(import_command)
 main.add_command(model)
+main.add_command(restart)
+main.add_command(why)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -16,8 +17,12 @@ from typing import Any, Literal, get_args
 ExitReason = Literal["crash", "signal", "segfault", "killed", "oom_kill", "hang", "restart", "stop"]
 
 FILE_NAME = "restarts.jsonl"
-#: Lines kept when the file is trimmed at the supervisor's start.
+#: Lines kept when the file is trimmed: at the supervisor's start, and when it has grown beyond so many bytes.
 KEEP = 1000
+MAX_BYTES = 4 * 1024 * 1024
+#: The newest ends keep what was found out about them: in ``detail``, some kilobytes each under these names.
+KEEP_EVIDENCE = 100
+EVIDENCE = ("stderr", "log", "batch", "memory_mb", "peak_memory_mb")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,9 @@ class Ledger:
             file.write(json.dumps(asdict(exit), ensure_ascii=False) + "\n")
             file.flush()
             os.fsync(file.fileno())
+            grown = file.tell() > MAX_BYTES
+        if grown:
+            self.trim()
 
     def _torn(self) -> bool:
         """Whether the last line has no end."""
@@ -71,12 +79,13 @@ class Ledger:
         return [exit for line in lines if (exit := _parse(line)) is not None]
 
     def trim(self) -> None:
-        """Keep the newest :data:`KEEP` lines."""
+        """Keep the newest :data:`KEEP` lines, and what was found out about the newest :data:`KEEP_EVIDENCE`."""
         exits = self.exits()
-        if len(exits) <= KEEP:
+        if len(exits) <= KEEP_EVIDENCE:
             return
+        exits = [*(_bare(exit) for exit in exits[-KEEP:-KEEP_EVIDENCE]), *exits[-KEEP_EVIDENCE:]]
         scratch = self.path.with_suffix(".tmp")
-        lines = (json.dumps(asdict(exit), ensure_ascii=False) + "\n" for exit in exits[-KEEP:])
+        lines = (json.dumps(asdict(exit), ensure_ascii=False) + "\n" for exit in exits)
         scratch.write_text("".join(lines), encoding="utf-8")
         scratch.chmod(0o600)
         scratch.replace(self.path)
@@ -104,6 +113,30 @@ class LastWords:
             return None
         well_formed = isinstance(words, dict) and words.get("reason") in get_args(ExitReason)
         return {"detail": {}, **words} if well_formed and isinstance(words.get("summary"), str) else None
+
+
+def _bare(exit: Exit) -> Exit:
+    return replace(exit, detail={name: value for name, value in exit.detail.items() if name not in EVIDENCE})
+
+
+def circumstances(detail: Mapping[str, Any]) -> list[str]:
+    """What was found out about an end, in a few short sentences for people; empty when nothing was."""
+    found = []
+    batch = detail.get("batch")
+    if isinstance(batch, dict):
+        what = "health check" if batch["what"] == "check" else f"{batch['what']} of {batch['size']}"
+        inputs = f" ({', '.join(batch['inputs'])})" if batch["inputs"] else ""
+        ids = f", requests {', '.join(batch['request_ids'])}" if batch["request_ids"] else ""
+        when = "over before the end" if batch["finished"] else f"running for {batch['seconds']:g} s at the end"
+        found.append(f"last {what}{inputs}{ids}: {when}")
+    if detail.get("peak_memory_mb"):
+        found.append(f"memory at most {detail['peak_memory_mb']:,.0f} MB")
+    lines = detail.get("stderr") or detail.get("log")
+    if lines:
+        # A dump of the stacks begins with what happened; of anything else the end says most.
+        line = lines[0] if str(lines[0]).startswith("Fatal Python error") else lines[-1]
+        found.append(f"last words: {str(line).strip()}")
+    return found
 
 
 def _parse(line: str) -> Exit | None:

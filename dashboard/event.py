@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from ledger import circumstances
+
 if TYPE_CHECKING:
     from alerts.state import Alert
     from dashboard.services import Services
@@ -53,7 +55,8 @@ def _of_incident(incident: Incident) -> Event:
     level: Level = "info" if incident.kind == "planned" else "critical"
     if incident.kind == "remedy":
         level = "info" if incident.detail.get("helped") else "warning"
-    return Event(incident.started_ms, incident.ended_ms, "incident", level, incident.cause, incident.summary)
+    detail = "; ".join([incident.summary, *circumstances(incident.detail)])
+    return Event(incident.started_ms, incident.ended_ms, "incident", level, incident.cause, detail)
 
 
 def _of_action(entry: AuditEntry) -> Event:

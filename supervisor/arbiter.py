@@ -212,8 +212,12 @@ class Supervisor(Arbiter):  # type: ignore[misc]  # gunicorn has no types
 
     def handle_hup(self) -> None:
         """Restart the server process in order: the old one ends before the new one starts."""
-        self.restarting = True
-        self.kill_workers(signal.SIGTERM)
+        if self.WORKERS:
+            self.restarting = True
+            self.kill_workers(signal.SIGTERM)
+        else:  # it waits for its turn after a crash
+            self.crashloop.forgive()
+            self.spawn_at = 0.0
 
     def handle_int(self) -> None:
         """Ctrl-C is an orderly stop; pressing it again, which :meth:`stop` sees, is a quick one."""

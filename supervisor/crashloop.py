@@ -32,11 +32,15 @@ class CrashLoop:
     def note(self, exit: Exit, now: float) -> float:
         """Count one end; returns the seconds to wait before the next start."""
         if exit.reason == "restart":
-            self._crashes.clear()  # a person decided: give the model its full chance again
+            self.forgive()
         elif exit.unexpected:
             self._crashes.append(now)
         self._forget(now)
         return backoff_seconds(len(self._crashes), self._settings)
+
+    def forgive(self) -> None:
+        """A person decided: give the model its full chance again."""
+        self._crashes.clear()
 
     def mode(self) -> Mode:
         """So many crashes came so fast that the model is left out. Another version would be a third way to go on."""

@@ -13,7 +13,7 @@ _SECRET_NAMES = re.compile(r"PASSW|SECRET|TOKEN|API_?KEY|PRIVATE|CREDENTIAL|CHAN
 _SHORTEST = 6
 _WORDS = re.compile(
     r"(?i)((?:password|passwd|secret|token|api[_-]?key|authorization|cookie)[\"']?\s*(?:[:=]|\bis\b)\s*[\"']?"
-    r"(?:bearer\s+|basic\s+)?)([^\s\"',;)}\]]{4,})"
+    r"(?:bearer\s+|basic\s+)?)(?!\(hidden)([^\s\"',;)}\]]{4,})"
 )
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}")
 _USERINFO = re.compile(r"(?<=://)[^\s/@]+@")
@@ -38,6 +38,6 @@ class Mask:
     def __call__(self, line: str) -> str:
         for secret in self._secrets:
             line = line.replace(secret, HIDDEN)
+        line = _WORDS.sub(lambda match: match[1] + HIDDEN, line)
         line = _BEARER.sub(lambda match: f"{match[1]} {HIDDEN}", line)
-        line = _WORDS.sub(lambda match: match[0] if HIDDEN in match[0] else match[1] + HIDDEN, line)
         return _LINK.sub(HIDDEN, _USERINFO.sub(f"{HIDDEN}@", line))

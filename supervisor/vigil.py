@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ledger import Exit, Outage, explain_outage
 from supervisor.memo import Memo
@@ -97,10 +98,10 @@ class Vigil:
         self._again_ms = None
         known = self.downtime
         if known is None:
-            self.downtime = Downtime(now_ms, exit.reason, exit.summary, not exit.unexpected, 1, _last_lines(exit))
+            self.downtime = Downtime(now_ms, exit.reason, exit.summary, not exit.unexpected, 1, _few(exit.detail))
         elif exit.unexpected and (known.planned or known.cause == "unresponsive"):
             self.downtime = Downtime(
-                known.since_ms, exit.reason, exit.summary, False, known.ends + 1, _last_lines(exit), known.told
+                known.since_ms, exit.reason, exit.summary, False, known.ends + 1, _few(exit.detail), known.told
             )
         else:
             self.downtime = replace(known, ends=known.ends + 1)
@@ -143,11 +144,11 @@ class Vigil:
 def _unplanned(outage: Outage | None) -> Downtime | None:
     if outage is None or outage.planned:
         return None
-    lines = outage.detail.get("stderr") or outage.detail.get("log") or []
-    return Downtime(outage.started_ms, outage.cause, outage.summary, ends=outage.detail.get("ends", 0), lines=lines)
+    ends = outage.detail.get("ends", 0)
+    return Downtime(outage.started_ms, outage.cause, outage.summary, ends=ends, lines=_few(outage.detail))
 
 
-def _last_lines(exit: Exit) -> list[str]:
-    """Those that say most: what it wrote to stderr, else its log."""
-    lines: list[str] = exit.detail.get("stderr") or exit.detail.get("log") or []
-    return lines[-_LINES:]
+def _few(detail: Mapping[str, Any]) -> list[str]:
+    """The lines that say most: what it wrote to stderr, else its log; of a dump of the stacks its beginning."""
+    lines: list[str] = detail.get("stderr") or detail.get("log") or []
+    return lines[:_LINES] if lines and lines[0].startswith("Fatal Python error") else lines[-_LINES:]

@@ -43,6 +43,14 @@ def eventually(look: Callable[[], Found], *, within: float = 30.0, what: str = "
         time.sleep(0.05)
 
 
+def _runs_errand(process: psutil.Process) -> bool:
+    """Whether it is one of the supervisor's short-lived helpers."""
+    try:
+        return any(part.endswith("errand.py") for part in process.cmdline())
+    except psutil.Error:  # it has just ended
+        return False
+
+
 class RunningServer:
     """``python app.py serve`` on a free port with its own data folder, and at most ``open_files`` files open.
 
@@ -142,8 +150,9 @@ class RunningServer:
         """The server process; the supervisor is its parent."""
         assert self.process is not None
         children = psutil.Process(self.process.pid).children()
-        assert children, "there is no server process right now"
-        return children[0]
+        servers = [child for child in children if not _runs_errand(child)]
+        assert servers, "there is no server process right now"
+        return servers[0]
 
     def kill_worker(self, sig: signal.Signals = signal.SIGKILL) -> int:
         """End the server process with ``sig``; returns the UTC milliseconds right before. Waits until it is gone."""

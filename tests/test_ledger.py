@@ -5,11 +5,11 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ledger
-from ledger import Exit, ExitReason, LastWords, Ledger, explain_outage
+from ledger import Exit, ExitReason, LastWords, Ledger, circumstances, explain_outage
 
 
 def an_exit(ended_ms: int = 2000, reason: ExitReason = "segfault", **more: object) -> Exit:
@@ -26,6 +26,7 @@ def test_what_is_appended_is_read_back_in_order(tmp_path: Path) -> None:
     assert stat.S_IMODE(book.path.stat().st_mode) == 0o600
 
 
+@settings(deadline=None)  # each line is synced to the disk
 @given(cut=st.integers(min_value=0, max_value=400))
 def test_a_torn_last_line_loses_only_itself(tmp_path_factory: object, cut: int) -> None:
     folder = tmp_path_factory.mktemp("ledger")  # type: ignore[attr-defined]
@@ -42,11 +43,42 @@ def test_a_torn_last_line_loses_only_itself(tmp_path_factory: object, cut: int) 
 
 def test_trimming_keeps_the_newest_lines(tmp_path: Path, monkeypatch: object) -> None:
     monkeypatch.setattr(ledger, "KEEP", 3)  # type: ignore[attr-defined]
+    monkeypatch.setattr(ledger, "KEEP_EVIDENCE", 2)  # type: ignore[attr-defined]
     book = Ledger(tmp_path)
     for moment in range(6):
         book.append(an_exit(moment))
     book.trim()
     assert [exit.ended_ms for exit in book.exits()] == [3, 4, 5]
+
+
+def test_what_was_found_out_is_kept_for_the_newest_ends_and_the_file_stays_small(
+    tmp_path: Path, monkeypatch: object
+) -> None:
+    monkeypatch.setattr(ledger, "KEEP_EVIDENCE", 2)  # type: ignore[attr-defined]
+    monkeypatch.setattr(ledger, "MAX_BYTES", 3000)  # type: ignore[attr-defined]
+    book = Ledger(tmp_path)
+    for moment in range(20):
+        book.append(an_exit(moment, detail={"stderr": ["x" * 500], "actor": "anna"}))
+    ends = book.exits()
+    assert [end.ended_ms for end in ends] == list(range(20))
+    assert ends[0].detail == {"actor": "anna"}
+    assert ends[-1].detail["stderr"] == ["x" * 500]
+    assert book.path.stat().st_size < 6000
+
+
+def test_what_was_found_out_is_told_in_a_few_sentences() -> None:
+    batch = {"what": "batch", "size": 8, "inputs": ["float32[3, 64, 64]"], "request_ids": ["a", "b"]}
+    detail = {
+        "batch": {**batch, "finished": False, "seconds": 0.25, "seconds_before_end": 0.25},
+        "peak_memory_mb": 3456.7,
+        "stderr": ["one", "CUDA error: device-side assert triggered"],
+    }
+    assert circumstances(detail) == [
+        "last batch of 8 (float32[3, 64, 64]), requests a, b: running for 0.25 s at the end",
+        "memory at most 3,457 MB",
+        "last words: CUDA error: device-side assert triggered",
+    ]
+    assert circumstances({"pid": 7}) == []
 
 
 def test_last_words_are_heard_once(tmp_path: Path) -> None:

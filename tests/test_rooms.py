@@ -12,7 +12,12 @@ ROOT = Path(__file__).parents[1]
 OURS = {path.stem for path in ROOT.glob("*.py")} | {
     path.parent.name for path in ROOT.glob("*/__init__.py") if path.parent.name not in ("tests", "bench")
 }
-ALLOWED = {"config": set(), "ledger": set(), "blackbox": set(), "supervisor": {"blackbox", "config", "ledger", "supervisor"}}
+ALLOWED = {
+    "config": set(),
+    "ledger": set(),
+    "blackbox": set(),
+    "supervisor": {"blackbox", "config", "ledger", "supervisor"},
+}
 
 
 def imported(path: Path) -> set[str]:
