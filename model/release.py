@@ -87,7 +87,11 @@ class Releases:
         """The versions in the folder, oldest first; none where the path leads to one model only."""
         if self._path.startswith(PREFIX) or not is_file_path(self._path):
             return []
-        return [folder.name for folder in versions(self._folder)]
+        try:
+            return [folder.name for folder in versions(self._folder)]
+        except OSError as error:  # a share that is gone, a folder that may not be read: the load will say so
+            log.warning("versions_not_listed", error=str(error))
+            return []
 
     def releases(self) -> list[Release]:
         """All versions, the newest first."""

@@ -124,8 +124,10 @@ class Reloader:
                 self._queue.submit(errand, urgent=True)
         except Poisoned as poisoned:
             self._meter.reloaded(plan.reason, "failed")
-            self._worker.doom(poisoned.reason, "The GPU's context is lost; only a new process helps.")
-            plan.done(LoadFailure(poisoned.reason, "The GPU's context is lost; a new process is on its way."))
+            failure = LoadFailure(poisoned.reason, "The GPU's context is lost; only a new process helps.")
+            self._releases.failed(plan.targets[0].path, failure, serves_on=True)
+            plan.done(failure)
+            self._worker.doom(failure.reason, failure.suggestion)
         except BaseException as error:  # the edge of the thread; a plug-in may even exit
             log.exception("reload_died")
             self._fail(plan, LoadFailure(f"load_failed: {brief(error)}", "The log has the traceback."))

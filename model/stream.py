@@ -28,6 +28,7 @@ class Stream:
         "compute_seconds",
         "count",
         "deadline",
+        "decoder",
         "enqueued",
         "input",
         "instance",
@@ -48,6 +49,8 @@ class Stream:
         self.compute_seconds = 0.0
         #: Steps that the model has made.
         self.count = 0
+        #: What decoded the input.
+        self.decoder: Any = None
         #: What makes the steps, and the model's own iterator; ``None`` before the first step and after the end.
         self.instance: Any = None
         self.iterator: Iterator[Any] | None = None

@@ -83,6 +83,7 @@ class StreamPath:
         longest = self._settings.stream_seconds
         seconds = longest if terms.timeout_seconds is None else min(terms.timeout_seconds, longest)
         stream = Stream(given, began + seconds, request_id, rank=terms.rank)
+        stream.decoder = instance
         self._door.open(stream, terms.caller)
         return stream, facts
 

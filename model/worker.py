@@ -107,22 +107,21 @@ class Worker:
 
     def _do(self, turn: Turn) -> None:
         if isinstance(turn, Stream):
-            self._steps.run(self.instance, turn)
+            self._steps.run(self._instance_for(turn.decoder), turn)
         elif not isinstance(turn, list):
             turn()
-        elif (instance := self._instance_for(turn)) is not None:
+        elif (instance := self._instance_for(turn[0].instance)) is not None:
             self._serve(instance, turn)
         else:  # a reload with a pause failed while these waited
             for work in turn:
                 work.fail(NotReady("The model failed to load.", reason=self._cell.now.reason), work.enqueued)
 
-    def _instance_for(self, works: list[Work]) -> Instance | None:
+    def _instance_for(self, decoder: Instance | None) -> Instance | None:
         """What serves; for what another version has decoded, that version while it is still there."""
         former = None if self._former is None else self._former()
         if former is None:
             self._former = None
-            return self.instance
-        return former if works[0].instance is former else self.instance
+        return former if former is not None and decoder is former else self.instance
 
     def _serve(self, instance: Instance, works: list[Work]) -> None:
         try:
