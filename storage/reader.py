@@ -123,7 +123,8 @@ class SeriesReader:
         """What each source takes, the dearest first."""
         with self._engine.connect() as connection:
             known = Catalogue.load(connection)
-        return source_costs([*known.blocks, *known.tier], [section.view() for section in self._timeline.unsealed()])
+        unsealed = [section for section in self._timeline.view().sections if not section.sealed]
+        return source_costs([*known.blocks, *known.tier], unsealed)
 
     def size(self) -> int:
         """Bytes that all files together take on the disk."""

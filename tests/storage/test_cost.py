@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 from collectors.sample import Sample, Tick
 from storage.block import Block
 from storage.cost import DAY_MS, SourceCost, disk_bytes, growth, reaches_limit_ms, source_costs
+from storage.head import Section, SectionView
 from storage.series import SeriesStore
 
 T0 = 1_795_000_000_000
@@ -48,6 +49,19 @@ def test_what_is_not_sealed_yet_has_a_pace_and_no_bytes(store: SeriesStore) -> N
     assert (fast.series, fast.bytes, fast.bytes_per_sample) == (3, 0, None)
     assert fast.samples_per_second == pytest.approx(3, rel=0.05)
     assert slow.samples_per_second == pytest.approx(0.1, rel=0.05)
+
+
+def test_memory_is_looked_at_while_nobody_writes(store: SeriesStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A source that appears meanwhile would break the look."""
+    store.append([Tick("fast", T0, (Sample("a", (), 1.0),))])
+    view = Section.view
+
+    def appended(section: Section) -> SectionView:
+        assert store._timeline._lock.locked()
+        return view(section)
+
+    monkeypatch.setattr(Section, "view", appended)
+    assert [cost.source for cost in store.costs()] == ["fast"]
 
 
 def test_the_pace_is_that_of_the_last_day() -> None:
