@@ -11,10 +11,20 @@ from sqlalchemy import Connection
 #: ``last_tick_ms``: the newest tick in them. ``horizon_ms``: samples before it have expired. ``generation``: grows with
 #: every change of the list of blocks, so that processes notice each other's.
 #: ``deleted``: the highest id of a block that was deleted; none is given twice, as decoded chunks are remembered by it.
+#: ``deleted_series``: the same of series: an import may hold the ids of some that it has not written samples of yet.
 #: ``damage``: what became of the file before this one, as JSON. ``salvage``: how far its history has been copied.
 #: ``probe``: when it was last seen that the file can be written, after a trouble.
 Fact = Literal[
-    "identity", "sealed", "last_tick_ms", "horizon_ms", "generation", "deleted", "damage", "salvage", "probe"
+    "identity",
+    "sealed",
+    "last_tick_ms",
+    "horizon_ms",
+    "generation",
+    "deleted",
+    "deleted_series",
+    "damage",
+    "salvage",
+    "probe",
 ]
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import orjson
 from sqlalchemy import Connection, Engine
 
 from collectors.sample import METRIC_NAME, Hints, Labels, Matcher, Times, stale_mask
@@ -32,6 +33,9 @@ SOURCE = "import"
 BUFFER_BYTES = 192 * 1024 * 1024
 #: Series registered in one transaction: some milliseconds.
 _SERIES = 500
+
+
+_COUNT_SERIES = "SELECT count(*) FROM series WHERE id IN (SELECT value FROM json_each(?))"
 
 
 @dataclass(slots=True)
@@ -106,13 +110,19 @@ class Importer:
             self._ids.update(ids)
 
     def _keep_series(self, connection: Connection, blocks: Sequence[Block]) -> None:
-        """Put back what the server has deleted meanwhile, because no block held it."""
+        """Put back what the server has deleted meanwhile, because no block held it.
+
+        Raises :class:`StorageError` where a series has come back there since, under another id.
+        """
         written = set[int]().union(*(block.series for block in blocks))
         keys = [(id, *_key(labels)) for labels, id in self._ids.items() if id in written]
         connection.exec_driver_sql(
             "INSERT OR IGNORE INTO series (id, name, labels) VALUES (?, ?, ?)",
             [(id, name, pack_labels(labels)) for id, name, labels in keys],
         )
+        there = connection.exec_driver_sql(_COUNT_SERIES, (orjson.dumps(sorted(written)).decode(),)).scalar_one()
+        if there < len(written):
+            raise StorageError("series have expired and come back meanwhile; run the import again", permanent=False)
 
     def _lower_horizon(self, oldest_ms: int) -> None:
         """Show samples that are older than what had expired before; retention decides about them anew."""

@@ -104,8 +104,13 @@ class SeriesIndex:
 
 def insert_series(connection: Connection, key: Key) -> int:
     """Add a series to the file, unless another process has, and return its id."""
-    row = connection.exec_driver_sql(
-        "INSERT INTO series (name, labels) VALUES (?, ?) ON CONFLICT DO UPDATE SET name = name RETURNING id",
-        (key[0], pack_labels(key[1])),
-    )
-    return int(row.scalar_one())
+    return int(connection.exec_driver_sql(_INSERT_SERIES, (key[0], pack_labels(key[1]))).scalar_one())
+
+
+#: With an id that no series has had, see :data:`storage.fact.Fact`; SQLite would give the last one's again.
+_INSERT_SERIES = (
+    "INSERT INTO series (id, name, labels) VALUES (1 + max("
+    "coalesce((SELECT max(id) FROM series), 0),"
+    " coalesce((SELECT CAST(value AS INTEGER) FROM facts WHERE name = 'deleted_series'), 0)), ?, ?)"
+    " ON CONFLICT (name, labels) DO UPDATE SET name = name RETURNING id"
+)

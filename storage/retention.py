@@ -89,17 +89,17 @@ def oldest(blocks: Sequence[Block], share: float) -> int | None:
     return before_ms
 
 
-def delete_series(connection: Connection, ids: Iterable[int]) -> None:
+def delete_series(connection: Connection, ids: Collection[int]) -> None:
     """Delete series that nothing holds any more."""
-    rows = [(id,) for id in ids]
-    if rows:
-        connection.exec_driver_sql("DELETE FROM series WHERE id = ?", rows)
+    if ids:
+        connection.exec_driver_sql("DELETE FROM series WHERE id = ?", [(id,) for id in ids])
+        note_fact(connection, "deleted_series", max(*ids, read_number(connection, "deleted_series")))
 
 
-def released(blocks: Collection[Block], kept: set[int]) -> set[int]:
-    """The series of deleted blocks that nothing else holds."""
+def released(blocks: Collection[Block]) -> set[int]:
+    """The series that deleted blocks held."""
     distinct = {id(block.series): block.series for block in blocks}
-    return set().union(*distinct.values()) - kept
+    return set().union(*distinct.values())
 
 
 def shrink(database: Engine, most_bytes: int | None = None) -> int:

@@ -14,6 +14,7 @@ from storage.aside import journal_folder
 from storage.backlog import Backlog
 from storage.block import BLOCK_SAMPLES, Block, BlockWriter
 from storage.cost import folder_bytes
+from storage.engine import hurried, unsynced
 from storage.error import StorageError, storage_errors
 from storage.fact import identity, note_fact, read_fact, read_number
 from storage.head import Section
@@ -40,6 +41,8 @@ from storage.writer import Batch, TickWriter, alive
 logger = structlog.get_logger(__name__)
 
 MINUTE_MS = 60_000
+#: Ticks wait so long for the lock with which expired series are deleted.
+_FORGET_SECONDS = 0.1
 
 
 class SeriesStore(SeriesReader):
@@ -72,6 +75,7 @@ class SeriesStore(SeriesReader):
         self._writer = TickWriter(self._index, self._registrar)
         self._blocks = BlockWriter(engine)
         self._identity = ""
+        self._loose: set[int] = set()  # series that perhaps nothing holds any more
         self._append_lock = threading.Lock()
         self._seal_lock = threading.Lock()
 
@@ -93,6 +97,7 @@ class SeriesStore(SeriesReader):
             self._journal.drop(sealed)
             left = list(read_segments(self._journal.folder, self._identity))
             self._take_up(left)
+            self._loose = set(self._index.match(()))  # a process that died may have left some
             self._begin_section(max([sealed, *(number for number, _ in left)]) + 1)
             self._end_all()
 
@@ -146,7 +151,8 @@ class SeriesStore(SeriesReader):
                 count = sum(self._seal([section]) for section in self._shelf.sections(self._identity))
                 count += self._seal(self._due(everything))
             except StorageError:
-                self._writer.dropped += self._shelf.relieve(self._timeline)
+                with self._append_lock:  # it looks at the section that is being written, too
+                    self._writer.dropped += self._shelf.relieve(self._timeline)
                 raise
             self._timeline.trim(self._head_ms)
         return count
@@ -317,11 +323,24 @@ class SeriesStore(SeriesReader):
         return shrink(self._engine)
 
     def _forget(self, deleted: Sequence[Block]) -> None:
-        """Delete the series that only these blocks held."""
+        """Delete the series that only these blocks held, or such as could not be deleted before.
+
+        Ticks wait meanwhile, but not for the disk, and not long for a lock: then the next time will do.
+        """
+        self._loose |= released(deleted)
+        self.look()
         with self._append_lock:
-            gone = released(deleted, self._view().series() | self._writer.open_series())
-            if gone:
-                with self._engine.begin() as connection:
+            gone = self._loose - self._timeline.view().series() - self._writer.open_series()
+            if not gone or len(self._shelf):  # what lies there refers to series that are not counted here
+                return
+            try:
+                with hurried(_FORGET_SECONDS), unsynced(), self._engine.begin() as connection:
+                    if read_number(connection, "generation") != self._timeline.generation:
+                        return  # an import has just come to hold some of them
                     delete_series(connection, gone)
-                self._index.remove(gone)
-                self._writer.forget()
+            except StorageError as error:
+                logger.warning("series_not_forgotten", count=len(gone), error=str(error))
+                return
+            self._loose.clear()
+            self._index.remove(gone)
+            self._writer.forget()

@@ -25,6 +25,10 @@ class Shelf:
         self._journal = journal
         self._numbers: list[int] = []
 
+    def __len__(self) -> int:
+        """The sections that lie here."""
+        return len(self._numbers)
+
     def relieve(self, timeline: Timeline) -> int:
         """Take the oldest sections off ``timeline`` while all take too much; returns the ticks lost with them.
 

@@ -213,6 +213,31 @@ def test_a_series_that_the_server_deleted_meanwhile_is_put_back(engine: Engine) 
     assert content(engine)[CPU] == [(T0, T0 / 1000), (T0 + 1000, T0 / 1000 + 1)]
 
 
+def test_a_series_gets_no_id_that_an_import_may_still_hold(engine: Engine, store: SeriesStore) -> None:
+    importer = Importer(engine)
+    importer.take([column(CPU, [T0])])
+    importer.flush()
+    store.look()
+    store.expire(T0 + 1)
+    store.append([Tick("nvml", T0 + 2000, (Sample("power", (), 7.0),))])
+    importer.take([column(CPU, [T0 + 1000])])
+    importer.flush()
+    (found,) = store.select([Matcher(METRIC_NAME, "=", "power")], 0, FOREVER)
+    assert found.times.tolist() == [T0 + 2000]
+    assert content(engine)[CPU] == [(T0 + 1000, T0 / 1000 + 1)]
+
+
+def test_an_import_whose_series_came_back_under_another_id_says_so(engine: Engine) -> None:
+    importer = Importer(engine)
+    importer.take([column(CPU, [T0])])
+    importer.flush()
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE series SET id = 77")
+    importer.take([column(CPU, [T0 + 1000])])
+    with pytest.raises(StorageError, match="run the import again"):
+        importer.flush()
+
+
 def test_ends_are_imported_as_ends(engine: Engine) -> None:
     take_in(engine, column(CPU, [T0, T0 + 1], [1.0, STALE]))
     store = SeriesStore(engine)

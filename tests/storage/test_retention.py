@@ -3,7 +3,7 @@ from __future__ import annotations
 import random
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -100,6 +100,39 @@ def test_a_series_that_was_forgotten_may_come_back(engine: Engine, store: Series
     again = SeriesStore(engine)
     again.load()
     assert times(again, "b") == [50, 50]  # the second is its end, a millisecond later
+
+
+def test_where_the_lock_is_taken_series_are_forgotten_another_time(
+    engine: Engine, store: SeriesStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ticks wait meanwhile: they must not for the half minute that others may take."""
+    write(store, range(20), "gone")
+    write(store, range(20, 60), "kept")
+    with monkeypatch.context() as patched, ExitStack() as elsewhere:
+        patched.setattr("storage.series.delete_blocks", lambda *_: elsewhere.enter_context(engine.writing()))  # type: ignore[attr-defined]
+        patched.setattr("storage.series.shrink", lambda *_: elsewhere.close())
+        patched.setattr("storage.series._FORGET_SECONDS", 0.0)
+        store.expire(T0 + 40 * SECOND)
+    assert count(engine, "series") == 2
+    store.append([tick(60, "kept")])
+    store.expire(T0 + 40 * SECOND)
+    assert count(engine, "series") == 1
+    assert store.labels([], 0, FOREVER) == [(("__name__", "kept"),)]
+
+
+def test_series_that_a_killed_process_left_behind_go_with_the_next_expiry(
+    engine: Engine, store: SeriesStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(store, range(20), "gone")
+    write(store, range(20, 60), "kept")
+    with monkeypatch.context() as dying:
+        dying.setattr(store, "_forget", lambda _: None)
+        store.expire(T0 + 40 * SECOND)
+    assert count(engine, "series") == 2
+    again = SeriesStore(engine, head_minutes=0.1)
+    again.load()
+    again.expire(T0 + 40 * SECOND)
+    assert count(engine, "series") == 1
 
 
 def test_what_is_still_written_stays_even_when_all_its_ticks_are_old(engine: Engine, store: SeriesStore) -> None:
