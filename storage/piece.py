@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from collectors.sample import Times, Values, stale_mask
 
+#: Bytes of moments that are remembered within a query: of more, every series may have its own.
+_MOST_BYTES = 32 * 1024 * 1024
+
 
 class Piece(NamedTuple):
     """Some series over the same moments, in memory: ``times`` (n,) ascend strictly, ``values`` is (series, n).
@@ -49,6 +52,7 @@ class Assembler:
         self._start_ms = start_ms
         self._end_ms = end_ms
         self._cuts: dict[tuple[Hashable, ...], _Cut] = {}
+        self._bytes = 0
 
     def join(self, parts: Sequence[Part]) -> tuple[Times, Values]:
         """The samples of a series in the window (inclusive), each moment once; the arrays are read-only."""
@@ -76,7 +80,11 @@ class Assembler:
             cut = _Cut(times[first:last], first, last, ascending=True)
         else:
             cut = _Cut(times, 0, len(times), ascending=False)
+        if self._bytes + times.nbytes > _MOST_BYTES:
+            self._cuts.clear()
+            self._bytes = 0
         self._cuts[key] = cut
+        self._bytes += times.nbytes
         return cut
 
 
