@@ -13,6 +13,7 @@ from collectors.sample import Labels, Tick
 from storage.aside import journal_folder
 from storage.backlog import Backlog
 from storage.block import BLOCK_SAMPLES, Block, BlockWriter
+from storage.bucket import DAY_MS, day_of
 from storage.cost import folder_bytes
 from storage.engine import hurried, unsynced
 from storage.error import StorageError, storage_errors
@@ -187,7 +188,11 @@ class SeriesStore(SeriesReader):
         return ticks
 
     def expire_buckets(self, before_ms: int) -> None:
-        """The same for buckets, which may be kept for longer than the samples that they were made of."""
+        """The same for buckets, which may be kept for longer than the samples that they were made of.
+
+        Those of a day go together: while some of them are there, samples of that day are not looked at.
+        """
+        before_ms = day_of(before_ms) * DAY_MS + 1
         with self._seal_lock, storage_errors(self._path):
             old = self._timeline.view().catalogue.ended_buckets(before_ms)
             if old:
@@ -213,7 +218,7 @@ class SeriesStore(SeriesReader):
                     logger.warning("history_limit_not_kept", bytes=used, limit_bytes=most_bytes)
                     break
                 if buckets:
-                    self.expire_buckets(before_ms)
+                    self.expire_buckets(day_of(before_ms - 1) * DAY_MS + DAY_MS + 1)
                 else:
                     ticks += self.expire(before_ms)
             with self._seal_lock:

@@ -393,6 +393,26 @@ def series(engine: Engine) -> set[str]:
         return set(connection.exec_driver_sql("SELECT name FROM series").scalars())
 
 
+def test_the_buckets_of_a_day_expire_together(
+    engine: Engine, store: Counted, tier: Tier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or samples that are still there would be left out of answers, for series of which only the buckets are gone."""
+    monkeypatch.setattr("storage.tier.PORTION", 1)
+    for hour in range(24):
+        ticks = [Tick("long", D0 + hour * HOUR + SECOND, (Sample("a", (), float(hour)),))]
+        if hour < 8:
+            ticks.append(Tick("short", D0 + hour * HOUR + SECOND, (Sample("b", (), float(hour)),)))
+        store.append(ticks)
+    fill(store, range(1, 2), "a")
+    make(tier)
+    assert len(blocks(engine)) == 3
+    store.expire_buckets(D0 + 12 * HOUR)
+    assert_same(store, D0 + HOUR, D0 + DAY, HOUR, HOUR, "b")
+    store.expire_buckets(D0 + DAY + 1)
+    assert len(blocks(engine)) == 1
+    assert_same(store, D0 + HOUR, D0 + DAY, HOUR, HOUR, "b")
+
+
 def test_an_import_where_samples_have_expired_keeps_the_buckets_and_is_seen_beside_them(
     engine: Engine, store: Counted, tier: Tier
 ) -> None:
