@@ -23,6 +23,8 @@ MAX_BYTES = 4 * 1024 * 1024
 #: The newest ends keep what was found out about them: in ``detail``, some kilobytes each under these names.
 KEEP_EVIDENCE = 100
 EVIDENCE = ("stderr", "log", "batch", "memory_mb", "peak_memory_mb")
+#: Of these, what the process wrote: for those who run it, since it tells of files and code.
+LINES = ("stderr", "log")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,11 @@ class LastWords:
 
 def _bare(exit: Exit) -> Exit:
     return replace(exit, detail={name: value for name, value in exit.detail.items() if name not in EVIDENCE})
+
+
+def without_lines(detail: Mapping[str, Any]) -> dict[str, Any]:
+    """A detail that anybody may see who may look at all."""
+    return {name: value for name, value in detail.items() if name not in LINES}
 
 
 def circumstances(detail: Mapping[str, Any]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -18,6 +18,7 @@ from dashboard.moment import now_ms
 from dashboard.parameter import HOUR_MS, GivenReason, Reason, body, one_of, whole, window
 from dashboard.problem import Problem
 from dashboard.services import services
+from ledger import without_lines
 
 if TYPE_CHECKING:
     from alerts.state import Alert
@@ -112,9 +113,11 @@ def unacknowledge(alert_id: int) -> Response:
 @blueprint.get("/incidents")
 @require("viewer")
 def incidents() -> Response:
-    """Stretches in which the service did not do its work."""
-    period = window(30 * DAY_MS)
-    return answer({"incidents": [_plain(one) for one in services().incidents.between(*period)]})
+    """Stretches in which the service did not do its work. What a process wrote before it died is for operators."""
+    found = services().incidents.between(*window(30 * DAY_MS))
+    if not current().may("operator"):
+        found = [replace(one, detail=without_lines(one.detail)) for one in found]
+    return answer({"incidents": [_plain(one) for one in found]})
 
 
 @blueprint.get("/events")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from ledger import circumstances
+from ledger import circumstances, without_lines
 
 if TYPE_CHECKING:
     from alerts.state import Alert
@@ -55,7 +55,7 @@ def _of_incident(incident: Incident) -> Event:
     level: Level = "info" if incident.kind == "planned" else "critical"
     if incident.kind == "remedy":
         level = "info" if incident.detail.get("helped") else "warning"
-    detail = "; ".join([incident.summary, *circumstances(incident.detail)])
+    detail = "; ".join([incident.summary, *circumstances(without_lines(incident.detail))])
     return Event(incident.started_ms, incident.ended_ms, "incident", level, incident.cause, detail)
 
 

@@ -146,6 +146,16 @@ def test_it_lists_incidents(house: House) -> None:
     assert (found["id"], found["cause"], found["ended_ms"], found["detail"]) == (id, "load_failed", None, {"try": 2})
 
 
+def test_what_a_process_wrote_before_it_died_is_for_operators(house: House) -> None:
+    now, lines = now_ms(), ['  File "/srv/model.py", line 7 in predict']
+    detail = {"stderr": lines, "log": lines, "batch": None, "peak_memory_mb": 3456.7}
+    house.services.incidents.add("process", "segfault", "it crashed", now - 3000, now - 1000, detail)
+    assert get(house, "/api/incidents", "operator")["incidents"][0]["detail"] == detail
+    assert get(house, "/api/incidents", "viewer")["incidents"][0]["detail"] == {"batch": None, "peak_memory_mb": 3456.7}
+    (event,) = get(house, "/api/events", "viewer")["events"]
+    assert event["detail"] == "it crashed; memory at most 3,457 MB"
+
+
 def test_the_audit_is_for_admins(house: House) -> None:
     house.services.audit.add(now_ms(), "ada", "token.create", "ci", {"role": "viewer"})
     (entry,) = get(house, "/api/audit", "admin")["entries"]
