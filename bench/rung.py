@@ -28,30 +28,40 @@ _LARGE_MB = BUDGET_MB // 2 - 10
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table. Seconds; ``ready`` is ``None`` where it is not ready again, and a target where none is."""
+    """One line of the table. Seconds; ``None`` is a moment that there is none of, or no target."""
 
     failure: str
-    detected: float
+    detected: float | None
     done: str
     page: float
     ready: float | None
     lost: int
     refused: int
     detected_target: float | None = None
+    page_target: float | None = PAGE_BACK
     ready_target: float | None = None
 
     def __str__(self) -> str:
-        ready = "–" if self.ready is None else beside(self.ready, self.ready_target)
-        cells = (self.failure, beside(self.detected, self.detected_target), self.done, beside(self.page, PAGE_BACK))
-        return f"| {' | '.join(cells)} | {ready} | {self.lost} | {self.refused} |"
+        cells = (
+            self.failure,
+            beside(self.detected, self.detected_target),
+            self.done,
+            beside(self.page, self.page_target),
+            beside(self.ready, self.ready_target),
+            f"{self.lost}",
+            f"{self.refused}",
+        )
+        return f"| {' | '.join(cells)} |"
 
 
 HEADER = """| failure | noticed | what was done | page away at most | ready again | lost | told to come back |
 |---|---:|---|---:|---:|---:|---:|"""
 
 
-def beside(seconds: float, target: float | None) -> str:
+def beside(seconds: float | None, target: float | None) -> str:
     """A figure and its target; bold where it was missed."""
+    if seconds is None:
+        return "–"
     if target is None:
         return f"{seconds:.1f} s"
     said = f"{seconds:.2f} s (≤ {target:.1f})"
@@ -131,10 +141,10 @@ def shortage(name: str, peril: str, server: RunningServer, witness: Witness) -> 
     refusals = server.log.read_text(errors="replace").count("can't allocate memory")
     return Row(
         failure=name,
-        detected=0.0,
+        detected=None,
         done=f"{refusals} batches of large inputs did not fit and ran in halves",
         page=witness.away_seconds(PAGE, began_ms),
-        ready=0.0,
+        ready=None,
         lost=counts["lost"] + sum(status != 200 for status in statuses),
         refused=counts["refused"],
     )
@@ -151,8 +161,9 @@ def loop(name: str, peril: str, server: RunningServer, witness: Witness) -> Row:
         failure=name,
         detected=(ended_ms - began_ms) / 1000,
         detected_target=SAFE_MODE,
-        done=f"{len(ends)} restarts after {ends[0].reason}, then safe mode",
+        done=f"{ends[0].reason} {len(ends)} times, then safe mode",
         page=witness.away_seconds(PAGE, began_ms),
+        page_target=None,  # between restarts it waits, for four seconds at last
         ready=None,
         lost=counts["lost"],
         refused=counts["refused"],

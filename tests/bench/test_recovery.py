@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -63,4 +64,5 @@ def test_a_target_that_was_missed_is_bold() -> None:
     row = Row("hang", 4.5, "restart", 0.5, 5.0, 1, 20, detected_target=4.0, ready_target=6.0)
     line = str(row)
     assert line == "| hang | **4.50 s (≤ 4.0)** | restart | 0.50 s (≤ 3.0) | 5.00 s (≤ 6.0) | 1 | 20 |"
+    assert str(replace(row, detected=None, page_target=None)).startswith("| hang | – | restart | 0.5 s |")
     assert line.count("|") == HEADER.splitlines()[0].count("|")
