@@ -36,7 +36,7 @@ from storage.retention import (
 )
 from storage.seal import seal
 from storage.shelf import Shelf
-from storage.timeline import UNKNOWN, Timeline
+from storage.timeline import Timeline
 from storage.writer import Batch, TickWriter, alive
 
 logger = structlog.get_logger(__name__)
@@ -180,7 +180,8 @@ class SeriesStore(SeriesReader):
                 hold_buckets(connection, before_ms)
                 old = self._timeline.view().catalogue.ended(before_ms)
                 withdraw(connection, old)
-            self._timeline.expire(before_ms)
+                generation = read_number(connection, "generation")
+            self._timeline.expire(before_ms, generation)
             given = self._delete(old)
         ticks = sum(block.count for block in old)
         if old:
@@ -317,7 +318,7 @@ class SeriesStore(SeriesReader):
             note_fact(connection, "sealed", sections[-1].number)
             note_fact(connection, "last_tick_ms", self._timeline.last_tick_ms or 0)
             generation = read_number(connection, "generation")
-        self._timeline.settle(sections, blocks, generation if known else UNKNOWN)
+        self._timeline.settle(sections, blocks, generation, known=known)
         if buckets_withdrawn:
             self._learn()
 

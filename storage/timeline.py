@@ -67,6 +67,7 @@ class Timeline:
         self._catalogue = Catalogue()
         self._horizon_ms = 0
         self._generation = UNKNOWN
+        self._least = 0  # older lists than this one lack blocks that memory has let go, or have what has expired
         self.last_tick_ms: int | None = None  #: the newest tick's time, of earlier processes too
 
     @property
@@ -80,11 +81,13 @@ class Timeline:
             return View([section.view() for section in self._sections], self._catalogue, self._horizon_ms)
 
     def read(self, connection: Connection) -> None:
-        """Learn what the file lists, without what memory answers for."""
+        """Learn what the file lists, without what memory answers for. What it listed a change ago is no news."""
         generation, horizon_ms = read_number(connection, "generation"), read_number(connection, "horizon_ms")
         last_tick_ms = read_number(connection, "last_tick_ms")
         catalogue = Catalogue.load(connection)
         with self._lock:
+            if generation < self._least:
+                return
             held = {section.number for section in self._sections}
             self._catalogue = catalogue.minus([block.id for block in catalogue.blocks if block.segment in held])
             self._generation = generation
@@ -108,14 +111,15 @@ class Timeline:
         """The sections that are in the journal only; the last is being written."""
         return [section for section in self._sections if section.blocks is None]
 
-    def settle(self, sections: Sequence[Section], blocks: Sequence[Block], generation: int) -> None:
-        """Note what some sections have become in the file."""
+    def settle(self, sections: Sequence[Section], blocks: Sequence[Block], generation: int, *, known: bool) -> None:
+        """Note what some sections have become in the file; ``known``: whether all that it listed before is."""
         joint = Section.join(sections, blocks)
         with self._lock:
             others = (section for section in self._sections if section not in sections)
             # In their order: the oldest is the first that memory lets go, however many of them it holds.
             self._sections = tuple(sorted((joint, *others), key=lambda section: section.number))
-            self._generation = generation
+            self._generation = generation if known else UNKNOWN
+            self._least = generation
 
     def leave(self, section: Section) -> None:
         """Forget a section that is not sealed: memory is short, and the journal has it."""
@@ -131,8 +135,9 @@ class Timeline:
                 self._catalogue = self._catalogue.plus(first.blocks)
                 self._sections = self._sections[1:]
 
-    def expire(self, horizon_ms: int) -> None:
-        """Show nothing before ``horizon_ms`` any more."""
+    def expire(self, horizon_ms: int, generation: int) -> None:
+        """Show nothing before ``horizon_ms`` any more; the file has not since this ``generation``."""
         with self._lock:
+            self._least = max(self._least, generation)
             self._horizon_ms = max(self._horizon_ms, horizon_ms)
             self._catalogue = self._catalogue.minus([block.id for block in self._catalogue.ended(self._horizon_ms)])

@@ -256,6 +256,22 @@ def test_memory_lets_go_of_old_history_though_new_is_sealed_more_often_than_it_a
     assert read(store, "a") == [(second * 1000, second) for second in range(200)]
 
 
+def test_a_list_of_blocks_that_was_read_before_they_were_sealed_is_no_news(engine: Engine) -> None:
+    store = reopened(engine, head_minutes=0)
+    store.append([tick(T0, a=1)])
+    with engine.connect() as connection:
+        connection.exec_driver_sql("SELECT count(*) FROM blocks")  # a reader sees the file as it is now
+        store.seal(everything=True)
+        store._timeline.read(connection)
+    assert len(store._timeline.view().catalogue) == 1
+    assert read(store, "a")[0] == (0, 1)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("SELECT count(*) FROM blocks")
+        store.expire(T0 + 1)
+        store._timeline.read(connection)
+    assert len(store._timeline.view().catalogue) == 0
+
+
 def test_a_block_is_not_taken_for_one_that_has_expired(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("storage.reader._LOOK_SECONDS", 0)
     store = reopened(engine, head_minutes=0)
