@@ -115,14 +115,18 @@ class Releases:
     # --- what to load --------------------------------------------------------------------------------------------
 
     def at_start(self) -> list[Target]:
-        """What to try when the process starts, in this order: what was chosen, or the newest; then what was good."""
+        """What to try when the process starts, in this order: what was chosen, or the newest; then what was good.
+
+        If what was chosen is not there any more, what was good goes before what nobody has asked for.
+        """
         names = self.names()
         if not names:
             return [Target(self._path)]
         with self._lock:
-            page = self._book.page
-            first = page.chosen if page.chosen in names else names[-1]
-            others = [name for name in self._good() if name != first]
+            page, good = self._book.page, [name for name in self._book.page.good if name in names]
+            instead = names[-1] if page.chosen is None or not good else good[0]
+            first = page.chosen if page.chosen in names else instead
+            others = [name for name in good if name != first]
             if page.trial == first and others:
                 if page.starts >= MAX_STARTS:
                     why = f"crash_loop: {page.starts} processes ended while it was on probation"

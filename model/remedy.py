@@ -134,6 +134,8 @@ class Healer:
 
     def reloaded(self, cause: str, failure: str | None) -> Remedy | None:
         """A reload ended, anybody's; returns the remedy if it was one and is over because it failed."""
+        if cause == "version" and failure is None:
+            self._overtake("another version was put in its place")
         with self._lock:
             current = self._current
             if current is None or current.state != "reloading" or current.cause != cause:

@@ -104,3 +104,31 @@ def test_an_interval_of_nothing_means_never(ward: Ward) -> None:
     healer = Healer(ward.reload, 0.0, ward.clock, lambda: 0)
     assert not healer.treat("breaker_open", WHY)
     assert ward.asked == []
+
+
+def test_a_remedy_whose_version_is_replaced_is_left_as_not_known(ward: Ward) -> None:
+    healer = ward.treated()
+    healer.reloaded("version", None)
+    assert [(one.helped, one.outcome) for one in healer.remedies()] == [(None, "another version was put in its place")]
+
+
+def test_a_version_is_taken_back_whatever_was_done_a_moment_ago(ward: Ward) -> None:
+    asked: list[str] = []
+
+    def roll_back(why: str) -> bool:
+        asked.append(why)
+        return len(asked) > 1
+
+    healer = Healer(ward.reload, 600.0, ward.clock, lambda: 7, roll_back)
+    assert healer.treat("breaker_open", WHY)
+    assert not healer.roll_back("failures"), "a reload is under way"
+    healer.reloaded("breaker_open", None)
+    assert not healer.roll_back("failures"), "it could not begin"
+    assert healer.current is None
+    assert healer.roll_back("failures")
+    assert asked == ["failures", "failures"]
+    healer.reloaded("probation", None)
+    done = healer.conclude("probation", helped=True, outcome="version 1 serves")
+    assert done is not None
+    assert (done.action, done.why, done.cause) == ("rollback", "failures", "probation")
+    assert [(one.cause, one.helped) for one in healer.remedies()] == [("probation", True), ("breaker_open", None)]

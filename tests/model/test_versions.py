@@ -359,6 +359,18 @@ def test_a_chosen_version_that_cannot_be_loaded_any_more_gives_way_to_the_last_g
     assert again.infer(1).outcome == "ok"
 
 
+def test_what_was_good_goes_before_what_nobody_asked_for_where_the_chosen_one_has_gone(
+    bench: Make, shelf: Shelf
+) -> None:
+    shelf.put("2")
+    b = bench(**shelf.settings(probation_seconds=0)).ready()
+    switch(b, "1")
+    b.close()
+    (shelf.path / "1").rename(shelf.path / ".1")
+    shelf.put("3")
+    assert serving(bench(**shelf.settings()).ready()) == ("2", None)
+
+
 def test_a_reload_stays_with_the_version_that_serves(bench: Make, shelf: Shelf) -> None:
     b = bench(**shelf.settings()).ready()
     shelf.put("2")
