@@ -36,6 +36,8 @@ class CrashLoop:
         elif exit.unexpected:
             self._crashes.append(now)
         self._forget(now)
+        if len(self._crashes) == self._settings.crash_loop_count:
+            return 0.0  # what crashes is left out: there is nothing to wait for, and the page is back sooner
         return backoff_seconds(len(self._crashes), self._settings)
 
     def forgive(self) -> None:

@@ -28,6 +28,11 @@ def test_so_many_crashes_within_the_window_mean_safe_mode() -> None:
     assert modes == ["normal", "normal", "safe"]
 
 
+def test_safe_mode_begins_without_a_pause_but_one_that_crashes_as_well_has_to_wait() -> None:
+    loop = CrashLoop(SETTINGS)
+    assert [loop.note(an_exit(), moment) for moment in (0, 10, 20, 30)] == [0, 1, 0, 4]
+
+
 def test_crashes_that_are_far_apart_are_no_loop() -> None:
     loop = CrashLoop(SETTINGS)
     for moment in (0, 60, 120, 180):
