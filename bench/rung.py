@@ -154,6 +154,7 @@ def loop(name: str, peril: str, server: RunningServer, witness: Witness) -> Row:
     """The process dies again and again."""
     wait_for(lambda: "safe_mode" in _reason(server), "safe mode", within=240.0)
     ended_ms = now_ms()
+    wait_for(lambda: witness.first_good(PAGE, ended_ms), "the page")
     ends = Ledger(server.data_dir).exits()
     began_ms = ends[0].started_ms if not witness.first_good(READY, 0) else ends[0].ended_ms
     counts = witness.counts(began_ms)
@@ -163,7 +164,7 @@ def loop(name: str, peril: str, server: RunningServer, witness: Witness) -> Row:
         detected_target=SAFE_MODE,
         done=f"{ends[0].reason} {len(ends)} times, then safe mode",
         page=witness.away_seconds(PAGE, began_ms),
-        page_target=None,  # between restarts it waits, for four seconds at last
+        page_target=None,  # between restarts it waits, for up to four seconds
         ready=None,
         lost=counts["lost"],
         refused=counts["refused"],
