@@ -1,4 +1,4 @@
-// The model page: its state machine, its checks, loads and restarts, and a way to try it.
+// The model page: its state machine, its checks, versions, loads and restarts, and a way to try it.
 
 import { call } from "../api.js";
 import { all, el, find, icon, reconcile, show, text } from "../dom.js";
@@ -7,6 +7,7 @@ import { language, sayReason, t } from "../i18n.js";
 import { startActions } from "../restart.js";
 import { PLANNED, eventTitle } from "../strip.js";
 import { startTry } from "../tryit.js";
+import { loadVersions } from "../versions.js";
 
 const CHECKS = { live: "Alive", startup: "Started", ready: "Ready for traffic", api: "API", model: "Model", gpu: "GPU" };
 const LOOKS = { busy: ["busy", "hourglass-split"], true: ["ok", "check-circle-fill"], false: ["critical", "x-circle-fill"], absent: ["offline", "dash-circle"] };
@@ -21,14 +22,19 @@ export function start(store) {
     paintFacts(model);
     paintChecks(health);
     const now = `${model.state}${store.state.start_id}`;
-    if (now !== known) loadPast(store);
+    if (now !== known) load(store);
     known = now;
   }
   store.on("state", paint);
-  store.on("connection", ({ connection }) => { if (connection === "open") loadPast(store); });
+  store.on("connection", ({ connection }) => { if (connection === "open") load(store); });
   if (find("#reload")) startActions(store);
   startTry();
   paint();
+}
+
+function load(store) {
+  loadPast(store);
+  loadVersions(store);
 }
 
 function paintMachine(model, now) {

@@ -1,0 +1,82 @@
+"""Another version is put into service from the page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import PASSWORD, Server, start_server, stop_server
+
+CODE = """
+from model import Model
+
+class Echo(Model):
+    name = "echo"
+    classes = {classes!r}
+
+    def load(self, device):
+        pass
+
+    def predict(self, batch):
+        return [dict(version={version}, said=said) for said in batch]
+
+    def golden(self):
+        return [("hello", lambda answer: answer["version"] == {version})]
+"""
+
+
+@pytest.fixture
+def versioned(chromium: str, tmp_path: Path) -> Iterator[Server]:
+    """A server with version 1 of a model, and 2 and 3 beside it; 3 names other classes."""
+    folder = tmp_path / "models" / "echo"
+    for version, classes in ((3, ["dog"]), (2, ["cat"]), (1, ["cat"])):
+        (folder / str(version)).mkdir(parents=True)
+        (folder / str(version) / "model.py").write_text(CODE.format(version=version, classes=classes))
+    (folder / "3").rename(folder / ".3")
+    (folder / "2").rename(folder / ".2")
+    started = start_server(tmp_path, WAKELESS_MODEL__PATH=str(folder), WAKELESS_MODEL__DEVICE="cpu")
+    try:
+        started.wait("/health/ready")
+        (folder / ".2").rename(folder / "2")
+        (folder / ".3").rename(folder / "3")
+        yield started
+    finally:
+        stop_server(started)
+
+
+def test_a_version_is_switched_to_and_one_that_differs_only_when_it_is_meant(
+    browser: Browser, versioned: Server
+) -> None:
+    context = browser.new_context(viewport={"width": 1500, "height": 950}, locale="en-GB")
+    context.set_default_timeout(20_000)
+    errors: list[str] = []
+    context.on("weberror", lambda error: errors.append(str(error.error)))
+    page = context.new_page()
+    page.goto(f"{versioned.url}/login")
+    page.fill("[name=name]", "admin")
+    page.fill("[name=password]", PASSWORD)
+    page.click("button.primary")
+    page.goto(f"{versioned.url}/model")
+    rows = page.locator("#versions li")
+    expect(rows).to_have_count(3)
+    expect(rows.nth(2)).to_contain_text("serves · good")
+    _switch(page, 1, "Switch")
+    expect(rows.nth(1)).to_contain_text("serves · on probation")
+    expect(rows.nth(2)).to_contain_text("the last good one")
+    _switch(page, 0, "Switch")
+    expect(rows.nth(0)).to_contain_text("differs: no class cat any more; a new class dog")
+    expect(rows.nth(1)).to_contain_text("serves")
+    _switch(page, 0, "Switch all the same")
+    expect(rows.nth(0)).to_contain_text("serves · on probation")
+    expect(page.locator("h1")).to_contain_text("echo")
+    context.close()
+    assert errors == []
+
+
+def _switch(page: Page, row: int, words: str) -> None:
+    page.locator("#versions li").nth(row).get_by_role("button", name=words, exact=True).click()
+    page.get_by_role("dialog").get_by_role("button", name=words, exact=True).click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
