@@ -85,11 +85,6 @@ class Backlog:
             self._problems.blame(error, "journal")
             raise
 
-    def holds(self, number: int) -> bool:
-        """Whether all ticks of a segment are on the disk."""
-        with self._lock:
-            return all(entry.number != number for entry in self._waiting)
-
     def drop(self, number: int) -> None:
         """Delete the segments up to ``number``, those that wait among them: all that they held is in the database."""
         with self._lock:

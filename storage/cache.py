@@ -40,12 +40,6 @@ class DecodedCache:
             while self._bytes > self._most_bytes:
                 self._bytes -= self._arrays.popitem(last=False)[1].nbytes
 
-    def clear(self) -> None:
-        """Forget everything: the file is another one now."""
-        with self._lock:
-            self._arrays.clear()
-            self._bytes = 0
-
     @property
     def bytes(self) -> int:
         """What it holds."""

@@ -168,12 +168,12 @@ def test_ticks_that_belong_to_a_segment_that_could_not_be_begun_are_written_into
         backlog.begin(3, IDENTITY, [State("host", 2, LAYOUT)])
         backlog.append([row(3)])
         assert backlog.number == 3
-        assert not backlog.holds(1)
+        assert backlog.waiting == 3
     assert backlog.settle()
     assert [segment.number for segment in segments(folder)] == [1, 2, 3]
     assert times(folder) == [1, 2, 3]
     assert [one.last_ms for one in replay(segments(folder)[2], IDENTITY) if isinstance(one, State)] == [2]
-    assert backlog.holds(1)
+    assert backlog.waiting == 0
 
 
 def test_what_was_sealed_meanwhile_is_not_written_any_more(
