@@ -149,8 +149,9 @@ class SeriesStore(SeriesReader):
             return 0
         with self._seal_lock, storage_errors(self._path):
             try:
+                due = self._due(everything)  # first: sections end whether or not they can be sealed
                 count = sum(self._seal([section]) for section in self._shelf.sections(self._identity))
-                count += self._seal(self._due(everything))
+                count += self._seal(due)
             except StorageError:
                 with self._append_lock:  # it looks at the section that is being written, too
                     self._writer.dropped += self._shelf.relieve(self._timeline)

@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -334,6 +335,28 @@ def test_no_sample_is_there_twice_when_sealing_is_cut_short(
         assert read(one, "a", 0, T0 + 4000) == read(one, "b", 0, T0 + 4000) == expected
     with engine.connect() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM blocks WHERE NOT ready").scalar() == 0
+
+
+def test_memory_stays_bounded_for_as_long_as_nothing_can_be_sealed(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.series.BLOCK_SAMPLES", 10)
+    monkeypatch.setattr("storage.shelf.UNSEALED_BYTES", 8 * 50)
+    store = reopened(engine)
+
+    def refuse(*_: object) -> None:
+        raise StorageError("the disk says no", permanent=False)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(store, "_publish", refuse)
+        for second in range(300):
+            store.append([tick(T0 + second * 1000, a=second)])
+            with suppress(StorageError):
+                store.seal()
+            assert sum(section.samples for section in store._timeline.unsealed()) <= 60
+    assert store.dropped == 0
+    store.seal(everything=True)
+    assert read(store, "a", 0, T0 + 299_000) == [(second * 1000, second) for second in range(300)]
 
 
 def test_readers_see_whole_ticks_in_order_while_a_writer_appends(
