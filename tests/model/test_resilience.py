@@ -13,6 +13,7 @@ from model.answer import Answer
 from model.collector import ModelCollector
 from model.errors import BreakerOpen, DeadlineExceeded, InferenceFailed, NotReady, OutOfMemory, QueueFull
 from model.exchange import Order
+from model.subscription import Subscription
 from tests.model.conftest import Bench, Clock
 from tests.model.stage import PATIENCE, Stage
 
@@ -47,6 +48,11 @@ def timed(bench: Make, clock: Clock) -> Make:
         return bench(host={"clock": clock}, **{"breaker_requests": 10, "heal_seconds": 0.0} | settings)
 
     return make
+
+
+def read_all(stream: Subscription) -> None:
+    while stream.read(PATIENCE) != "end":
+        pass
 
 
 class Pair:
@@ -158,6 +164,25 @@ def test_every_door_to_the_model_is_shut_and_counts(bench: Make, stage: Stage) -
     with pytest.raises(BreakerOpen):
         b.host.stream(b"1.0", "application/json", "r")
     assert b.book.outcomes == ["error", "error", "rejected", "rejected"]
+
+
+def test_a_stream_that_breaks_off_counts_as_a_failure_and_one_that_is_left_does_not(bench: Make, stage: Stage) -> None:
+    b = bench(path="tests.model.streamer:Streamer", breaker_requests=2, heal_seconds=0.0).ready()
+    for _ in range(3):
+        b.host.stream(b"3.0", "application/json", "r").close()
+    assert b.host.status().breaker == "closed"
+
+    def breaks_off(number: int) -> None:
+        if number == 2:
+            raise ZeroDivisionError("the second step fails")
+
+    stage.on_step = breaks_off
+    for _ in range(2):
+        stream = b.host.stream(b"3.0", "application/json", "r")
+        with pytest.raises(InferenceFailed):
+            read_all(stream)
+        stream.close()
+    assert b.host.status().breaker == "open"
 
 
 # --- the second rung ---------------------------------------------------------------------------------------------
