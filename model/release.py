@@ -287,6 +287,8 @@ def _forgive_start(page: Page) -> None:
 
 
 def _note_installed(page: Page, version: str, note: Note) -> None:
+    if page.trial not in (None, version) and (left := page.notes.get(page.trial)) is not None:
+        left.state = "unknown"  # another one took its place before there was a verdict
     page.notes[version] = note
     if note.state == "good":
         _prove(page, version)

@@ -8,9 +8,10 @@ import { sayReason, t } from "./i18n.js";
 
 const LOOKS = { good: "ok", trial: "busy", failed: "critical", rolled_back: "critical", refused: "warning", unknown: "offline" };
 
-function said(state) {
+function said({ state, checked_ms }) {
   return {
-    good: t("good"), trial: t("on probation"), failed: t("failed"), rolled_back: t("taken back"), refused: t("refused"), unknown: t("not loaded yet"),
+    good: t("good"), trial: t("on probation"), failed: t("failed"), rolled_back: t("taken back"), refused: t("refused"),
+    unknown: checked_ms ? t("no verdict yet") : t("not loaded yet"),
   }[state];
 }
 
@@ -31,7 +32,7 @@ export async function loadVersions(store) {
       const [dot, name, button, detail] = row.children;
       dot.dataset.state = one.serving && one.state === "good" ? "ok" : LOOKS[one.state];
       text(name.firstElementChild, one.version);
-      text(name.lastElementChild, [one.serving && t("serves"), one.last_good && t("the last good one"), said(one.state)].filter(Boolean).join(" · "));
+      text(name.lastElementChild, [one.serving && t("serves"), one.last_good && t("the last good one"), said(one)].filter(Boolean).join(" · "));
       text(button, one.state === "refused" ? t("Switch all the same") : t("Switch"));
       show(button, !one.serving && "operator" in list.dataset);
       button.onclick = () => confirmSwitch(one, found.serving);
@@ -39,7 +40,7 @@ export async function loadVersions(store) {
         time: sayMoment(store.now() + found.probation.left_seconds * 1000), failed: found.probation.failures, count: found.probation.requests,
       });
       const why = one.differs.length ? `${t("differs")}: ${one.differs.join("; ")}` : sayReason(one.reason);
-      text(detail, [ends, why, one.golden !== null && t("{count} golden inputs held", { count: one.golden }), one.checked_ms && ago(one.checked_ms)].filter(Boolean).join(" · "));
+      text(detail, [ends, why, one.golden !== null && t("golden inputs held: {count}", { count: one.golden }), one.checked_ms && ago(one.checked_ms)].filter(Boolean).join(" · "));
       detail.title = one.checked_ms ? sayFull(one.checked_ms) : "";
       show(detail, Boolean(detail.textContent));
     },

@@ -71,7 +71,8 @@ def test_a_version_is_switched_to_and_one_that_differs_only_when_it_is_meant(
     expect(rows.nth(1)).to_contain_text("serves")
     _switch(page, 0, "Switch all the same")
     expect(rows.nth(0)).to_contain_text("serves · on probation")
-    expect(page.locator("h1")).to_contain_text("echo")
+    expect(rows.nth(1)).to_contain_text("no verdict yet")
+    expect(page.locator("h1")).to_have_text("echo 3")
     context.close()
     assert errors == []
 

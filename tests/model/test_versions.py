@@ -229,6 +229,16 @@ def test_what_cannot_be_switched_to_is_said_at_once(bench: Make, shelf: Shelf) -
         off.switch("2")
 
 
+def test_a_version_that_is_replaced_on_probation_gets_no_verdict(bench: Make, shelf: Shelf) -> None:
+    b = bench(**shelf.settings()).ready()
+    shelf.put("2")
+    shelf.put("3")
+    switch(b, "2")
+    switch(b, "3")
+    assert states(b) == {"1": "good", "2": "unknown", "3": "trial"}
+    assert serving(b) == ("3", "1"), "the way back leads to what has proved itself"
+
+
 def test_only_one_switch_at_a_time(bench: Make, shelf: Shelf, stage: Stage) -> None:
     b = bench(**shelf.settings()).ready()
     shelf.put("2", more="    def schema(self):\n        assert stages.current.load_gate.wait(stages.PATIENCE)\n")

@@ -18,6 +18,7 @@ export function start(store) {
   function paint() {
     const { model, health, headline } = store.state;
     text(find("#sentence"), `${headline[language].title} ${headline[language].facts.join(" · ")}`);
+    text(find(".page-head h1 .light"), model.version);
     paintMachine(model, store.now());
     paintFacts(model);
     paintChecks(health);
