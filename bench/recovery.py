@@ -1,6 +1,6 @@
 """The recovery ladder by the clock: each failure really happens in a real server while four clients go on asking.
 
-    python -m bench.recovery [--only hang] [--leak]      prints a table; 8 minutes, with --leak 10 more
+    python -m bench.recovery [--only hang] [--leak]      prints a table; 7 minutes, with --leak 10 more
 
 Every failure gets a server of its own with the default settings, except: a watchdog of two seconds, a result with NaN
 is a failure, and a model eight times as slow is reloaded. *Noticed* counts from the request that fails to the end of
