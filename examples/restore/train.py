@@ -1,4 +1,4 @@
-"""Train the photo restorer: ``python -m examples.restore.train``. One to two minutes on one core.
+"""Train the photo restorer: ``python -m examples.restore.train``. About three minutes on one busy core.
 
 Needs requirements-dev.txt, for the photographs that scikit-image and scikit-learn carry. The same numbers, thread count
 and library versions give the same weights.

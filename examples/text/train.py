@@ -1,4 +1,4 @@
-"""Train the text generator: ``python -m examples.text.train``. Less than a minute on one core.
+"""Train the text generator: ``python -m examples.text.train``. A minute or so on one core.
 
 The same numbers, thread count and library versions give the same weights.
 """
