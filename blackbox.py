@@ -18,8 +18,9 @@ SIZE = 4096
 #: Sequence (odd while it is being written), length of the text, begin and end (monotonic seconds, 0 while it runs), and
 #: the seconds that the call may take.
 _HEAD = struct.Struct("<IIddd")
-_GPU = struct.Struct("<Q")
+_COUNT = struct.Struct("<Q")
 _GPU_AT = 64
+_DONE_AT = 72
 _TEXT_AT = 128
 _TEXT_BYTES = SIZE - _TEXT_AT
 #: Request ids and inputs of a batch that are told; more are counted.
@@ -67,6 +68,7 @@ class BlackBox:
         self._limit_seconds = limit_seconds
         self._clock = clock
         self._sequence = 0
+        self._done = 0
 
     def begin(self, what: str, size: int, request_ids: Sequence[str], inputs: Sequence[Any]) -> None:
         """A call into the model is about to start."""
@@ -81,16 +83,24 @@ class BlackBox:
 
     def end(self) -> None:
         """The call is over."""
+        self._done += 1
+        _COUNT.pack_into(self._page, _DONE_AT, self._done)
         struct.pack_into("<d", self._page, 16, self._clock())
 
     def note_gpu_bytes(self, value: int) -> None:
         """GPU memory that this process holds."""
-        _GPU.pack_into(self._page, _GPU_AT, max(0, value))
+        _COUNT.pack_into(self._page, _GPU_AT, max(0, value))
 
     @property
     def gpu_bytes(self) -> int:
         """What was noted last, 0 without a GPU."""
-        value: int = _GPU.unpack_from(self._page, _GPU_AT)[0]
+        value: int = _COUNT.unpack_from(self._page, _GPU_AT)[0]
+        return value
+
+    @property
+    def done(self) -> int:
+        """Calls that came back: 0 for a process whose model has never answered."""
+        value: int = _COUNT.unpack_from(self._page, _DONE_AT)[0]
         return value
 
     def clear(self) -> None:

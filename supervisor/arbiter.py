@@ -134,7 +134,7 @@ class Supervisor(Arbiter):  # type: ignore[misc]  # gunicorn has no types
         if end.unexpected:
             self.guarded("evidence", lambda: end.detail.update(self.evidence.gather(now, peak_bytes)))
         self.restarting = False
-        delay = self.crashloop.note(end, now)
+        delay = self.crashloop.note(end, now, answered=self.evidence.blackbox.done > 0)
         self.spawn_at = now + delay
         self.unwritten.append(end)
         self.write()

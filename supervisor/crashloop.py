@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Literal
 
@@ -12,12 +13,16 @@ from ledger import Exit
 Mode = Literal["normal", "safe"]
 
 
+#: So much of ``crash_loop_count`` is enough where the model never answered: 3 of 5.
+FRUITLESS_SHARE = 0.6
+
+
 class CrashLoop:
     """Counts the crashes of the last ``crash_loop_seconds``; times are monotonic seconds."""
 
     def __init__(self, settings: SupervisorSettings) -> None:
         self._settings = settings
-        self._crashes: list[float] = []
+        self._crashes: list[tuple[float, bool]] = []  # when, and whether the model had ever answered
 
     def remember(self, exits: Iterable[Exit], now_ms: int, now: float) -> None:
         """Take up what an earlier supervisor counted and could not finish: it was killed, or the machine went down."""
@@ -26,15 +31,15 @@ class CrashLoop:
             if not exit.unexpected:
                 self._crashes.clear()
             elif ago >= 0:
-                self._crashes.append(now - ago)
+                self._crashes.append((now - ago, True))
         self._forget(now)
 
-    def note(self, exit: Exit, now: float) -> float:
-        """Count one end; returns the seconds to wait before the next start."""
+    def note(self, exit: Exit, now: float, *, answered: bool = True) -> float:
+        """Count one end; returns the seconds to wait before the next start. ``answered``: its model once did."""
         if exit.reason == "restart":
             self.forgive()
         elif exit.unexpected:
-            self._crashes.append(now)
+            self._crashes.append((now, answered))
         self._forget(now)
         if len(self._crashes) == self._settings.crash_loop_count:
             return 0.0  # what crashes is left out: there is nothing to wait for, and the page is back sooner
@@ -45,11 +50,18 @@ class CrashLoop:
         self._crashes.clear()
 
     def mode(self) -> Mode:
-        """So many crashes came so fast that the model is left out. Another version would be a third way to go on."""
-        return "safe" if len(self._crashes) >= self._settings.crash_loop_count else "normal"
+        """So many crashes came so fast that the model is left out. Another version would be a third way to go on.
+
+        A model that has not answered once in three lives will not in the fourth: loading may take long, and the page
+        should be back soon.
+        """
+        fruitless = sum(not answered for _, answered in self._crashes)
+        count = self._settings.crash_loop_count
+        looping = len(self._crashes) >= count or fruitless >= math.ceil(count * FRUITLESS_SHARE)
+        return "safe" if looping else "normal"
 
     def _forget(self, now: float) -> None:
-        self._crashes = [crash for crash in self._crashes if now - crash < self._settings.crash_loop_seconds]
+        self._crashes = [crash for crash in self._crashes if now - crash[0] < self._settings.crash_loop_seconds]
 
 
 def backoff_seconds(crashes: int, settings: SupervisorSettings) -> float:

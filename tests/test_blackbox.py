@@ -37,7 +37,9 @@ def test_it_tells_how_long_the_call_ran_and_whether_it_came_back() -> None:
     assert flight.overdue(101.0) == -1
     assert flight.overdue(105.0) == 3
     assert flight.as_dict(104.0)["seconds"] == 4
+    assert box.done == 0
     box.end()
+    assert box.done == 1
     ended = box.read()
     assert ended is not None
     assert ended.overdue(1000.0) < 0

@@ -33,6 +33,15 @@ def test_safe_mode_begins_without_a_pause_but_one_that_crashes_as_well_has_to_wa
     assert [loop.note(an_exit(), moment) for moment in (0, 10, 20, 30)] == [0, 1, 0, 4]
 
 
+def test_a_model_that_never_answered_is_given_up_sooner() -> None:
+    loop = CrashLoop(SupervisorSettings())
+    modes = []
+    for moment in (0, 20, 41):
+        loop.note(an_exit(), moment, answered=False)
+        modes.append(loop.mode())
+    assert modes == ["normal", "normal", "safe"]
+
+
 def test_crashes_that_are_far_apart_are_no_loop() -> None:
     loop = CrashLoop(SETTINGS)
     for moment in (0, 60, 120, 180):
