@@ -242,6 +242,11 @@ TROUBLES: dict[str, tuple[dict[Labels, Curve], float, float]] = {
         300,
         310,
     ),
+    "ModelRolledBack": (
+        {key("model_reloads_total", reason="probation", result="ok"): step(300, 1.0)},
+        300,
+        310,
+    ),
     "GPUMemoryHigh": ({key("gpu_memory_used_bytes", **GPU): step(60, 76e9, 1e9)}, 360, 365),
     "GPUTemperatureHigh": ({key("gpu_temperature_celsius", **GPU): step(60, 90.0)}, 120, 125),
     "GPUThermalThrottling": (
