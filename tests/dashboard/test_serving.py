@@ -15,8 +15,9 @@ from tests.running import RunningServer, eventually
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     data: Path = tmp_path_factory.mktemp("serving") / "data"
-    settings = {"MODEL__PATH": "tests.dashboard.steps:Counter", "MODEL__DEVICE": "cpu", "MODEL__BATCH_SIZE": 1}
-    with RunningServer(data, **settings) as running:
+    with RunningServer(
+        data, MODEL__PATH="tests.dashboard.steps:Counter", MODEL__DEVICE="cpu", MODEL__BATCH_SIZE=1
+    ) as running:
         running.wait_until_ready()
         yield running
 
