@@ -38,6 +38,8 @@ class Examination:
     memory: DeviceMemory | None
     reason: str | None = None
     suggestion: str | None = None
+    #: Whether a golden input was run: without one, ``model_ok`` rests on a request that was answered a while ago.
+    golden: bool = False
 
 
 class Examiner:
@@ -95,7 +97,7 @@ class Examiner:
         """A load has just run all the golden inputs."""
         gpu_ok = True if instance.device.is_gpu else None
         self._examined = self._golden = self._clock()
-        self.last = Examination(now_ms, instance.load_seconds, True, gpu_ok, instance.device.memory())
+        self.last = Examination(now_ms, instance.load_seconds, True, gpu_ok, instance.device.memory(), golden=True)
 
     def _proven(self) -> bool:
         """Whether a request was just answered and nothing was wrong before: then no golden inference is needed."""
@@ -139,7 +141,7 @@ class Examiner:
         if golden:
             self._golden = self._examined
         seconds = self._examined - began
-        self.last = Examination(now_ms, seconds, model_ok, gpu_ok, memory, reason, suggestion)
+        self.last = Examination(now_ms, seconds, model_ok, gpu_ok, memory, reason, suggestion, golden)
         if reason is not None:
             log.warning("deep_check_failed", reason=reason, seconds=round(seconds, 4))
 

@@ -65,7 +65,7 @@ class Medic:
         self._batches = 0
         self._golden_failures = 0
         self._slow_checks = 0
-        self._checked_ms = 0
+        self._seen: Examination | None = None
         self._suspect: Breaker | None = None  # opened for want of memory; a golden input will tell whose fault it is
         self._version: tuple[str, str] | None = None
 
@@ -114,6 +114,7 @@ class Medic:
                 self._healer.conclude(cause, helped=False, outcome=breaker.reason or "the breaker opened again")
             instance = self._ward.instance
             if breaker.for_memory and instance is not None and instance.golden:
+                self._seen = self._ward.examination  # what was found before says nothing of what is so now
                 self._suspect = breaker
                 self._ward.examine()
             else:
@@ -135,13 +136,14 @@ class Medic:
 
     def _look_at_golden(self, instance: Instance) -> None:
         found = self._ward.examination
-        if found is None or found.checked_ms == self._checked_ms:
+        if found is None or found is self._seen:
             return
-        self._checked_ms = found.checked_ms
+        self._seen = found
         failed = not found.model_ok and (found.reason or "").startswith("golden_failed")
-        if instance.golden and (found.model_ok or failed):
-            self._arbitrate(fits=found.model_ok)
-            self.guard.probe(instance, passed=found.model_ok)
+        if instance.golden and found.golden and (found.model_ok or failed):
+            if found is self._ward.examination:  # else a new instance has come meanwhile, which this says nothing of
+                self.guard.probe(instance, passed=found.model_ok)
+            self._arbitrate(fits=found.model_ok)  # last: the reload that it may begin ends on another thread
         self._golden_failures = self._golden_failures + 1 if failed else 0
         if failed:
             self._healer.conclude("golden_failed", helped=False, outcome=found.reason or "golden_failed")

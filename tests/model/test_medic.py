@@ -27,7 +27,7 @@ class Ward:
         self.clock = Clock()
         self.memory = 1000 * MB
         self.instance: Instance | None = made()
-        self.examination: Examination | None = Examination(1, 0.01, True, None, None)
+        self.examination: Examination | None = Examination(1, 0.01, True, None, None, golden=True)
         self.examined = 0
         self.reloads: list[str] = []
         self.healer = Healer(self._reload, 600.0, self.clock, lambda: int(self.clock.now * 1000))
@@ -136,7 +136,9 @@ def test_a_golden_input_says_whether_inputs_are_too_large_or_memory_is_gone(fits
     breaker = shut_for_memory(ward)
     assert (breaker.state, ward.examined, ward.reloads) == ("open", 1, [])
     full = DeviceMemory(allocated=8, reserved=8, free=0, total=8)
-    found = Examination(2, 0.01, True, None, full)
+    ward.medic.look()
+    assert (breaker.state, ward.reloads) == ("open", []), "what was found before does not count"
+    found = Examination(2, 0.01, True, None, full, golden=True)
     ward.examination = found if fits else replace(found, model_ok=False, reason="golden_failed: out_of_memory")
     ward.medic.look()
     assert breaker.state == ("closed" if fits else "open")

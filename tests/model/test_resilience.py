@@ -251,10 +251,11 @@ def test_a_row_of_inputs_too_large_is_told_from_a_model_that_fits_nothing(bench:
             raise MemoryError
 
     stage.on_predict = large_ones_do_not_fit
+    before = b.host.examination
     for _ in range(3):
         with pytest.raises(OutOfMemory):
             b.infer(1000)
-    b.until(lambda: b.host.examination is not None)
+    b.until(lambda: b.host.examination is not before)
     b.host.check(1_000)
     assert b.host.status().breaker == "closed", "the golden input fits: nobody else is shut out"
     assert b.host.remedies() == []
