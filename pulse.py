@@ -51,7 +51,7 @@ class Pulse:
     chronicle: Chronicle
     clock: Callable[[], int] = now_ms
     _opening: deque[tuple[str, Callable[[int], None]]] = field(default_factory=deque)
-    _last_tick_ms: int | None = None  # of the process before this one
+    last_tick_ms: int | None = None  # of the process before this one, once its history has been taken up
     _ended: float = field(default_factory=time.monotonic)
     _evaluated_ms: int = 0
     _failing: set[str] = field(default_factory=set)
@@ -91,10 +91,10 @@ class Pulse:
     def _load(self, now: int) -> None:
         """Take up where the last process stopped; what the database does not let is tried again with the next tick."""
         self.services.store.load()
-        self._last_tick_ms = self.services.store.last_tick_ms()
+        self.last_tick_ms = self.services.store.last_tick_ms()
 
     def _open_chronicle(self, now: int) -> None:
-        self.chronicle.open(self._last_tick_ms, now)
+        self.chronicle.open(self.last_tick_ms, now)
 
     def _evaluation_due(self, now: int) -> bool:
         interval_ms = self.services.settings.alerts.evaluation_interval_seconds * 1000

@@ -7,6 +7,7 @@ import secrets
 import signal
 import sys
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
@@ -65,6 +66,8 @@ DAY_MS = 86_400_000
 #: Seconds between two passes over what is older than the settings keep, and until the first one after a start.
 RETENTION_SECONDS = 600.0
 FIRST_RETENTION_SECONDS = 60.0
+#: How long a clock that makes all of the history too old at once has to say so before it is believed.
+DOUBT_SECONDS = 86_400.0
 #: Seconds between two looks after the store's files, and between two steps of bringing back what a damaged one had.
 GUARD_SECONDS = 2.0
 SALVAGE_SECONDS = 1.0
@@ -98,6 +101,7 @@ class Application:
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         configure_logging(settings)
         self.schedule = Schedule()
+        self._began = time.monotonic()
         self._compose(safe_mode)
         self.flask = self._make_flask()
         self._draining = False
@@ -272,6 +276,9 @@ class Application:
     def _expire(self) -> None:
         """Let go of what is older than the settings keep."""
         storage, now = self.settings.storage, now_ms()
+        if self._is_doubtful(now):
+            log.warning("nothing_expires", why="the clock is far beyond the newest tick of the last process")
+            return
         self._coarsen(now)
         self.services.store.expire_buckets(now - int(storage.coarse_days * DAY_MS))
         ticks = self.services.store.expire(now - int(storage.retention_days * DAY_MS))
@@ -280,6 +287,12 @@ class Application:
         records = expire_records(self.services.database, now - int(storage.records_days * DAY_MS))
         records += self.services.outbox.expire(now - int(storage.records_days * DAY_MS))
         log.info("expired", ticks=ticks, records=records)
+
+    def _is_doubtful(self, now: int) -> bool:
+        """Whether all that was recorded before would expire at once: after weeks switched off, or by a wrong clock."""
+        last, began = self.pulse.last_tick_ms, self._began
+        leap = last is not None and now - last > self.settings.storage.retention_days * DAY_MS
+        return leap and time.monotonic() - began < DOUBT_SECONDS
 
     def _coarsen(self, now: int) -> None:
         """Make buckets of days that are over: before their samples expire, and without holding that up."""

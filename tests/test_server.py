@@ -17,7 +17,7 @@ from dashboard.event import events_between
 from ledger import Exit, ExitReason, Ledger
 from model.remedy import Remedy
 from pulse import now_ms
-from server import APPLICATION, DAY_MS, Application, _secret_key
+from server import APPLICATION, DAY_MS, DOUBT_SECONDS, Application, _secret_key
 from storage.error import StorageError
 
 
@@ -261,6 +261,25 @@ def test_history_is_kept_by_the_hour_before_it_expires(tmp_path: Path) -> None:
     assert store.select([], 0, midnight - DAY_MS) == []
     found = made.services.query.instant("max_over_time(old[6h])", midnight - 2 * DAY_MS - 6 * 3_600_000)
     assert found.values.tolist() == [17.0]  # type: ignore[union-attr]
+    made.close()
+
+
+def test_a_clock_that_is_years_ahead_deletes_nothing_on_its_first_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = Application(settings_in(tmp_path))
+    first.pulse.beat()
+    first.close()
+    year_ms = 365 * DAY_MS
+    monkeypatch.setattr("server.now_ms", lambda: now_ms() + year_ms)
+    made = Application(settings_in(tmp_path))
+    made.pulse.clock = lambda: now_ms() + year_ms
+    made.pulse.beat()
+    made._expire()
+    assert made.services.store.select([], 0, now_ms() + 1000) != []
+    made._began -= DOUBT_SECONDS  # a day later it is believed
+    made._expire()
+    assert made.services.store.select([], 0, now_ms() + 1000) == []
     made.close()
 
 
