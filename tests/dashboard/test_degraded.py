@@ -69,7 +69,7 @@ def test_an_open_breaker_without_a_stand_in_is_a_503_and_not_ready(hosting: Host
 
 
 def test_the_cache_says_hit_or_miss_and_nothing_where_there_is_none(hosting: Hosting) -> None:
-    house = hosting(cache_bytes=1_000_000, cache_seconds=0.001)
+    house = hosting(cache_bytes=1_000_000, cache_seconds=1e-9)
     assert send(house).headers["X-Cache"] == "miss"
     Yielding.broken = True
     assert send(house).headers["X-Degraded"] == "fallback", "the model's own fallback comes before an old answer"
