@@ -54,6 +54,7 @@ def errors_on_stderr() -> Iterator[None]:
     import structlog
 
     before = structlog.get_config()
+    structlog.reset_defaults()
     structlog.configure(
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),

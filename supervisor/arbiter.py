@@ -26,7 +26,7 @@ from supervisor.memory import resident_bytes
 from supervisor.process import ENDED_IN_ORDER, EXIT_USAGE, STARTING, Server
 from supervisor.stderr import StderrTap
 from supervisor.systemd import Systemd
-from supervisor.verdict import classify, read_oom_kills, signal_name
+from supervisor.verdict import OomKills, classify, read_oom_kills, signal_name
 from supervisor.watch import Watch
 
 log = logging.getLogger("wakeless.supervisor")
@@ -48,7 +48,7 @@ class Supervisor(Arbiter):  # type: ignore[misc]  # gunicorn has no types
         self.crashloop = CrashLoop(settings.supervisor)
         self.spawn_at = 0.0  # monotonic
         self.spawned_ms = 0
-        self.oom_kills = 0
+        self.oom_kills = OomKills(read_oom_kills)
         self.stopping = False
         self.restarting = False
         self.hung: str | None = None
@@ -81,7 +81,7 @@ class Supervisor(Arbiter):  # type: ignore[misc]  # gunicorn has no types
         self.hung = None
         self.spawned_ms = _now_ms()
         self.app.stage[0] = STARTING
-        self.oom_kills = read_oom_kills()
+        self.oom_kills.look(time.monotonic())
         self.server.safe_mode = self.crashloop.mode() == "safe"
         if self.server.safe_mode:
             log.error("crash loop: starting without the model")
@@ -117,7 +117,7 @@ class Supervisor(Arbiter):  # type: ignore[misc]  # gunicorn has no types
             asked="restart" if self.restarting else "stop" if self.stopping else None,
             in_order=self.app.stage[0] == ENDED_IN_ORDER,
             hung=self.hung,
-            oom_killed=read_oom_kills() > self.oom_kills,
+            oom_killed=self.oom_kills.lately(),
         )
         code = os.waitstatus_to_exitcode(status)
         end = Exit(
@@ -174,7 +174,8 @@ class Supervisor(Arbiter):  # type: ignore[misc]  # gunicorn has no types
         return signals
 
     def sample(self) -> None:
-        """Note what the server process holds in memory."""
+        """Note what the server process holds in memory, and whether the kernel has lately killed for it."""
+        self.oom_kills.look(time.monotonic())
         for pid in self.WORKERS:
             held = resident_bytes(pid)
             if held is not None:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
 from ledger import ExitReason
+
+#: A process that takes so long to end after the kernel's kill is a very large one.
+LATELY_SECONDS = 10.0
 
 #: Signals that mean the program is broken, not that someone ended it.
 FAULTS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE}
@@ -46,6 +51,24 @@ def classify(
     if code < 0:
         return "signal", f"ended by {name}"
     return "crash", f"exited with code {code}"
+
+
+class OomKills:
+    """Whether the kernel has killed for memory lately: its counter is the whole machine's, and names no victim."""
+
+    def __init__(self, read: Callable[[], int]) -> None:
+        self._read = read
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def look(self, now: float) -> None:
+        """Remember the counter; ``now`` is a moment of a monotonic clock."""
+        self._seen.append((now, self._read()))
+        while len(self._seen) > 1 and self._seen[1][0] <= now - LATELY_SECONDS:
+            self._seen.popleft()
+
+    def lately(self) -> bool:
+        """Whether it has counted since the oldest look of the last seconds."""
+        return bool(self._seen) and self._read() > self._seen[0][1]
 
 
 def read_oom_kills(proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from supervisor.verdict import classify, read_oom_kills
+from supervisor.verdict import LATELY_SECONDS, OomKills, classify, read_oom_kills
 
 EXITED = {code: code << 8 for code in (0, 1, 3, 4, 70)}
 
@@ -53,3 +53,19 @@ def test_it_reads_out_of_memory_kills_of_the_machine_and_of_its_own_group(tmp_pa
 
 def test_a_machine_without_these_files_counts_none(tmp_path: Path) -> None:
     assert read_oom_kills(tmp_path, tmp_path) == 0
+
+
+def test_only_a_kill_of_the_last_seconds_may_be_the_cause() -> None:
+    """The counter is the machine's: another program's death of yesterday says nothing."""
+    count = 0
+    kills = OomKills(lambda: count)
+    assert not kills.lately()
+    for second in range(100):
+        kills.look(float(second))
+    count = 1
+    assert kills.lately()
+    kills.look(100.0)
+    assert kills.lately(), "the process may take a while to end"
+    for second in range(101, 102 + int(LATELY_SECONDS)):
+        kills.look(float(second))
+    assert not kills.lately()
