@@ -163,11 +163,11 @@ class Breaker:
             if self._oom_in_row < self._policy.ooms:
                 return None
             return self._open(f"{self._oom_in_row} requests in a row ran out of memory", for_memory=True)
-        if verdict == "ok":
-            self._failed_in_row = self._oom_in_row = 0
-        else:
-            self._failed_in_row += 1
         requests, failures = self._slide(verdict)
+        if verdict == "ok":  # a success may fill the window; it is a failure that opens the breaker
+            self._failed_in_row = self._oom_in_row = 0
+            return None
+        self._failed_in_row += 1
         policy = self._policy
         if requests >= policy.min_requests and failures >= policy.failure_share * requests:
             return self._open(f"{failures / requests:.0%} of {requests:.0f} requests failed", for_memory=False)

@@ -62,6 +62,14 @@ def test_a_few_failures_prove_nothing(breaker: Breaker) -> None:
     assert state(breaker) == "closed"
 
 
+def test_a_success_never_opens_it(breaker: Breaker) -> None:
+    ask(breaker, "failed", times=19)
+    ask(breaker, "ok")
+    assert state(breaker) == "closed"
+    ask(breaker, "failed")
+    assert state(breaker) == "open"
+
+
 def test_failures_that_are_long_past_do_not_count(breaker: Breaker, clock: Clock) -> None:
     ask(breaker, "failed", times=9)
     ask(breaker, "ok")
