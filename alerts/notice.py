@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 from typing import Literal, NamedTuple, TypeAlias
 
 from sqlalchemy import Connection
@@ -12,6 +12,7 @@ from alerts.humanize import general
 from alerts.outbox import Notice, NoticeKind, Outbox
 from alerts.privacy import deidentify
 from alerts.state import Alert, AlertEvent, EventKind
+from timeword import CHINESE, ENGLISH, Units, local_moment, span
 
 Language: TypeAlias = Literal["en", "zh"]
 
@@ -26,7 +27,7 @@ class _Wording(NamedTuple):
     action: str
     acknowledged: str
     lasted: str
-    units: tuple[str, str, str, str]  # day, hour, minute, second
+    units: Units
     colon: str
 
 
@@ -41,7 +42,7 @@ _WORDINGS: Mapping[Language, _Wording] = {
         action="What to do",
         acknowledged="Acknowledged by {by}: {reason}",
         lasted="It was firing for {span}.",
-        units=("d", "h", "min", "s"),
+        units=ENGLISH,
         colon=": ",
     ),
     "zh": _Wording(
@@ -54,7 +55,7 @@ _WORDINGS: Mapping[Language, _Wording] = {
         action="建议处理",
         acknowledged="{by} 已确认：{reason}",
         lasted="告警持续了 {span}。",
-        units=("天", "小时", "分钟", "秒"),
+        units=CHINESE,
         colon="：",
     ),
 }
@@ -95,13 +96,13 @@ def compose(event: AlertEvent, service: str, language: Language = "en", zone: tz
     """The title and the text of a notice, de-identified."""
     words, alert = _WORDINGS[language], event.alert
     title = f"{words.tags[event.kind]} {alert.text('summary', language)}"
-    facts = [(words.service, service), (words.time, _moment(event.time_ms, zone))]
+    facts = [(words.service, service), (words.time, local_moment(event.time_ms, zone))]
     lines = [alert.text("description", language)]
     if event.kind == "resolved":
         seconds = (event.time_ms - (alert.firing_ms or event.time_ms)) / 1000
         lines.append(words.lasted.format(span=span(seconds, words.units)))
     else:
-        facts.append((words.since, _moment(alert.active_ms, zone)))
+        facts.append((words.since, local_moment(alert.active_ms, zone)))
         if alert.value is not None:
             facts.append((words.value, general(alert.value)))
         facts.append((words.level, alert.severity))
@@ -112,21 +113,6 @@ def compose(event: AlertEvent, service: str, language: Language = "en", zone: tz
     lines += [f"{name}{words.colon}{text}" for name, text in facts]
     body = "\n".join(line for line in lines if line)
     return deidentify(title), deidentify(body)
-
-
-def span(seconds: float, units: tuple[str, str, str, str] = _WORDINGS["en"].units) -> str:
-    """How long, in the two largest units that count: ``2 h 5 min``."""
-    whole = max(0, round(seconds))
-    if whole >= 3600:
-        whole -= whole % 60
-    parts = [whole // 86400, whole // 3600 % 24, whole // 60 % 60, whole % 60]
-    first = next((place for place, part in enumerate(parts) if part), 3)
-    shown = zip(parts[first : first + 2], units[first : first + 2], strict=True)
-    return " ".join(f"{part} {unit}" for part, unit in shown if part or first == 3)
-
-
-def _moment(time_ms: int, zone: tzinfo | None) -> str:
-    return datetime.fromtimestamp(time_ms / 1000, zone).astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %z")
 
 
 def _kind(event: AlertEvent) -> NoticeKind:

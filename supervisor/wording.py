@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 from typing import Literal, NamedTuple, TypeAlias
 
 from supervisor.vigil import Word
+from timeword import CHINESE, ENGLISH, Units, local_moment, span
 
 Language: TypeAlias = Literal["en", "zh"]
 
@@ -21,7 +22,7 @@ class _Wording(NamedTuple):
     lines: str
     service: str
     colon: str
-    units: tuple[str, str, str, str]  # day, hour, minute, second
+    units: Units
     causes: Mapping[str, str]
 
 
@@ -36,7 +37,7 @@ _WORDINGS: Mapping[Language, _Wording] = {
         lines="Last lines",
         service="Service",
         colon=": ",
-        units=("d", "h", "min", "s"),
+        units=ENGLISH,
         causes={
             "crash": "crash",
             "signal": "ended by a signal",
@@ -60,7 +61,7 @@ _WORDINGS: Mapping[Language, _Wording] = {
         lines="最后输出",
         service="服务",
         colon="：",
-        units=("天", "小时", "分钟", "秒"),
+        units=CHINESE,
         causes={
             "crash": "进程崩溃",
             "signal": "被信号终止",
@@ -81,7 +82,7 @@ def compose(word: Word, service: str, language: Language, zone: tzinfo | None = 
     """Title and text of a word; times in ``zone`` (None: the machine's own)."""
     words, known = _WORDINGS[language], word.downtime
     shown = span((word.until_ms - known.since_ms) / 1000, words.units)
-    since, until = _moment(known.since_ms, zone), _moment(word.until_ms, zone)
+    since, until = local_moment(known.since_ms, zone), local_moment(word.until_ms, zone)
     if word.kind == "down":
         title, first = words.down.format(service=service), words.no_answer.format(span=shown, since=since)
     else:
@@ -94,18 +95,3 @@ def compose(word: Word, service: str, language: Language, zone: tzinfo | None = 
     if known.lines:
         lines += [f"{words.lines}{words.colon}".rstrip(), *known.lines]
     return title, "\n".join(lines)
-
-
-def span(seconds: float, units: tuple[str, str, str, str] = _WORDINGS["en"].units) -> str:
-    """How long, in the two largest units that count: ``2 h 5 min``."""
-    whole = max(0, round(seconds))
-    if whole >= 3600:
-        whole -= whole % 60
-    parts = [whole // 86400, whole // 3600 % 24, whole // 60 % 60, whole % 60]
-    first = next((place for place, part in enumerate(parts) if part), 3)
-    shown = zip(parts[first : first + 2], units[first : first + 2], strict=True)
-    return " ".join(f"{part} {unit}" for part, unit in shown if part or first == 3)
-
-
-def _moment(time_ms: int, zone: tzinfo | None) -> str:
-    return datetime.fromtimestamp(time_ms / 1000, zone).astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %z")

@@ -15,8 +15,9 @@ OURS = {path.stem for path in ROOT.glob("*.py")} | {
 ALLOWED = {
     "config": set(),
     "ledger": set(),
+    "timeword": set(),
     "blackbox": set(),
-    "supervisor": {"blackbox", "config", "ledger", "supervisor"},
+    "supervisor": {"blackbox", "config", "ledger", "supervisor", "timeword"},
 }
 
 

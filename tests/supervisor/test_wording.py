@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC
 
-from alerts.notice import span as span_of_alerts
 from supervisor.vigil import Downtime, Word
-from supervisor.wording import compose, span
+from supervisor.wording import compose
 
 SINCE = 1_772_305_940_000  # 2026-02-28 19:12:20 UTC
 LINES = ["CUDA error: an illegal memory access was encountered"]
@@ -39,8 +38,3 @@ def test_both_are_told_in_chinese() -> None:
     title, body = compose(Word("up", SINCE + MINUTES_125, DOWN), "photo", "zh", UTC)
     assert title == "[恢复] photo 已恢复：中断了 2 小时 5 分钟"
     assert "原因：本地代码崩溃 (the program crashed with SIGSEGV)" in body
-
-
-def test_a_duration_reads_as_in_the_notices_of_alerts() -> None:
-    for seconds in (0, 0.4, 59, 60, 61, 3599, 3600, 7530, 86_400, 90_061, 1e7):
-        assert span(seconds) == span_of_alerts(seconds)
