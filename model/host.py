@@ -36,6 +36,7 @@ from model.reload import Plan, Reloader
 from model.remedy import Healer, Remedy
 from model.reply import Replies
 from model.request import Answer, RequestPath, wait_for_load
+from model.retreat import Rearguard
 from model.signature import Signature
 from model.source import short_name
 from model.state import Standing, StateCell, wall_ms
@@ -97,6 +98,8 @@ class ModelHost:
         )
         book = Logbook(None if data_dir is None else data_dir / FILE_NAME, settings.path)
         self._releases = Releases(settings.path, book, wall_ms)
+        #: The way back to the last good version, for safe mode.
+        self.rearguard = Rearguard(self._releases, book, wall_ms)
         probation = Probation(settings.probation_seconds, settings.probation_latency_ratio, clock)
         self._switcher = Switcher(self._releases, probation, self._start_load, clock, wall_ms)
         self._healer = Healer(self.reload, settings.heal_seconds, clock, wall_ms, self._switcher.roll_back)

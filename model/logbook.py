@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
@@ -98,3 +98,22 @@ class Logbook:
             file.flush()
             os.fsync(file.fileno())
         scratch.replace(self._file)
+
+
+def first_choice(page: Page, names: Sequence[str]) -> str:
+    """What a new process starts with, of the versions ``names`` that there are, oldest first: what was chosen, or the
+    newest. Where what was chosen is gone, what was good goes before what nobody has asked for."""
+    if page.chosen in names:
+        return str(page.chosen)
+    good = [name for name in page.good if name in names]
+    return names[-1] if page.chosen is None or not good else good[0]
+
+
+def take_back(page: Page, version: str, to: str, why: str, now_ms: int) -> None:
+    """``version`` is not good after all; the next process starts with ``to``."""
+    before = page.notes.get(version, Note())
+    page.notes[version] = before.model_copy(update={"state": "rolled_back", "at_ms": now_ms, "reason": why})
+    page.chosen = to
+    if page.trial == version:
+        page.trial, page.starts = None, 0
+    page.good = [name for name in page.good if name != version]

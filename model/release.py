@@ -14,7 +14,7 @@ from model.contract import Contract, Incompatible, contract_of, differences
 from model.fault import LoadFailure
 from model.folder import versions
 from model.loader import Instance
-from model.logbook import KEPT, Logbook, Note, Page, State
+from model.logbook import KEPT, Logbook, Note, Page, State, first_choice, take_back
 from model.pipeline import PREFIX
 from model.source import is_file_path
 
@@ -124,13 +124,12 @@ class Releases:
             return [Target(self._path)]
         with self._lock:
             page, good = self._book.page, [name for name in self._book.page.good if name in names]
-            instead = names[-1] if page.chosen is None or not good else good[0]
-            first = page.chosen if page.chosen in names else instead
+            first = first_choice(page, names)
             others = [name for name in good if name != first]
             if page.trial == first and others:
                 if page.starts >= MAX_STARTS:
                     why = f"crash_loop: {page.starts} processes ended while it was on probation"
-                    self._book.change(lambda page: _take_back(page, first, others[0], why, self._wall_ms()))
+                    self._book.change(lambda page: take_back(page, first, others[0], why, self._wall_ms()))
                     log.error("version_rolled_back", version=first, to=others[0], why=why)
                     self.abandoned = f"{first}: {why}"
                     return [self._target(name) for name in others]
@@ -213,7 +212,7 @@ class Releases:
     def taken_back(self, version: str, to: str, why: str) -> None:
         """A version failed on probation; the next process starts with ``to``."""
         with self._lock:
-            self._book.change(lambda page: _take_back(page, version, to, why, self._wall_ms()))
+            self._book.change(lambda page: take_back(page, version, to, why, self._wall_ms()))
 
     def stopped(self) -> None:
         """The process ends in order, which is nothing against the version on probation."""
@@ -306,12 +305,3 @@ def _prove(page: Page, version: str) -> None:
     page.trial, page.starts = None, 0
     if version in page.notes:
         page.notes[version].state = "good"
-
-
-def _take_back(page: Page, version: str, to: str, why: str, now_ms: int) -> None:
-    before = page.notes.get(version, Note())
-    page.notes[version] = before.model_copy(update={"state": "rolled_back", "at_ms": now_ms, "reason": why})
-    page.chosen = to
-    if page.trial == version:
-        page.trial, page.starts = None, 0
-    page.good = [name for name in page.good if name != version]
