@@ -38,6 +38,7 @@ TITLES = {
     "invalid-parameter": "A parameter is not valid",
     "too-many-attempts": "Too many attempts",
     "bad-input": "The model cannot use this input",
+    "no-such-version": "This version is not loaded",
     "refused": "The model did not take the request",
     "queue-full": "The queue is full",
     "uploads-full": "Too many uploads at once",

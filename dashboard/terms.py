@@ -17,6 +17,11 @@ PRIORITY = "X-Priority"
 #: Envoy tells the servers behind it. The shortest counts.
 TIMEOUTS = {"X-Request-Timeout": 1.0, "X-Request-Timeout-Seconds": 1.0, "X-Envoy-Expected-Rq-Timeout-Ms": 1000.0}
 
+#: Which version is to answer, where there are two; what keeps a caller on the same one.
+VERSION = "X-Model-Version"
+STICKY_KEY = "X-Sticky-Key"
+_MAX_WORD = 200
+
 #: Plain decimals: ``float`` would also take ``nan``, ``inf``, ``1_0`` and digits of other scripts.
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
@@ -28,7 +33,13 @@ def current_terms() -> Terms:
 
 def read_terms(asked: Request, lookout: Lookout) -> Terms:
     """What a request asks for beside its input. Raises :class:`Problem` 400 for a header that says nothing."""
-    return Terms(_priority(asked), _timeout(asked), connection_of(asked.environ, lookout))
+    return Terms(
+        _priority(asked),
+        _timeout(asked),
+        connection_of(asked.environ, lookout),
+        _word(asked, VERSION),
+        _word(asked, STICKY_KEY),
+    )
 
 
 def _priority(asked: Request) -> Priority:
@@ -51,6 +62,15 @@ def _timeout(asked: Request) -> float | None:
             raise _bad(name, f"a number of {'seconds' if units == 1 else 'milliseconds'} greater than 0")
         shortest = min(shortest, float(given) / units)
     return None if shortest == math.inf else shortest
+
+
+def _word(asked: Request, header: str) -> str | None:
+    given = asked.headers.get(header)
+    if given is None:
+        return None
+    if not 0 < len(word := given.strip()) <= _MAX_WORD:
+        raise _bad(header, f"1 to {_MAX_WORD} characters")
+    return word
 
 
 def _bad(header: str, allowed: str) -> Problem:

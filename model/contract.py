@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import structlog
+
 from model.fault import LoadFailure, brief
 from model.interface import Model
 from model.loader import Instance
 from model.signature import TensorSpec
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,24 @@ def contract_of(instance: Instance) -> Contract:
         raise LoadFailure(
             f"load_failed: signature {brief(error)}", "The model's inputs, outputs or schema raised."
         ) from error
+
+
+def known_contract(instance: Instance) -> Contract | None:
+    """As :func:`contract_of`; ``None`` where the model raises, which whoever asks for its signature is told."""
+    try:
+        return contract_of(instance)
+    except LoadFailure as failure:
+        log.warning("signature_raised", reason=failure.reason)
+        return None
+
+
+def accept(before: Contract | None, instance: Instance, *, force: bool) -> None:
+    """Whether callers of the version before can live with this one. Raises :class:`Incompatible`."""
+    found = [] if before is None else differences(before, contract_of(instance))
+    if found and not force:
+        raise Incompatible(found)
+    if found:
+        log.warning("version_forced", version=instance.version, differs=found)
 
 
 def differences(old: Contract, new: Contract) -> list[str]:

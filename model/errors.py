@@ -97,6 +97,14 @@ class NoStream(Refusal):
     outcome = "bad_input"
 
 
+class NoVersion(Refusal):
+    """A version was asked for that is not loaded."""
+
+    status = 404
+    type = "no-such-version"
+    outcome = "bad_input"
+
+
 class OutOfMemory(Refusal):
     """This input alone does not fit into memory; others do."""
 

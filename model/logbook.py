@@ -18,9 +18,10 @@ FILE_NAME = "model-versions.json"
 #: Versions that were good once and are remembered as such; the newest is the one to go back to.
 KEPT = 5
 
-#: ``trial``: on probation. ``failed``: it could not be loaded, or a golden input did not hold. ``refused``: it takes or
-#: gives something else. ``rolled_back``: it was loaded, and then failed on probation.
-State = Literal["unknown", "trial", "good", "failed", "refused", "rolled_back"]
+#: ``trial``: on probation. ``canary``: it answers a share of the requests beside the one that serves. ``failed``: it
+#: could not be loaded, or a golden input did not hold. ``refused``: it takes or gives something else. ``rolled_back``:
+#: it was loaded, and then failed on probation or as a canary.
+State = Literal["unknown", "trial", "canary", "good", "failed", "refused", "rolled_back"]
 
 
 class _Part(BaseModel):
@@ -41,6 +42,13 @@ class Note(_Part):
     differs: tuple[str, ...] = ()
 
 
+class Baseline(_Part):
+    """What a version is measured by: what was seen of another, as :class:`model.track.Track` has it."""
+
+    failed: list[bool] = []
+    seconds: dict[int, list[float]] = {}
+
+
 class Page(_Part):
     """Everything that is remembered of one ``model.path``."""
 
@@ -52,6 +60,10 @@ class Page(_Part):
     #: The version on probation, and how many processes have started with it.
     trial: str | None = None
     starts: int = 0
+    #: What the version on probation is measured by.
+    before: Baseline | None = None
+    #: The version that answered beside the one that served; it is loaded by nobody who starts anew.
+    canary: str | None = None
     notes: dict[str, Note] = {}
 
 

@@ -10,11 +10,12 @@ from typing import Literal
 
 import structlog
 
-from model.contract import Contract, Incompatible, contract_of, differences
+from model import entry
+from model.contract import Contract, Incompatible, accept, known_contract
 from model.fault import LoadFailure
 from model.folder import versions
 from model.loader import Instance
-from model.logbook import KEPT, Logbook, Note, Page, State, first_choice, take_back
+from model.logbook import Baseline, Logbook, Note, State, first_choice, take_back
 from model.pipeline import PREFIX
 from model.source import is_file_path
 
@@ -58,11 +59,12 @@ def _anything(instance: Instance) -> None:
 class Target:
     """What to load: a path as ``model.path`` has them. ``approve`` has the last word before it may serve.
 
-    ``approve`` raises :class:`LoadFailure`.
+    ``approve`` raises :class:`LoadFailure`. What is ``loaded`` already is not loaded again.
     """
 
     path: str
     approve: Callable[[Instance], None] = _anything
+    loaded: Instance | None = None
 
 
 class Releases:
@@ -80,6 +82,7 @@ class Releases:
         #: The version that this process was not started with any more, and why: ``3: crash_loop: …``.
         self.abandoned: str | None = None
         self._contract: Contract | None = None
+        self.canary_ended("canary_ended: the process ended while it ran", failed=False)
 
     # --- what is there -------------------------------------------------------------------------------------------
 
@@ -133,7 +136,7 @@ class Releases:
                     log.error("version_rolled_back", version=first, to=others[0], why=why)
                     self.abandoned = f"{first}: {why}"
                     return [self._target(name) for name in others]
-                self._book.change(_count_start)
+                self._book.change(entry.count_start)
             return [self._target(name) for name in (first, *others)]
 
     def again(self) -> list[Target]:
@@ -146,6 +149,12 @@ class Releases:
     def to(self, version: str, *, force: bool) -> list[Target]:
         """A switch, and the way back should nothing else be there to serve. Raises :class:`NoSwitch`."""
         names = self.names()
+        target = self.beside(version, force=force)
+        return [target, *(self._target(name) for name in (self._serving, *self._good()) if name in names)]
+
+    def beside(self, version: str, *, force: bool) -> Target:
+        """Another version than the one that serves, to be compared with it. Raises :class:`NoSwitch`."""
+        names = self.names()
         if not names:
             raise NoSwitch("model.path leads to one model only: name the folder above its versions to switch.")
         if version not in names:
@@ -153,8 +162,7 @@ class Releases:
         if version == self._serving:
             raise NoSwitch(f"Version {version} serves already; a reload loads it anew.")
         before = self._contract
-        target = Target(self._at(version), lambda instance: _compare(before, instance, force=force))
-        return [target, *(self._target(name) for name in (self._serving, *self._good()) if name in names)]
+        return Target(self._at(version), lambda instance: accept(before, instance, force=force))
 
     def back(self) -> list[Target]:
         """The way back from the version that serves; none where no other was ever good."""
@@ -164,7 +172,7 @@ class Releases:
 
     def installed(self, instance: Instance) -> bool:
         """An instance serves; whether that begins a probation: of any version but the one that was good last."""
-        self._contract = _contract(instance)
+        self._contract = known_contract(instance)
         version = self._version(instance.path)
         if version is None:
             return False
@@ -178,7 +186,7 @@ class Releases:
                 golden=len(instance.golden),
                 load_seconds=round(instance.load_seconds, 3),
             )
-            self._book.change(lambda page: _note_installed(page, version, note))
+            self._book.change(lambda page: entry.installed(page, version, note))
             return trial
 
     def failed(self, path: str, failure: LoadFailure, *, serves_on: bool) -> None:
@@ -196,18 +204,45 @@ class Releases:
         )
         with self._lock:
             if version != self._serving or not serves_on:  # a reload that fails is nothing against what serves on
-                self._book.change(lambda page: _note_failed(page, version, note))
+                self._book.change(lambda page: entry.failed(page, version, note))
 
     def chosen(self, version: str) -> None:
         """Somebody switched to a version, and it serves: that is what the next process starts with."""
         with self._lock:
-            self._book.change(lambda page: _choose(page, version))
+            self._book.change(lambda page: entry.choose(page, version))
+
+    @property
+    def baseline(self) -> Baseline | None:
+        """What the version on probation is measured by, as far as an earlier process has seen it."""
+        return self._book.page.before
+
+    def measured_by(self, before: Baseline) -> None:
+        """A probation begins; the next process, should it come before its end, measures by the same."""
+        with self._lock:
+            self._book.change(lambda page: entry.remember(page, before))
+
+    def canary_began(self, version: str, instance: Instance) -> None:
+        """A version answers beside the one that serves."""
+        note = Note(
+            state="canary",
+            at_ms=self._wall_ms(),
+            golden=len(instance.golden),
+            load_seconds=round(instance.load_seconds, 3),
+        )
+        with self._lock:
+            self._book.change(lambda page: entry.begin_canary(page, version, note))
+
+    def canary_ended(self, why: str | None, *, failed: bool) -> None:
+        """It does so no more; nothing happens where there is none."""
+        with self._lock:
+            if (version := self._book.page.canary) is not None:
+                self._book.change(lambda page: entry.end_canary(page, version, why, self._wall_ms(), failed=failed))
 
     def proved(self) -> None:
         """The version that serves has been through its probation."""
         with self._lock:
             if (version := self._serving) is not None:
-                self._book.change(lambda page: _prove(page, version))
+                self._book.change(lambda page: entry.prove(page, version))
 
     def taken_back(self, version: str, to: str, why: str) -> None:
         """A version failed on probation; the next process starts with ``to``."""
@@ -215,10 +250,11 @@ class Releases:
             self._book.change(lambda page: take_back(page, version, to, why, self._wall_ms()))
 
     def stopped(self) -> None:
-        """The process ends in order, which is nothing against the version on probation."""
+        """The process ends in order, which is nothing against the version on probation or the canary."""
+        self.canary_ended("canary_ended: the server was stopped", failed=False)
         with self._lock:
             if self._book.page.trial is not None and self._serving in (None, self._book.page.trial):
-                self._book.change(_forgive_start)
+                self._book.change(entry.forgive_start)
 
     # --- details -------------------------------------------------------------------------------------------------
 
@@ -235,6 +271,10 @@ class Releases:
     def _good(self) -> list[str]:
         """Those that are still in the folder, the latest first."""
         return [name for name in self._book.page.good if (self._folder / name).is_dir()]
+
+    def version_of(self, instance: Instance) -> str | None:
+        """The version in the folder that an instance was loaded from."""
+        return self._version(instance.path)
 
     def _version(self, path: str) -> str | None:
         """The version that a target's path means."""
@@ -253,55 +293,3 @@ class Releases:
             suggestion=note.suggestion,
             differs=note.differs,
         )
-
-
-def _compare(before: Contract | None, instance: Instance, *, force: bool) -> None:
-    """Whether callers of the version before can live with this one. Raises :class:`Incompatible`."""
-    found = [] if before is None else differences(before, contract_of(instance))
-    if found and not force:
-        raise Incompatible(found)
-    if found:
-        log.warning("version_forced", version=instance.version, differs=found)
-
-
-def _contract(instance: Instance) -> Contract | None:
-    """What the model says; ``None`` where its own code raises, which is told to whoever asks for its signature."""
-    try:
-        return contract_of(instance)
-    except LoadFailure as failure:
-        log.warning("signature_raised", reason=failure.reason)
-        return None
-
-
-def _choose(page: Page, version: str) -> None:
-    page.chosen = version
-
-
-def _count_start(page: Page) -> None:
-    page.starts += 1
-
-
-def _forgive_start(page: Page) -> None:
-    page.starts = max(0, page.starts - 1)
-
-
-def _note_installed(page: Page, version: str, note: Note) -> None:
-    if page.trial not in (None, version) and (left := page.notes.get(page.trial)) is not None:
-        left.state = "unknown"  # another one took its place before there was a verdict
-    page.notes[version] = note
-    if note.state == "good":
-        _prove(page, version)
-    elif page.trial != version:
-        page.trial, page.starts = version, 1
-
-
-def _note_failed(page: Page, version: str, note: Note) -> None:
-    page.notes[version] = note
-    page.good = [name for name in page.good if name != version]
-
-
-def _prove(page: Page, version: str) -> None:
-    page.good = [version, *(name for name in page.good if name != version)][:KEPT]
-    page.trial, page.starts = None, 0
-    if version in page.notes:
-        page.notes[version].state = "good"

@@ -16,13 +16,12 @@ from model.loader import Instance, Loader, Say
 from model.meter import InferenceMeter
 from model.queue import Errand, WorkQueue
 from model.release import Releases, Target
+from model.room import lack, lack_on_gpu
 from model.state import StateCell, wall_ms
 from model.worker import Worker
 
 log = structlog.get_logger(__name__)
 
-#: How much more GPU memory than the serving instance took must be available to load another one beside it.
-_ROOM = 1.25
 _NO_TARGET = LoadFailure("load_failed: no_version", "There is nothing to load.")
 
 
@@ -36,12 +35,14 @@ class Plan:
 
     Of ``targets`` the first is what is wanted. The others are tried in turn where nothing is left to serve. ``reason``
     is the label of ``model_reloads_total``. With ``hand_over`` what the old instance has decoded it also answers, as
-    another version may decode to something else. ``done`` is called once, with why it failed, if it did.
+    another version may decode to something else. ``seat`` takes what is wanted instead of putting it into service:
+    on the model thread, beside the one that serves, or not at all. ``done`` is called once, with why it failed, if it did.
     """
 
     reason: str
     targets: Sequence[Target]
     hand_over: bool = False
+    seat: Callable[[Instance], None] | None = None
     done: Callable[[LoadFailure | None], None] = _nothing
 
 
@@ -119,7 +120,7 @@ class Reloader:
     def _reload(self, plan: Plan) -> None:
         """On the helper thread: load while the old instance serves, and let the model thread switch."""
         try:
-            errand = self._load_beside(plan) if self._roomy() else partial(self._reload_paused, plan)
+            errand = self._errand(plan)
             if errand is not None:
                 self._queue.submit(errand, urgent=True)
         except Poisoned as poisoned:
@@ -132,12 +133,26 @@ class Reloader:
             log.exception("reload_died")
             self._fail(plan, LoadFailure(f"load_failed: {brief(error)}", "The log has the traceback."))
 
+    def _errand(self, plan: Plan) -> Errand | None:
+        """What is left to be done on the model thread. Raises ``Poisoned``."""
+        serving = self._worker.instance
+        if serving is None or plan.targets[0].loaded is not None:
+            return self._load_beside(plan)
+        if plan.seat is None:
+            return partial(self._reload_paused, plan) if lack_on_gpu(serving) else self._load_beside(plan)
+        if (short := lack(serving)) is None:
+            return self._load_beside(plan)
+        failure = LoadFailure(short, "Free memory, or switch to the version: then the one that serves goes first.")
+        self._releases.failed(plan.targets[0].path, failure, serves_on=True)
+        self._fail(plan, failure)
+        return None
+
     def _load_any(self, targets: Sequence[Target], say: Say) -> tuple[Instance | None, LoadFailure | None]:
         """The first of ``targets`` that can serve, and why the one that was wanted cannot. Raises ``Poisoned``."""
         wanted: LoadFailure | None = None
         for target in targets:
             try:
-                instance = self._loader.load(say, target.path)
+                instance = target.loaded or self._loader.load(say, target.path)
                 target.approve(instance)
             except LoadFailure as failure:
                 log.error("target_not_loaded", path=target.path, reason=failure.reason)
@@ -160,6 +175,8 @@ class Reloader:
         if instance is None:
             self._fail(plan, failure or _NO_TARGET)
         elif self._settle(plan):
+            if plan.seat is not None:
+                return partial(self._seat, instance, plan, plan.seat)
             return partial(self._switch, instance, plan, failure)
         else:
             log.warning("model_loaded_too_late", load_seconds=round(instance.load_seconds, 3))
@@ -172,10 +189,20 @@ class Reloader:
         """On the model thread, between two batches."""
         old = self._worker.instance
         self._worker.hand_over(old if plan.hand_over else None)
+        self._worker.promote(instance)
         self._install(instance, failure)
         self._report(plan, failure)
         del old  # the last reference on this thread, so that its weights can be freed
         instance.device.release()
+
+    def _seat(self, instance: Instance, plan: Plan, seat: Callable[[Instance], None]) -> None:
+        """On the model thread, between two batches: what serves goes on doing so."""
+        self._meter.announce(instance.name, instance.version)
+        self._worker.welcome(instance)
+        seat(instance)
+        self._cell.move("ready")
+        self._meter.reloaded(plan.reason, "ok")
+        plan.done(None)
 
     def _reload_paused(self, plan: Plan) -> None:
         """On the model thread: two instances do not fit, so the old one goes first. What waits in the queue stays."""
@@ -233,7 +260,9 @@ class Reloader:
 
     def _give_up(self, failure: LoadFailure, plan: Plan) -> None:
         log.error("model_reload_failed", reason=failure.reason, suggestion=failure.suggestion)
-        if self._worker.instance is not None:
+        if plan.seat is not None:  # whoever wanted it is told; of what serves this says nothing
+            self._cell.move("ready")
+        elif self._worker.instance is not None:
             self._cell.move("ready", reason=f"reload_failed: {failure.reason}", suggestion=failure.suggestion)
         else:
             self._cell.move("failed", reason=failure.reason, suggestion=failure.suggestion)
@@ -247,9 +276,3 @@ class Reloader:
         self._meter.reloaded(plan.reason, "ok" if failure is None else "failed")
         self._on_reloaded(plan.reason, None if failure is None else failure.reason)
         plan.done(failure)
-
-    def _roomy(self) -> bool:
-        """Whether a second instance fits beside the one that serves."""
-        serving = self._worker.instance
-        memory = serving.device.memory() if serving is not None else None
-        return serving is None or memory is None or memory.available >= serving.gpu_bytes * _ROOM

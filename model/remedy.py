@@ -13,7 +13,8 @@ import structlog
 log = structlog.get_logger(__name__)
 
 #: Why the model is reloaded; also the label ``reason`` of ``model_reloads_total``.
-Cause = Literal["breaker_open", "golden_failed", "leak", "drift", "probation"]
+Cause = Literal["breaker_open", "golden_failed", "leak", "drift", "probation", "canary"]
+Action = Literal["reload_model", "rollback", "end_canary"]
 #: Remedies that are remembered.
 KEPT = 50
 #: A loaded model that gives no sign of help or harm for so long is left with "not known".
@@ -29,7 +30,7 @@ class Remedy:
     #: What was found, e.g. ``breaker_open: 62% of 50 requests failed``.
     why: str
     began_ms: int
-    action: Literal["reload_model", "rollback"] = "reload_model"
+    action: Action = "reload_model"
     state: Literal["reloading", "watching", "done"] = "reloading"
     #: How long the reload took; ``None`` before it has ended.
     reload_seconds: float | None = None
@@ -118,11 +119,19 @@ class Healer:
 
     def note_rollback(self, why: str, *, helped: bool | None, outcome: str) -> None:
         """A version was taken back while the process started."""
+        self._note("probation", "rollback", why, helped=helped, outcome=outcome)
+
+    def note_canary(self, why: str, outcome: str) -> None:
+        """A canary was taken out: the version beside it answers its requests, too."""
+        self._note("canary", "end_canary", why, helped=True, outcome=outcome)
+
+    def _note(self, cause: Cause, action: Action, why: str, *, helped: bool | None, outcome: str) -> None:
+        """Something was done that is over already."""
         with self._lock:
             self._count += 1
             self._past.append(
                 Remedy(
-                    self._count, "probation", why, self._wall_ms(), "rollback", "done",
+                    self._count, cause, why, self._wall_ms(), action, "done",
                     seconds=0.0, helped=helped, outcome=outcome,
                 )
             )  # fmt: skip

@@ -80,9 +80,13 @@ class Switcher:
         self._switch: Switch | None = None
         self._asked: Switch | None = None
 
-    def switch(self, version: str, *, force: bool) -> Switch:
-        """Begin to load ``version``, beside the one that serves where memory allows. Raises :class:`NoSwitch`."""
-        targets = self._releases.to(version, force=force)
+    def switch(self, version: str, *, force: bool, loaded: Instance | None = None) -> Switch:
+        """Begin to load ``version``, beside the one that serves where memory allows, if it is not ``loaded`` already.
+
+        Raises :class:`NoSwitch`.
+        """
+        wanted, *others = self._releases.to(version, force=force)
+        targets = [replace(wanted, loaded=loaded), *others]
         asked, began = Switch(version, self._releases.serving, force, self._wall_ms()), self._clock()
 
         def done(failure: LoadFailure | None) -> None:
@@ -113,11 +117,12 @@ class Switcher:
 
     def installed(self, instance: Instance) -> None:
         """An instance serves; on the model thread."""
-        before = self._releases.serving
-        if self._releases.installed(instance):
-            self._probation.begin()
+        before, releases = self._releases.serving, self._releases
+        if releases.installed(instance):
+            known = releases.baseline if before is None else None  # this process has seen nothing yet
+            releases.measured_by(self._probation.begin(known))
             self.look()  # with model.probation_seconds 0 it is over already
-        elif self._releases.serving != before:
+        elif releases.serving != before:
             self._probation.restart()
 
     def look(self) -> None:

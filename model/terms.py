@@ -31,6 +31,10 @@ class Terms:
     priority: Priority = "normal"
     timeout_seconds: float | None = None
     caller: Caller | None = None
+    #: The version that it wants, where another one is loaded beside the one that serves.
+    version: str | None = None
+    #: What keeps it on the same side of a comparison; without it every request is by itself.
+    key: str | None = None
 
     @property
     def rank(self) -> int:

@@ -40,6 +40,7 @@ class Worker:
         self._on_fatal = on_fatal
         self._thread: threading.Thread | None = None
         self._former: ref[Instance] | None = None
+        self._apart: list[ref[Instance]] = []
         self.instance: Instance | None = None
 
     @property
@@ -65,6 +66,14 @@ class Worker:
     def hand_over(self, former: Instance | None) -> None:
         """On the model thread: let ``former`` answer what it has decoded, for as long as such requests wait."""
         self._former = None if former is None else ref(former)  # held by the requests themselves, and freed with them
+
+    def welcome(self, beside: Instance) -> None:
+        """On the model thread: let ``beside`` answer what it has decoded, as long as anybody holds it."""
+        self._apart = [one for one in self._apart if one() is not None] + [ref(beside)]
+
+    def promote(self, beside: Instance) -> None:
+        """On the model thread: it serves from now on, and what it has decoded the next one may answer."""
+        self._apart = [one for one in self._apart if one() is not beside]
 
     def end_streams(self) -> None:
         """On the model thread: end what is open, since the instance that it runs on has to go."""
@@ -118,10 +127,11 @@ class Worker:
 
     def _instance_for(self, decoder: Instance | None) -> Instance | None:
         """What serves; for what another version has decoded, that version while it is still there."""
-        former = None if self._former is None else self._former()
-        if former is None:
-            self._former = None
-        return former if former is not None and decoder is former else self.instance
+        if decoder is None or decoder is self.instance:
+            return self.instance
+        if self._former is not None and decoder is self._former():
+            return decoder
+        return decoder if any(decoder is one() for one in self._apart) else self.instance
 
     def _serve(self, instance: Instance, works: list[Work]) -> None:
         try:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from model.probation import MIN_BATCHES, Probation
+from model.logbook import Baseline
+from model.probation import Probation
+from model.track import MIN_BATCHES
 from tests.model.conftest import Clock
 
 
@@ -95,3 +97,22 @@ def test_latency_may_be_left_out(clock: Clock) -> None:
     probation.begin()
     batches(probation, 10.0)
     assert probation.verdict() is None
+
+
+def test_a_size_that_was_not_seen_before_is_compared_with_the_next_larger_one(probation: Probation) -> None:
+    batches(probation, 0.01, size=8)
+    probation.begin()
+    batches(probation, 1.0, size=2)
+    assert probation.verdict() == "latency: batches take 100.0 times as long as before"
+
+
+def test_a_new_process_measures_by_what_the_last_one_has_seen(probation: Probation, clock: Clock) -> None:
+    batches(probation, 0.01)
+    requests(probation, 90, 10)
+    known = probation.begin()
+    after = Probation(300.0, 3.0, clock)
+    assert after.begin(Baseline.model_validate_json(known.model_dump_json())) == known
+    batches(after, 0.1)
+    assert after.verdict() == "latency: batches take 10.0 times as long as before"
+    requests(after, 40, 10)
+    assert (after.verdict() or "").startswith("failures: 20% of 50 requests failed, 10% before")
