@@ -12,48 +12,36 @@ from typing import TextIO
 import structlog
 
 from config import HealthSettings, ModelSettings
-from model.admission import Admission
-from model.batch import BatchRunner
-from model.breaker import Breaker
+from model.answer import Answer, Payload
 from model.brownout import Brownout, BrownoutPolicy
 from model.cache import ResultCache
 from model.codec import Codec
 from model.device import prepare_allocator
-from model.errors import Draining, NotReady, Refusal
-from model.examiner import Examination, Examiner
-from model.exchange import Exchange, Outcome, Payload
+from model.engine import Common, Engine
+from model.errors import Refusal
+from model.exchange import Body, Exchange
 from model.fault import LoadFailure
-from model.health import BreakerFacts, Facts, cannot_serve, judge
-from model.loader import Instance, Loader
+from model.health import judge
+from model.loader import Instance
 from model.logbook import FILE_NAME, Logbook
-from model.medic import Medic, resident_bytes
 from model.meter import InferenceMeter
 from model.probation import Probation
-from model.progress import Progress, Recorder
-from model.queue import WorkQueue
+from model.progress import Recorder
+from model.refusal import refusal
 from model.release import NoSwitch, Releases
-from model.reload import Plan, Reloader
-from model.remedy import Healer, Remedy
+from model.reload import Plan
+from model.remedy import Remedy
 from model.reply import Replies
-from model.request import Answer, RequestPath, wait_for_load
 from model.retreat import Rearguard
 from model.signature import Signature
-from model.source import short_name
 from model.state import Standing, StateCell, wall_ms
 from model.status import Health, ModelStatus
-from model.step import StepRunner
-from model.streaming import StreamPath
 from model.subscription import Subscription
 from model.switch import Overview, Switch, Switcher
 from model.terms import STANDARD, Terms
-from model.watchdog import Limit, Watchdog
-from model.worker import Worker
+from model.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
-
-#: ``Retry-After`` of a failed model (a person or a rule has to act) and of one whose process is about to be restarted.
-_FAILED_RETRY_SECONDS = 30.0
-_FATAL_RETRY_SECONDS = 5.0
 
 
 def _ignore_change() -> None:
@@ -102,66 +90,34 @@ class ModelHost:
         self.rearguard = Rearguard(self._releases, book, wall_ms)
         probation = Probation(settings.probation_seconds, settings.probation_latency_ratio, clock)
         self._switcher = Switcher(self._releases, probation, self._start_load, clock, wall_ms)
-        self._healer = Healer(self.reload, settings.heal_seconds, clock, wall_ms, self._switcher.roll_back)
-        self._medic = Medic(settings, self, self._healer, clock, self._memory, probation)
         self._cache = ResultCache(settings.cache_bytes, settings.cache_seconds, clock)
-        self._brownout = Brownout(
-            BrownoutPolicy(settings.brownout_high, settings.brownout_low, settings.brownout_step_seconds),
-            lambda: len(self._queue) / self._queue.size,
-            clock,
-        )
-        self._progress = Progress(clock, self._medic.batch_done)
-        self._queue = WorkQueue(
-            settings.queue_size,
-            settings.batch_size,
-            settings.batch_window_seconds,
-            clock,
-            shed=(settings.shed_normal_ratio, settings.shed_low_ratio),
-            aging_seconds=settings.aging_seconds,
-            max_streams=settings.max_streams,
-        )
-        self._loader = Loader(settings, health, clock)
-        runner = BatchRunner(meter, self._progress, clock)
-        steps = StepRunner(self._queue, self._progress, clock)
-        self._worker = Worker(self._queue, runner, steps, self._cell, lambda: self._reloader.first_load(), on_fatal)
-        self._examiner = Examiner(
-            self._queue, self._progress, lambda: self._worker.instance, clock, health.interval_seconds
-        )
-        self._reloader = Reloader(
-            self._loader,
-            self._releases,
-            self._worker,
-            self._queue,
+        codec = self._codec = Codec(clock, reject_nan=settings.reject_nan)
+        self._engine = Engine(
+            Common(
+                settings=settings,
+                health=health,
+                meter=meter,
+                clock=clock,
+                releases=self._releases,
+                probation=probation,
+                cache=self._cache,
+                codec=codec,
+                replies=Replies(settings, self._cache, clock, codec),
+                brownout=Brownout(
+                    BrownoutPolicy(settings.brownout_high, settings.brownout_low, settings.brownout_step_seconds),
+                    lambda: self._engine.fill,
+                    clock,
+                ),
+            ),
             self._cell,
-            self._examiner,
-            meter,
-            clock,
             on_installed=self._installed,
-            on_reloaded=self._medic.reloaded,
+            on_fatal=on_fatal,
+            roll_back=self._switcher.roll_back,
         )
-        door = Admission(settings, self._queue, self._progress, meter, clock)
-        codec = Codec(clock, reject_nan=settings.reject_nan)
-        guard = self._medic.guard
-        self._path = RequestPath(
-            self._queue,
-            meter,
-            clock,
-            door=door,
-            codec=codec,
-            guard=guard,
-            replies=Replies(settings, self._cache, clock),
-            brownout=self._brownout,
-        )
-        self._streams = StreamPath(settings, self._queue, meter, clock, door=door, codec=codec, guard=guard)
-        limits = (
-            Limit("batch", settings.watchdog_seconds, self._progress.running_seconds, self._hang),
-            Limit("load", settings.load_seconds, self._loading_seconds, self._reloader.overrun),
-        )
-        self._watchdog = Watchdog(limits, stack_file)
+        self._watchdog = Watchdog(self._engine.limits, stack_file)
         self._guests = threading.Condition()
         self._guest_count = 0
         self._drain_until = 0.0
-        self._shown: tuple[str, str, str | None, str | None] = (short_name(settings.path), "", None, None)
 
     def start(self) -> None:
         """Begin to load; returns at once. Does nothing when the model is switched off."""
@@ -169,50 +125,53 @@ class ModelHost:
             log.info("model_disabled", reason=self._off)
             return
         prepare_allocator()
-        self._cell.begin_first_load(self._clock())
-        self._worker.start()
+        self._engine.start()
         self._watchdog.start()
 
     def record_to(self, recorder: Recorder) -> None:
         """Have ``recorder`` told of every call into the model, for whoever asks after a crash; before :meth:`start`."""
-        self._progress.recorder = recorder
+        self._engine.record_to(recorder)
 
-    def infer(self, body: bytes, content_type: str, request_id: str, terms: Terms = STANDARD) -> Answer:
+    def infer(self, body: bytes, content_type: str, request_id: str, terms: Terms = STANDARD) -> Answer[bytes]:
         """Answer one request, on the caller's thread. Raises :class:`BadInput` or a :class:`Refusal`."""
-        with self._guest() as instance:
-            if instance is None:
-                return self._path.run_without_model(
-                    body, content_type, request_id, self._refusal(), *self._identity()[:2]
-                )
-            return self._path.run(instance, body, content_type, request_id, terms)
+        return self.exchange(Body(body, content_type), request_id, terms)
 
     def stream(self, body: bytes, content_type: str, request_id: str, terms: Terms = STANDARD) -> Subscription:
         """As :meth:`infer`, for a result in steps; whoever reads it must close it, and a drain waits for that."""
         with ExitStack() as stack:
-            instance = self._required(stack.enter_context(self._guest()))
-            found = self._streams.open(instance, body, content_type, request_id, terms)
+            instance = stack.enter_context(self._guest())
+            if instance is None:
+                return self._engine.streams.open_without_model(
+                    body, content_type, request_id, self._refusal(), *self._engine.identity()[:2]
+                )
+            found = self._engine.streams.open(instance, body, content_type, request_id, terms)
             found.at_close(stack.pop_all().close)
             return found
 
-    def exchange(self, exchange: Exchange[Payload], request_id: str, terms: Terms = STANDARD) -> Outcome[Payload]:
+    def exchange(self, exchange: Exchange[Payload], request_id: str, terms: Terms = STANDARD) -> Answer[Payload]:
         """As :meth:`infer`, for a request of several inputs in a format of its own."""
-        with self._guest() as guest:
-            instance = self._required(guest)
-            return self._path.run_exchange(instance, exchange, request_id, terms)
+        with self._guest() as instance:
+            if instance is None:
+                return self._engine.path.run_without_model(
+                    exchange, request_id, self._refusal(), *self._engine.identity()[:2]
+                )
+            return self._engine.path.run(instance, exchange, request_id, terms)
 
     def signature(self) -> Signature | None:
         """What the model that serves now takes and gives; ``None`` while none does. Raises what the model raises."""
-        instance: Instance | None = self._worker.instance
+        instance = self._engine.instance
         if instance is None:
             return None
         model = instance.model
-        return Signature(instance.name, instance.version, tuple(model.inputs()), tuple(model.outputs()), model.schema())
+        with self._codec.calls.running("signature"):
+            inputs, outputs, schema = tuple(model.inputs()), tuple(model.outputs()), model.schema()
+        return Signature(instance.name, instance.version, inputs, outputs, schema)
 
     @contextmanager
     def _guest(self) -> Iterator[Instance | None]:
         """Let a request in, to the instance that serves; a drain waits for it. ``None`` while none is there."""
         with self._guests:
-            instance = self._worker.instance
+            instance = self._engine.instance
             admitted = instance is not None and self.serving
             self._guest_count += admitted
         if not admitted:
@@ -226,44 +185,24 @@ class ModelHost:
                 if self._guest_count == 0:
                     self._guests.notify_all()
 
-    def _required(self, guest: Instance | None) -> Instance:
-        """The instance that a request was let in to. Raises a :class:`Refusal`, which is counted."""
-        if guest is None:
-            raise self._path.refuse(self._refusal(), *self._identity()[:2])
-        return guest
-
-    @property
-    def instance(self) -> Instance | None:
-        """What serves now."""
-        return self._worker.instance
-
-    @property
-    def examination(self) -> Examination | None:
-        """What the last deep check found."""
-        return self._examiner.last
-
-    def examine(self) -> None:
-        """Have the golden input run soon, without waiting for it."""
-        self._examiner.ask(wall_ms(), 0.0, urgent=True)
-
     def remedies(self) -> list[Remedy]:
         """What this process has done about its model by itself, newest first."""
-        return self._healer.remedies()
+        return self._engine.healer.remedies()
 
     @property
     def serving(self) -> bool:
         """Whether requests are taken now."""
-        return cannot_serve(self._cell.now, self._worker.instance is not None) is None
+        return self._engine.serving
 
     def reload(self, reason: str) -> bool:
         """Load a fresh instance in the background; ``False`` while a load is under way or none is possible.
 
         ``reason`` becomes a label of ``model_reloads_total``: one of a few words, not a sentence.
         """
-        return self._off is None and self._reloader.start(reason)
+        return self._off is None and self._engine.reload(reason)
 
     def _start_load(self, plan: Plan) -> bool:
-        return self._off is None and self._reloader.start(plan.reason, plan)
+        return self._off is None and self._engine.reload(plan.reason, plan)
 
     def switch(self, version: str, *, force: bool = False) -> Switch:
         """Begin to put another version of the model's folder into service, and return at once.
@@ -284,46 +223,11 @@ class ModelHost:
 
     def status(self) -> ModelStatus:
         """Where the host stands at this moment."""
-        standing = self._cell.now
-        model, version, device, dtype = self._identity()
-        breaker = self._breaker()
-        return ModelStatus(
-            state=standing.state,
-            reason=standing.reason,
-            suggestion=standing.suggestion,
-            model=model,
-            version=version,
-            device=device,
-            dtype=dtype,
-            since_ms=standing.since_ms,
-            load_seconds=self._loading_seconds(),
-            last_load_seconds=standing.last_load_seconds,
-            progress=standing.progress,
-            queue_depth=len(self._queue),
-            queue_size=self._queue.size,
-            in_flight=self._progress.in_flight,
-            progress_age_seconds=self._progress.age(self._queue.oldest()),
-            streams_open=self._queue.streams,
-            breaker="closed" if breaker is None else breaker.state,
-            breaker_reason=None if breaker is None else breaker.reason,
-            brownout_level=self._brownout.level(),
-            latency_drift_ratio=self._medic.drift.ratio(),
-            cache=self._cache.figures() if self._cache.enabled else None,
-        )
+        return self._engine.status()
 
     def health(self) -> Health:
         """The verdicts at this moment. Costs microseconds and touches neither the model nor the device."""
-        device = self._loader.device
-        facts = Facts(
-            now_ms=wall_ms(),
-            standing=self._cell.now,
-            serving=self._worker.instance is not None,
-            on_gpu=None if device is None else device.is_gpu,
-            examination=self._examiner.last,
-            age_seconds=self._progress.age(self._queue.oldest()),
-            breaker=self._breaker_facts(),
-        )
-        return judge(facts, self._settings, self._health)
+        return judge(self._engine.facts(), self._settings, self._health)
 
     def check(self, now_ms: int, wait_seconds: float = 2.0) -> None:
         """The scheduled deep check: one at a time, behind the requests. Waits at most ``wait_seconds`` for it.
@@ -331,10 +235,8 @@ class ModelHost:
         It looks for a hang first, which a thread of the host's own does as well, at least once a second.
         """
         self._watchdog.look()
+        self._engine.check(now_ms, wait_seconds)
         if self.serving:
-            # A success of a while ago proves nothing of a model that has been kept from requests since.
-            self._examiner.ask(now_ms, wait_seconds, urgent=self._breaker_facts() is not None)
-            self._medic.look()
             self._switcher.look()
 
     def stop(self, drain_seconds: float) -> None:
@@ -343,77 +245,22 @@ class ModelHost:
         self._cell.move("draining", reason="draining")
         with self._guests:
             drained = self._guests.wait_for(lambda: self._guest_count == 0, timeout=drain_seconds)
-        self._queue.close()
+        lost = self._engine.close(drained=drained)
         if not drained:
-            lost = self._queue.fail_all(
-                lambda: Draining("The server stopped before this request's turn.", reason="draining")
-            )
             log.warning("drain_incomplete", dropped=lost, seconds=drain_seconds)
         self._watchdog.stop()
-        # A thread that still loads or hangs is left behind: it is a daemon, and the process is about to end.
-        idle = drained and self._worker.instance is not None
-        self._worker.join(max(0.1, self._drain_until - self._clock()) if idle else 0.1)
+        self._engine.join(max(0.1, self._drain_until - self._clock()) if drained else 0.1)
         self._switcher.stopped()
         self._cell.move("stopped", reason="stopped")
 
     def _installed(self, instance: Instance, failure: LoadFailure | None) -> None:
         """A new instance serves; ``failure`` is why it is not the one that was wanted."""
         self._cache.renew(instance.name, instance.version)
-        self._medic.installed(instance)
         self._switcher.installed(instance)
         why = self._releases.abandoned or (None if failure is None else failure.reason)
         if why is not None:
             self._releases.abandoned = None
-            self._healer.note_rollback(why, helped=True, outcome=f"version {instance.version} serves")
-
-    def _breaker(self) -> Breaker | None:
-        instance = self._worker.instance
-        return None if instance is None else self._medic.guard.breaker(instance)
-
-    def _breaker_facts(self) -> BreakerFacts | None:
-        """What health has to know: nothing while the breaker is closed."""
-        instance, breaker = self._worker.instance, self._breaker()
-        if instance is None or breaker is None or (reason := breaker.reason) is None:
-            return None
-        return BreakerFacts(reason, breaker.state == "open", bool(instance.golden))
-
-    def _memory(self) -> int:
-        """What the model holds, as well as that can be known: the GPU's tensors, else the whole process."""
-        found = self._examiner.last
-        return resident_bytes() if found is None or found.memory is None else found.memory.allocated
-
-    def _loading_seconds(self) -> float | None:
-        began = self._cell.now.load_began
-        return None if began is None else self._clock() - began
-
-    def _hang(self, seconds: float) -> None:
-        run = self._progress.run
-        what = {"check": "a health check", "step": "a step of a stream", "close": "the end of a stream"}.get(
-            run.what if run is not None else "batch", f"a batch of {self._progress.in_flight}"
-        )
-        self._worker.doom(
-            f"hang: {what} running for {seconds:.0f}s",
-            "Every thread's stack is in the log; look at the model thread's.",
-        )
+            self._engine.healer.note_rollback(why, helped=True, outcome=f"version {instance.version} serves")
 
     def _refusal(self) -> Refusal:
-        standing = self._cell.now
-        found = cannot_serve(standing, False)
-        reason, suggestion = found or ("model_loading", None)
-        if standing.state in ("draining", "stopped"):
-            left = max(1.0, round(self._drain_until - self._clock()) + 1.0)
-            return Draining("The server is stopping.", reason=reason, retry_after_seconds=left, suggestion=suggestion)
-        if standing.state == "disabled":
-            return NotReady("No model runs here.", reason=reason, retry_after_seconds=60.0, suggestion=suggestion)
-        if standing.state == "failed":
-            seconds = _FATAL_RETRY_SECONDS if standing.fatal else _FAILED_RETRY_SECONDS
-            return NotReady("The model failed.", reason=reason, retry_after_seconds=seconds, suggestion=suggestion)
-        seconds = wait_for_load(standing.load_began, standing.last_load_seconds, self._clock())
-        return NotReady("The model is loading.", reason=reason, retry_after_seconds=seconds, suggestion=suggestion)
-
-    def _identity(self) -> tuple[str, str, str | None, str | None]:
-        """Name, version, device and dtype of what serves, or of what served last."""
-        instance: Instance | None = self._worker.instance
-        if instance is not None:
-            self._shown = (instance.name, instance.version, instance.device.name, instance.dtype)
-        return self._shown
+        return refusal(self._cell.now, self._clock(), self._drain_until)
