@@ -26,7 +26,7 @@ OUTCOMES = (
 RELOAD_CAUSES = ("breaker_open", "golden_failed", "leak", "drift")
 #: Why, and of which priority, requests are refused before they reach the queue.
 PRIORITIES = ("high", "normal", "low")
-REASONS = ("queue_full", "shed", "deadline")
+REASONS = ("queue_full", "shed", "overload", "deadline")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 #: What stands for a route that no view has, and for anything past the limits below.

@@ -61,8 +61,8 @@ class Admission:
         try:
             if caller is not None and self._clock() - began > GRACE_SECONDS and caller.gone():
                 raise _canceled()
-            for work in works:
-                if not self._queue.offer(work):
+            for number, work in enumerate(works):
+                if not self._queue.offer(work, joins=number > 0):
                     raise self._refusal(self._queue.obstacle(work.rank) or "queue_full", work.rank)
             self._wait_all(works, caller)
         except BaseException:
@@ -130,6 +130,13 @@ class Admission:
             return QueueFull(
                 f"{len(self._queue)} of {self._queue.size} places are taken; the rest is kept for higher priorities.",
                 reason=f"shed: {priority}",
+                retry_after_seconds=seconds,
+                suggestion="Come back after Retry-After, or send what matters most with X-Priority: high.",
+            )
+        if obstacle == "overload":
+            return QueueFull(
+                f"More requests come than are answered; {len(self._queue)} wait, and no more until it has caught up.",
+                reason="overload",
                 retry_after_seconds=seconds,
                 suggestion="Come back after Retry-After, or send what matters most with X-Priority: high.",
             )

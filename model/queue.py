@@ -19,8 +19,11 @@ __all__ = ["Errand", "Obstacle", "Stream", "Turn", "Work", "WorkQueue"]
 Errand = Callable[[], None]
 #: What the model thread does next.
 Turn = list[Work] | Stream | Errand
-#: Why nothing can be put in: ``shed`` is a queue that keeps its last places for what is more important.
-Obstacle = Literal["closed", "queue_full", "shed"]
+#: Why nothing can be put in: ``shed`` is a queue that keeps its last places for what is more important, ``overload``
+#: one that is kept short because more comes than goes.
+Obstacle = Literal["closed", "queue_full", "shed", "overload"]
+#: So many batches may wait in one that is kept short: the next, and one that fills while that one is computed.
+_SHORT_BATCHES = 2
 
 #: How often streams that rest are looked at for their deadline.
 _REST_SECONDS = 1.0
@@ -32,6 +35,10 @@ class WorkQueue:
     ``window_seconds`` is how long the oldest work may wait for its batch to fill; 0 takes what is there. ``shed`` says
     from which share of ``size`` on works of normal and of low priority are refused, and ``aging_seconds`` how long a
     work waits until it counts as one priority higher.
+
+    ``size`` is for bursts. A queue that has filled up to where normal priority is refused holds more than a burst: as
+    long as more comes than goes it would stay full, answer no more for it, and make everybody wait for all of it. So
+    from then on only high priority is let in behind more than two batches, until it has been empty once.
     """
 
     def __init__(
@@ -52,6 +59,8 @@ class WorkQueue:
         self._clock = clock
         self._limits = tuple(math.ceil(size * share) for share in (1.0, *shed))
         self._stream_limits = tuple(math.ceil(max_streams * share) for share in (1.0, *shed))
+        #: Whether it has filled up and has not been empty since.
+        self._overrun = False
         self._changed = threading.Condition()
         self._waiting = Lanes(aging_seconds)
         self._streams: set[Stream] = set()
@@ -89,14 +98,19 @@ class WorkQueue:
         """How many works would be served before a newcomer of this rank."""
         return self._waiting.ahead(rank)
 
-    def obstacle(self, rank: int) -> Obstacle | None:
-        """Why an offer of this rank would be refused now."""
+    def obstacle(self, rank: int, *, joins: bool = False) -> Obstacle | None:
+        """Why an offer of this rank would be refused now; ``joins``: another input of a request that is in already."""
         if self._closed:
             return "closed"
         depth = len(self._waiting)
         if depth >= self.size:
             return "queue_full"
-        return "shed" if depth >= self._limits[rank] else None
+        if depth >= self._limits[rank]:
+            return "shed"
+        crowded = (
+            rank > 0 and self._overrun and not joins and self._waiting.ahead(rank) >= _SHORT_BATCHES * self.batch_size
+        )
+        return "overload" if crowded else None
 
     def stream_obstacle(self, rank: int) -> Obstacle | None:
         """Why another stream of this rank would be refused now."""
@@ -106,13 +120,14 @@ class WorkQueue:
             return "queue_full"
         return "shed" if len(self._streams) >= self._stream_limits[rank] else None
 
-    def offer(self, work: Work) -> bool:
+    def offer(self, work: Work, *, joins: bool = False) -> bool:
         """Put ``work`` in; ``False`` when there is an :meth:`obstacle`."""
         with self._changed:
-            if self.obstacle(work.rank) is not None:
+            if self.obstacle(work.rank, joins=joins) is not None:
                 return False
             work.enqueued = self._clock()
             filled = self._waiting.add(work)
+            self._overrun |= len(self._waiting) >= self._limits[1]
             # The taker sleeps through arrivals that change nothing for it: only the first and the filling one wake it.
             if filled == self.batch_size or len(self._waiting) == 1:
                 self._changed.notify()
@@ -196,6 +211,7 @@ class WorkQueue:
         """Settle everything that waits, and end all streams, with an error of its own each; return how many."""
         with self._changed:
             works = self._waiting.clear()
+            self._overrun = False
         now = self._clock()
         for work in works:
             work.fail(make_error(), now)
@@ -238,6 +254,7 @@ class WorkQueue:
                 work.started = now
                 batch.append(work)
             work = self._waiting.lead_of(bucket, now) if batch else self._waiting.lead(now)
+        self._overrun &= len(self._waiting) > 0
         return batch
 
     def _line_up(self, stream: Stream) -> None:
