@@ -15,15 +15,17 @@ from collections.abc import Callable
 from typing import Any
 
 import orjson
-from flask import Blueprint, Flask, request
+from flask import Blueprint, Flask, Response, request
 from flask_sock import Sock
 from simple_websocket import ConnectionClosed
+from simple_websocket import ConnectionError as HandshakeFailed
 from structlog import get_logger
+from wsproto.utilities import LocalProtocolError, ProtocolError
 
 from dashboard.access import require, same_origin
 from dashboard.hub import Hub, Viewer
 from dashboard.identity import identify_again
-from dashboard.problem import Problem
+from dashboard.problem import Problem, render
 from dashboard.services import services
 from storage.error import StorageError
 
@@ -72,6 +74,14 @@ def check_origin() -> None:
     request.environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
 
 
+@blueprint.errorhandler(ProtocolError)
+@blueprint.errorhandler(HandshakeFailed)
+@blueprint.errorhandler(UnicodeError)
+def malformed(_: Exception) -> Response:
+    """An upgrade without its key or version, or with headers that are none; nothing has been said yet."""
+    return render(Problem(400, "bad-request", "The websocket handshake is malformed.", headers={"Connection": "close"}))
+
+
 def frame(text: bytes) -> bytes:
     """The text as one websocket frame (RFC 6455, 5.2; a server does not mask)."""
     if len(text) < 126:
@@ -101,10 +111,10 @@ def _serve(connection: Any) -> None:
     page = request.args.get("page", "overview")
     step = request.args.get("step", default=1000, type=int)
     viewer = hub.join(page if page in pages else "overview", min(max(step, 1), MAX_STEP_MS))
-    _bound_sends(connection.sock)
     try:
+        _bound_sends(connection.sock)  # closed already where the page went away at once
         _stream(hub, viewer, connection, pages)
-    except (OSError, ConnectionClosed):
+    except (OSError, ConnectionClosed, LocalProtocolError):
         pass  # The page went away, which is how most connections end.
     finally:
         hub.leave(viewer)

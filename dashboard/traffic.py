@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 ENVIRON = "wakeless.exchange"
+#: The status that began a websocket; flask-sock sends it past WSGI.
+SWITCHED = 101
 #: The route of everything that is only a file.
 STATIC = "static"
 
@@ -83,7 +85,9 @@ class Traffic:
 
         try:
             body = self._inner(environ, _recording(found, start_response))
-        except BaseException:  # not swallowed; flask-sock ends a websocket with StopIteration
+        except BaseException as error:  # not swallowed
+            if found.websocket and isinstance(error, StopIteration):  # how flask-sock ends one that was opened
+                found.status = SWITCHED
             finish()
             raise
         return ClosingIterator(body, [finish])

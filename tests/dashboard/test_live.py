@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -17,7 +20,7 @@ from werkzeug.serving import make_server
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import TextMessage
 
-from dashboard.live import MAX_MESSAGE_BYTES, frame, parse_watch
+from dashboard.live import MAX_MESSAGE_BYTES, _serve, frame, parse_watch
 from storage.error import StorageError
 from tests.dashboard.house import PASSWORD, House, MakeHouse
 
@@ -181,6 +184,37 @@ def test_a_viewer_who_leaves_is_forgotten(house: House, address: str) -> None:
         if house.services.hub.viewers == 0:
             break
         threading.Event().wait(0.05)
+    assert house.services.hub.viewers == 0
+
+
+def test_a_page_that_is_gone_before_its_first_frame_is_forgotten_without_a_word(house: House) -> None:
+    gone = socket.socket()
+    gone.close()  # what the reading thread does when it meets the end of the line
+    with house.app.test_request_context("/live?page=overview"):
+        _serve(SimpleNamespace(sock=gone, connected=False, thread=threading.Thread()))
+    assert house.services.hub.viewers == 0
+
+
+KEY = base64.b64encode(bytes(16)).decode()
+SHAKE = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Key": KEY, "Sec-WebSocket-Version": "13"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"Sec-WebSocket-Key": None},
+        {"Sec-WebSocket-Version": None},
+        {"Sec-WebSocket-Version": "7"},
+        {"Sec-WebSocket-Protocol": "\xe9"},
+    ],
+)
+def test_a_malformed_handshake_is_refused(house: House, address: str, change: dict[str, str | None]) -> None:
+    host, _, port = address.partition(":")
+    headers = {"Host": address, **house.token("viewer"), **SHAKE, **change}
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items() if value is not None)
+    with socket.create_connection((host, int(port)), 10) as client:
+        client.sendall(f"GET /live HTTP/1.1\r\n{head}\r\n".encode("latin-1"))
+        assert client.recv(12) == b"HTTP/1.1 400"
     assert house.services.hub.viewers == 0
 
 
