@@ -40,6 +40,7 @@ from dashboard.services import EXTENSION, Services
 from ledger import ExitReason, LastWords, Ledger
 from model.collector import ModelCollector
 from model.host import ModelHost
+from model.retreat import Retreat
 from promql import Engine as QueryEngine
 from pulse import Pulse, StageCollector, now_ms
 from storage.account import Accounts
@@ -338,16 +339,19 @@ class Application:
 
     # --- ends that are meant -------------------------------------------------------------------------------------
 
-    def _restart(self, actor: str, reason: str) -> None:
+    def _restart(self, actor: str, reason: str, retreat: Retreat | None = None) -> None:
         """End this process in order; the supervisor starts the next one. Returns at once."""
         if not self.supervised:
             raise RuntimeError("this process has no supervisor that would start it again")
         if self.services.stopping:
             raise RuntimeError("this process is stopping already")
         self.services.stopping = True
-        detail = {"actor": actor, "reason": reason}
+        detail, words = {"actor": actor, "reason": reason}, f"restart asked for by {actor}"
+        if retreat is not None:
+            detail |= {"version": retreat.to, "instead_of": retreat.version}
+            words = f"rolled back by {actor} from version {retreat.version} to {retreat.to}"
         with suppress(OSError):  # a full disk costs the reason, not the restart
-            LastWords(self.settings.data_dir).leave("restart", f"restart asked for by {actor}", detail)
+            LastWords(self.settings.data_dir).leave("restart", words, detail)
         os.kill(os.getpid(), signal.SIGTERM)
 
     def _die(self, reason: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, is_dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -15,10 +16,12 @@ from dashboard.event import events_between
 from dashboard.health import verdicts
 from dashboard.identity import current
 from dashboard.moment import now_ms
-from dashboard.parameter import HOUR_MS, GivenReason, Reason, body, one_of, whole, window
+from dashboard.parameter import HOUR_MS, GivenReason, Reason, Restart, body, one_of, whole, window
 from dashboard.problem import Problem
 from dashboard.services import services
 from ledger import without_lines
+from model.release import NoSwitch
+from model.retreat import Retreat
 
 if TYPE_CHECKING:
     from alerts.state import Alert
@@ -37,7 +40,11 @@ def model() -> Response:
     """The model's state and the last verdicts on its health."""
     host = services().model
     remedies = [asdict(one) for one in host.remedies()]
-    return answer({"status": asdict(host.status()), "health": asdict(verdicts()), "remedies": remedies})
+    #: Where safe mode can go back to, and why it cannot where ``to`` is null.
+    retreat = asdict(host.rearguard.way()) if services().safe_mode else None
+    return answer(
+        {"status": asdict(host.status()), "health": asdict(verdicts()), "remedies": remedies, "retreat": retreat}
+    )
 
 
 @blueprint.post("/model/restart")
@@ -59,15 +66,31 @@ def restart_model() -> Response:
 @require("operator")
 def restart_process() -> Response:
     """End this server process in order, and let the supervisor start a new one."""
-    reason = body(Reason).reason
+    asked = body(Restart)
     if services().stopping:
         raise Problem(409, "conflict", "The server is stopping already.")
-    audit("process.restart", "process", {"reason": reason})
+    if asked.roll_back:
+        retreat = _step_back()
+        audit("process.rollback", "process", {"reason": asked.reason, "version": retreat.to, "before": retreat.version})
+        restart = partial(services().restart_process, current().actor, asked.reason, retreat)
+    else:
+        audit("process.restart", "process", {"reason": asked.reason})
+        restart = partial(services().restart_process, current().actor, asked.reason)
     try:
-        services().restart_process(current().actor, reason)
+        restart()
     except RuntimeError as error:
         raise Problem(409, "conflict", "Nothing would start this process again: it has no supervisor.") from error
     return answer({"accepted": True, "last_seconds": _last_restart_seconds()}, 202)
+
+
+def _step_back() -> Retreat:
+    """Have the next process start with the last good version."""
+    if not services().safe_mode:
+        raise Problem(409, "conflict", "This is not safe mode: switch to another version instead.")
+    try:
+        return services().model.rearguard.step_back()
+    except NoSwitch as error:
+        raise Problem(409, "conflict", error.detail) from error
 
 
 @blueprint.get("/alerts")

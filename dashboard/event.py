@@ -21,6 +21,7 @@ ACTIONS = {
     "model.reload": "Model reload asked for",
     "model.switch": "Switch to another version asked for",
     "process.restart": "Process restart asked for",
+    "process.rollback": "Roll back asked for",
 }
 
 

@@ -45,6 +45,12 @@ class Reason(BaseModel):
     reason: str = Field("", max_length=500)
 
 
+class Restart(Reason):
+    """A body that asks for a new process, in safe mode perhaps with the last good version."""
+
+    roll_back: bool = False
+
+
 class GivenReason(BaseModel):
     """A body that must carry a reason."""
 

@@ -47,8 +47,9 @@ class Services:
     accounts: Accounts
     ledger: Ledger
     hub: Hub
-    #: Ask the supervisor for a new server process: ``restart_process(actor, reason)``. Returns at once.
-    restart_process: Callable[[str, str], None]
+    #: Ask the supervisor for a new server process: ``restart_process(actor, reason)``, with a :class:`Retreat` as third
+    #: argument where it is to start with another version. Returns at once.
+    restart_process: Callable[..., None]
     started_ms: int
     #: Seconds since the last tick ended, or since the start.
     pulse_age_seconds: Callable[[], float] = lambda: 0.0

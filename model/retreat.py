@@ -46,7 +46,7 @@ class Rearguard:
         return Retreat(first, good)
 
     def step_back(self) -> Retreat:
-        """Have the next process start with the last good version. Raises :class:`NoSwitch`, and then changes nothing."""
+        """Have the next process start with the last good version. Raises :class:`NoSwitch`."""
         found = self.way()
         version, to = found.version, found.to
         if version is None or to is None:

@@ -135,6 +135,8 @@ class Supervisor(Arbiter):  # type: ignore[misc]  # gunicorn has no types
             self.guarded("evidence", lambda: end.detail.update(self.evidence.gather(now, peak_bytes)))
         self.restarting = False
         delay = self.crashloop.note(end, now, answered=self.evidence.blackbox.done > 0)
+        if end.unexpected and self.crashloop.mode() == "safe":
+            end.detail["safe_mode"] = True  # what was done about it: the next one starts without the model
         self.spawn_at = now + delay
         self.unwritten.append(end)
         self.write()

@@ -9,7 +9,8 @@ from typing import Literal
 from config import SupervisorSettings
 from ledger import Exit
 
-#: How the next server process starts: with everything, or without the model.
+#: How the next server process starts: with everything, or without the model. Out of the latter people decide: they try
+#: again, or go back to the last good version; either is a restart, which begins in the normal mode.
 Mode = Literal["normal", "safe"]
 
 
@@ -50,7 +51,7 @@ class CrashLoop:
         self._crashes.clear()
 
     def mode(self) -> Mode:
-        """So many crashes came so fast that the model is left out. Another version would be a third way to go on.
+        """Whether so many crashes came so fast that the model is left out.
 
         A model that has not answered once in three lives will not in the fourth: loading may take long, and the page
         should be back soon.
