@@ -17,6 +17,7 @@ from dashboard import (
     health,
     identity,
     inference,
+    ladder,
     login,
     metrics,
     oip,
@@ -58,7 +59,7 @@ def register(app: Flask) -> None:
     identity.install(app)
     access.install(app)
     header.install(app)
-    for room in (login, predict, oip, health, metrics, api, version, export, storage, prometheus):
+    for room in (login, predict, oip, health, metrics, api, ladder, version, export, storage, prometheus):
         app.register_blueprint(room.blueprint)
     app.register_blueprint(description)
     pages.init_app(app)

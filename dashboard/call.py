@@ -136,6 +136,15 @@ CALLS: tuple[Call, ...] = (
     ),
     Call(
         "get",
+        "/api/model/history",
+        "What was done about the model, newest first: restarts, remedies, loads; why, how long, did it help.",
+        "viewer",
+        parameters=(*_WINDOW, _query("limit", "Most lines.", {"type": "integer", "minimum": 1, "maximum": 200})),
+        answer=_listed("history", ref("Rung")),
+        errors=(422,),
+    ),
+    Call(
+        "get",
         "/api/model/versions",
         "The versions in the model's folder, and what is known of each.",
         "viewer",
@@ -162,9 +171,14 @@ CALLS: tuple[Call, ...] = (
     Call(
         "post",
         "/api/process/restart",
-        "End the server process and start a new one.",
+        "End the server process and start a new one; in safe mode perhaps with the last good version.",
         "operator",
-        body=_REASON,
+        body=_json(
+            object_of(
+                reason={"type": "string", "maxLength": 500},
+                roll_back={"type": "boolean", "default": False},
+            )
+        ),
         answer=_ACCEPTED,
         errors=(400, 409, 415, 422),
     ),

@@ -62,6 +62,7 @@ DOORS = {
     "/api/openapi.json": "viewer",
     "/api/model": "viewer",
     "/api/model/restart": "operator",
+    "/api/model/history": "viewer",
     "/api/model/versions": "viewer",
     "/api/model/version": "operator",
     "/api/process/restart": "operator",
