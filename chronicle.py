@@ -80,10 +80,15 @@ class Chronicle:
 
     def _record(self, remedy: Remedy) -> None:
         """Why, what, how long, and did it help."""
-        verdict = {True: "that helped", False: "that did not help", None: "whether that helped is not known"}
         ended_ms = remedy.began_ms + round((remedy.seconds or 0.0) * 1000)
-        done = "the last good version was put back" if remedy.action == "rollback" else "the model was reloaded"
-        summary = f"{done} ({remedy.why}); {verdict[remedy.helped]}: {remedy.outcome}"
+        rollback = f"the last good version was put back ({remedy.why})"
+        done = rollback if remedy.action == "rollback" else f"the model was reloaded ({remedy.why})"
+        verdicts = {
+            True: f"that helped: {remedy.outcome}",
+            False: f"that did not help: {remedy.outcome}",
+            None: f"whether that helped is not known: {remedy.outcome}",
+        }
+        summary = f"{done}; {verdicts[remedy.helped]}"
         self._incidents.add("remedy", remedy.cause, summary, remedy.began_ms, ended_ms, asdict(remedy))
         self._recorded = remedy.id
         if remedy.action == "rollback" and self._audit is not None:

@@ -6,6 +6,8 @@ The tables lie in ``static/i18n`` because the browser reads the same files. Engl
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +22,8 @@ Language = Literal["en", "zh"]
 LANGUAGES: dict[Language, str] = {"en": "English", "zh": "中文"}
 COOKIE = "wakeless_language"
 TABLES = Path(__file__).resolve().parent.parent / "static" / "i18n"
+_PLACE, _SPLIT = re.compile(r"\{(\d)\}"), re.compile(r"\{\d\}")
+_CODED, _SLUG = re.compile(r"([a-z][a-z0-9_]*): (.+)", re.DOTALL), re.compile(r"\A[a-z0-9]+(?:_[a-z0-9]+)+(?= |\Z)")
 _SAID_UNITS = {"zh": {"d": "天", "h": "小时", "min": "分钟", "s": "秒"}}
 
 
@@ -39,10 +43,38 @@ def translate(text: str, language: Language, **values: object) -> str:
 
 
 def say_reason(reason: str, language: Language) -> str:
-    """A machine-readable reason (``out_of_memory: 3 GB``) as people say it: the word before the colon is looked up."""
-    code, colon, rest = reason.partition(": ")
-    said = table(language).get(code, code.replace("_", " "))
-    return f"{said}{'：' if language == 'zh' else ': '}{rest}" if colon else said
+    """What a room says in English, a sentence or a machine-readable reason (``out_of_memory: 3 GB``), as people say it.
+
+    Texts with values in them are looked up by their patterns (``exited with code {0}``), what is before a colon alone.
+    """
+    known = table(language)
+    if reason in known:
+        return known[reason]
+    if found := _CODED.fullmatch(reason):
+        code, rest = found[1], say_reason(found[2], language)
+        return f"{known.get(code, code.replace('_', ' '))}{'：' if language == 'zh' else ': '}{rest}"
+    for text, pattern in _patterns(language):
+        if found := pattern.fullmatch(reason):
+            return _filled(known[text], [_say_value(value, language) for value in found.groups()])
+    return _SLUG.sub(lambda slug: slug[0].replace("_", " "), reason)
+
+
+def _filled(text: str, values: Sequence[str]) -> str:
+    return _PLACE.sub(lambda place: values[int(place[1])], text)
+
+
+def _say_value(value: str, language: Language) -> str:
+    """A value in a text is a name, unless it is several words or a reason of its own."""
+    return say_reason(value, language) if " " in value or "_" in value else value
+
+
+@cache
+def _patterns(language: Language) -> list[tuple[str, re.Pattern[str]]]:
+    """The texts with values in them, the most telling first, and what they match."""
+    texts = sorted(
+        (text for text in table(language) if _PLACE.search(text)), key=lambda text: -len(_PLACE.sub("", text))
+    )
+    return [(text, re.compile("(.+?)".join(map(re.escape, _SPLIT.split(text))), re.DOTALL)) for text in texts]
 
 
 def say_duration(seconds: float, language: Language) -> str:

@@ -197,7 +197,7 @@ def _facts(
         if status.last_load_seconds:
             facts.append(_("last time {duration}", duration=say_duration(status.last_load_seconds, language)))
     elif status.suggestion:
-        facts.append(_(status.suggestion))
+        facts.append(say_reason(status.suggestion, language))
     if status.state == "ready" and figures.latency is not None:
         facts.append(say_rate(say(figures.requests, "per_second"), language))
         facts.append(f"p95 {say(figures.latency, 'seconds')}")

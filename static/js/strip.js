@@ -4,7 +4,7 @@ import { alertText } from "./alerts.js";
 import { call } from "./api.js";
 import { el, find, reconcile, text } from "./dom.js";
 import { sayFull, sayMoment } from "./format.js";
-import { sayReason, t } from "./i18n.js";
+import { sayAll, sayReason, t } from "./i18n.js";
 
 const SHOWN = 4;
 /** Ends of the process that somebody wanted. */
@@ -17,6 +17,9 @@ export function eventTitle(event) {
   if (event.kind === "action") return t(event.title);
   return alertText({ annotations: event.annotations, rule: event.title }, "summary");
 }
+
+/** What is known beyond that; of an action it is who, and in whose own words why. */
+const sayDetail = (event) => (event.kind === "incident" ? sayAll(event.detail) : event.detail);
 
 /** Events of one title in a row become one, with how often. */
 function grouped(events) {
@@ -59,7 +62,7 @@ export function startStrip(store) {
         text(item.firstChild, sayMoment(event.time_ms));
         item.firstChild.title = sayFull(event.time_ms);
         text(item.lastChild, eventTitle(event) + (event.times > 1 ? ` ×${event.times}` : "") + (event.kind === "alert" && event.end_ms === null ? ` (${t("firing")})` : ""));
-        item.title = event.detail;
+        item.title = sayDetail(event);
       },
     });
     if (!latest.length) list.replaceChildren(el("li", { data: { key: "none" } }, t("Nothing out of the ordinary.")));
@@ -70,7 +73,7 @@ export function startStrip(store) {
     const buttons = events.map((event) => {
       const from = Math.max(0, (event.time_ms - start) / (end - start));
       const to = event.kind === "action" ? from : Math.min(1, ((event.end_ms ?? end) - start) / (end - start));
-      const title = [sayFull(event.time_ms), eventTitle(event), event.detail].filter(Boolean).join(" · ");
+      const title = [sayFull(event.time_ms), eventTitle(event), sayDetail(event)].filter(Boolean).join(" · ");
       const button = el("button", { type: "button", title, "aria-label": title, data: { state: event.level } });
       button.style.left = `${(from * 100).toFixed(2)}%`;
       button.style.width = `max(4px, ${((to - from) * 100).toFixed(2)}%)`;

@@ -12,10 +12,11 @@ from dashboard.access import safe_next
 from dashboard.board import _FIELD
 from dashboard.event import ACTIONS
 from dashboard.explore import EXAMPLES, UNITS, described
-from dashboard.i18n import TABLES, say_duration, translate
+from dashboard.i18n import TABLES, say_duration, say_reason, translate
 from dashboard.panels import load_panels
 from dashboard.problem import TITLES
 from storage.problem import WORDS
+from tests.dashboard.words import spoken
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLE = json.loads((TABLES / "zh.json").read_text(encoding="utf-8"))
@@ -31,6 +32,9 @@ _INDIRECT = {
     "As the system", "Light", "Dark", "Loading", "Ready", "Reloading", "Failed", "Draining", "Stopped",
     "OK", "PENDING", "FIRING", "ERROR", "NOT YET", "Alive", "Started", "Ready for traffic", "API", "GPU",
     "viewer", "operator", "admin", "5 m", "15 m", "1 h", "6 h", "24 h", "7 d", "30 d",
+    "Circuit breaker", "Queue", "In flight", "Open streams", "Batches take", "Brown-out", "Cache", "Device",
+    "Last load took", "a batch", "a health check", "a step of a stream", "the end of a stream", "closed: requests pass",
+    "half open: a few requests are let through to see", "open: the model is not asked", "class", "input", "output",
     "id_card", "driving_licence", "passport", "bank_card", "none",
     "metric", "function", "aggregation", "keyword", "label", "value", "duration", "gauge", "counter", "histogram",
     "ok", "cached", "fallback", "bad_input", "canceled", "rejected", "timeout", "oom", "error",
@@ -62,7 +66,7 @@ def _wanted() -> set[str]:
     explore = {word.help for word in described()} | {example.title for example in EXAMPLES} | set(UNITS.values())
     explore |= {text for words in WORDS.values() for text in words}
     titles = set(TITLES.values()) | set(ACTIONS.values())
-    return templates | scripts | python | _panel_texts() | explore | titles | _INDIRECT
+    return templates | scripts | python | _panel_texts() | explore | titles | _INDIRECT | spoken()
 
 
 def test_every_text_of_the_page_has_chinese() -> None:
@@ -80,6 +84,53 @@ def test_placeholders_are_the_same_in_both_languages() -> None:
 
 def test_a_text_without_translation_stays_english() -> None:
     assert translate("There is no such message {x}", "zh", x=1) == "There is no such message 1"
+
+
+def test_the_rooms_words_are_found_with_their_values_left_open() -> None:
+    found = spoken()
+    assert {"exited with code {0}", "breaker_open", "{0} of {1} requests failed", "warming up"} <= found
+    assert {"restart asked for by {0}", "no sign of life for {0} s", "the model kept crashing the server"} <= found
+    assert not any("skipped" in text for text in found), "what is logged is no text of the page"
+
+
+@pytest.mark.parametrize(
+    ("said", "english", "chinese"),
+    [
+        ("load_failed: no_such_module shop", "load failed: no such module shop", "加载失败：没有模块 shop"),
+        (
+            "breaker_open: 62% of 50 requests failed",
+            "breaker open: 62% of 50 requests failed",
+            "熔断器断开：50 个请求中失败 62%",
+        ),
+        (
+            "hang: a batch of 3 running for 12s",
+            "hang: a batch of 3 running for 12s",
+            "卡死：含 3 个输入的批次已运行 12 秒",
+        ),
+        (
+            "reload_failed: golden_failed: pair 1 of 2",
+            "reload failed: golden failed: pair 1 of 2",
+            "重新加载失败：基准输入未通过：第 1 对，共 2 对",
+        ),
+        (
+            "rolled back by ada from version 2 to 1",
+            "rolled back by ada from version 2 to 1",
+            "由 ada 从版本 2 回退到 1",
+        ),
+        (
+            "safe_mode: the model kept crashing the server",
+            "safe mode: the model kept crashing the server",
+            "安全模式：模型反复使服务崩溃",
+        ),
+        ("no class cat any more", "no class cat any more", "不再有类别 cat"),
+        ("segfault", "segfault", "段错误"),
+        ("Whatever a plug-in says: 1", "Whatever a plug-in says: 1", "Whatever a plug-in says: 1"),
+        ("", "", ""),
+    ],
+)
+def test_what_rooms_say_is_said_in_the_readers_language(said: str, english: str, chinese: str) -> None:
+    assert say_reason(said, "en") == english
+    assert say_reason(said, "zh") == chinese
 
 
 @pytest.mark.parametrize(
