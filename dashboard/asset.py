@@ -26,11 +26,11 @@ blueprint = Blueprint("asset", __name__)
 STATIC = Path(__file__).resolve().parent.parent / "static"
 # The icons that pages use; only these are cut from Bootstrap's sprite, which weighs more than a megabyte.
 _ICON_NAMES = """
-activity arrow-clockwise arrow-down arrow-left-right arrow-right arrow-up bell bounding-box box-arrow-right
-bar-chart-line box-seam camera check-circle-fill check-lg chevron-down circle-half clipboard clock clock-history
-cloud-slash compass dash-circle download exclamation-triangle-fill filetype-csv filetype-png gpu-card grid-1x2 hdd
-hourglass-split info-circle-fill keyboard layout-sidebar list-check moon-stars pause-fill person-circle play-fill
-power share sun three-dots translate upload x-circle-fill x-lg x-octagon-fill zoom-out
+activity arrow-clockwise arrow-counterclockwise arrow-down arrow-left-right arrow-right arrow-up bar-chart-line bell
+bounding-box box-arrow-right box-seam camera check-circle-fill check-lg chevron-down circle-half clipboard clock
+clock-history cloud-slash compass dash-circle download exclamation-triangle-fill filetype-csv filetype-png gpu-card
+grid-1x2 hdd hourglass-split info-circle-fill keyboard layout-sidebar list-check moon-stars pause-fill person-circle
+play-fill power share sun three-dots translate upload x-circle-fill x-lg x-octagon-fill zoom-out
 """
 ICONS = tuple(_ICON_NAMES.split())
 

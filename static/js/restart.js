@@ -55,7 +55,8 @@ export function startActions(store) {
     run.was ||= restarted || BUSY.has(model.state) || model.since_ms > store.now() - (Date.now() - run.begun);
     if (!run.was || BUSY.has(model.state)) return;
     const took = seconds((Date.now() - run.begun) / 1000);
-    if (model.state === "ready" && !model.reason) finish(true, t("Done: the model is ready again after {took}.", { took }));
+    if (store.state.safe_mode) finish(false, t("The model crashed the server again: this is safe mode."));
+    else if (model.state === "ready" && !model.reason) finish(true, t("Done: the model is ready again after {took}.", { took }));
     else if (model.state === "disabled") finish(true, t("Done: the server is back after {took}.", { took }));
     else if (model.state === "ready") finish(false, t("The reload failed; the model that ran before keeps serving."));
     else if (model.state === "failed") finish(false, t("The model could not be loaded; the reason is shown below."));
@@ -63,6 +64,7 @@ export function startActions(store) {
 
   find("#reload").addEventListener("click", () => confirmReload(store, begin));
   find("#restart").addEventListener("click", () => confirmRestart(store, begin));
+  return begin;
 }
 
 function lastTime(last) {

@@ -33,13 +33,13 @@ export async function loadVersions(store) {
       dot.dataset.state = one.serving && one.state === "good" ? "ok" : LOOKS[one.state];
       text(name.firstElementChild, one.version);
       text(name.lastElementChild, [one.serving && t("serves"), one.last_good && t("the last good one"), said(one)].filter(Boolean).join(" · "));
-      text(button, one.state === "refused" ? t("Switch all the same") : t("Switch"));
-      show(button, !one.serving && "operator" in list.dataset);
+      text(button, one.last_good ? t("Roll back") : one.state === "refused" ? t("Switch all the same") : t("Switch"));
+      show(button, !one.serving && "operator" in list.dataset && store.state.model.state !== "disabled");
       button.onclick = () => confirmSwitch(one, found.serving);
       const ends = one.version === found.probation?.version && t("until {time}; {failed} of {count} requests failed", {
         time: sayMoment(store.now() + found.probation.left_seconds * 1000), failed: found.probation.failures, count: found.probation.requests,
       });
-      const why = one.differs.length ? `${t("differs")}: ${one.differs.join("; ")}` : sayReason(one.reason);
+      const why = one.differs.length ? `${t("differs")}: ${one.differs.map(sayReason).join("; ")}` : sayReason(one.reason);
       text(detail, [ends, why, one.golden !== null && t("golden inputs held: {count}", { count: one.golden }), one.checked_ms && ago(one.checked_ms)].filter(Boolean).join(" · "));
       detail.title = one.checked_ms ? sayFull(one.checked_ms) : "";
       show(detail, Boolean(detail.textContent));
@@ -51,10 +51,10 @@ function confirmSwitch(one, serving) {
   const force = one.state === "refused";
   const what = t("Version {version} is loaded beside the one that serves, where memory allows, and checked with its golden inputs. The switch loses no request. If it does worse than version {serving}, it is taken back by itself.", { version: one.version, serving: serving ?? "–" });
   return ask({
-    title: t("Switch to version {version}?", { version: one.version }),
-    body: force ? [what, t("Callers could notice what differs: {what}", { what: one.differs.join("; ") })] : [what],
+    title: t(one.last_good ? "Roll back to version {version}?" : "Switch to version {version}?", { version: one.version }),
+    body: force ? [what, t("Callers could notice what differs: {what}", { what: one.differs.map(sayReason).join("; ") })] : [what],
     label: t("Reason (optional, kept in the audit)"),
-    confirm: force ? t("Switch all the same") : t("Switch"),
+    confirm: force ? t("Switch all the same") : one.last_good ? t("Roll back") : t("Switch"),
     danger: force,
     // The rest is told by the page, as for every load.
     run: (reason) => call("/api/model/version", { method: "POST", json: { version: one.version, force, reason, wait_seconds: 0 } }),

@@ -1,41 +1,52 @@
-// The model page: its state machine, its checks, versions, loads and restarts, and a way to try it.
+// The model page: its state machine, its checks, versions, what was done about it, and a way to try it.
 
-import { call } from "../api.js";
 import { all, el, find, icon, reconcile, show, text } from "../dom.js";
-import { ago, duration, sayFull, sayMoment, seconds } from "../format.js";
+import { ago, duration, sayFull, sayText, seconds } from "../format.js";
 import { language, sayReason, t } from "../i18n.js";
+import { loadLadder } from "../ladder.js";
 import { startActions } from "../restart.js";
-import { PLANNED, eventTitle } from "../strip.js";
+import { paintSafeMode } from "../safemode.js";
 import { startTry } from "../tryit.js";
 import { loadVersions } from "../versions.js";
 
 const CHECKS = { live: "Alive", startup: "Started", ready: "Ready for traffic", api: "API", model: "Model", gpu: "GPU" };
 const LOOKS = { busy: ["busy", "hourglass-split"], true: ["ok", "check-circle-fill"], false: ["critical", "x-circle-fill"], absent: ["offline", "dash-circle"] };
-const MONTH = 30 * 86400_000;
+const BREAKER = { closed: ["ok", "closed: requests pass"], half_open: ["warning", "half open: a few requests are let through to see"], open: ["critical", "open: the model is not asked"] };
+/** Batches that take so many times as long as at best are worth a look; the alert LatencyDrift says so, too. */
+const SLOW = 2;
+/** What goes on is looked at again after so many ms; nothing else tells of its end. */
+const AGAIN = 5000;
 
 export function start(store) {
   let known = "";
+  const begin = find("#reload") ? startActions(store) : null;
+
   function paint() {
-    const { model, health, headline } = store.state;
+    const { model, health, headline, start_id } = store.state;
     text(find("#sentence"), `${headline[language].title} ${headline[language].facts.join(" · ")}`);
     text(find(".page-head h1 .light"), model.version);
+    show(find("#reload"), model.state !== "disabled");
+    show(find("#restart"), !store.state.safe_mode);
     paintMachine(model, store.now());
     paintFacts(model);
-    paintChecks(health);
-    const now = `${model.state}${store.state.start_id}`;
-    if (now !== known) load(store);
+    paintChecks(health, store.now());
+    const now = `${model.state}${model.breaker}${start_id}`;
+    if (now !== known) load();
     known = now;
   }
+
+  async function load() {
+    clearTimeout(load.timer);
+    loadVersions(store);
+    const rungs = await loadLadder(store);
+    paintSafeMode(store, rungs, begin);
+    if (rungs.some((rung) => rung.seconds === null)) load.timer = setTimeout(load, AGAIN);
+  }
+
   store.on("state", paint);
-  store.on("connection", ({ connection }) => { if (connection === "open") load(store); });
-  if (find("#reload")) startActions(store);
+  store.on("connection", ({ connection }) => { if (connection === "open") load(); });
   startTry();
   paint();
-}
-
-function load(store) {
-  loadPast(store);
-  loadVersions(store);
 }
 
 function paintMachine(model, now) {
@@ -46,24 +57,53 @@ function paintMachine(model, now) {
     text(find(".since", node), current ? duration((now - model.since_ms) / 1000) : "");
   }
   const why = find("#why");
-  const said = [sayReason(model.reason), model.suggestion && t(model.suggestion)].filter(Boolean).join(". ");
+  const said = [sayReason(model.reason), sayReason(model.suggestion)].filter(Boolean).join(language === "zh" ? "。" : ". ");
   show(why, Boolean(said) && model.state !== "loading" && model.state !== "reloading");
   why.classList.toggle("quiet", model.state === "ready");
   text(why, model.state === "disabled" && !said ? t("No model is hosted.") : said);
 }
 
-function paintFacts(model) {
-  text(find("#device"), [model.device, model.dtype].filter(Boolean).join(" · ") || "–");
-  text(find("#load"), model.last_load_seconds === null ? "–" : seconds(model.last_load_seconds));
-  text(find("#queue"), `${model.queue_depth} / ${model.queue_size}`);
-  text(find("#flight"), model.in_flight);
+/** One line under the state machine: a dot only where there is a state to show. */
+function fact(name, said, { state = null, visible = true } = {}) {
+  const row = find(`[data-fact="${name}"]`);
+  const [dot, value] = find("dd", row).children;
+  show(row, visible);
+  show(dot, state !== null);
+  dot.dataset.state = state ?? "";
+  text(value, said);
 }
 
-function paintChecks(health) {
+function paintFacts(model) {
+  const on = model.state !== "disabled";
+  const [state, words] = BREAKER[model.breaker];
+  fact("breaker", model.breaker === "closed" ? t(words) : `${t(words)} (${sayReason(model.breaker_reason)})`, { state, visible: on });
+  fact("queue", `${model.queue_depth} / ${model.queue_size}`, { visible: on });
+  fact("flight", model.in_flight, { visible: on });
+  fact("streams", model.streams_open, { visible: model.streams_open > 0 });
+  const drift = model.latency_drift_ratio;
+  const slow = drift !== null && drift >= SLOW;
+  fact("drift", drift === null ? t("not known yet: it takes 32 batches") : drift < 1.05 ? t("as long as at best") : t("{ratio} times as long as at best", { ratio: drift.toFixed(1) }), { state: slow ? "warning" : null, visible: on });
+  const level = model.brownout_level;
+  fact("brownout", level ? t("level {level}: inputs are made lighter until the queue is short", { level: sayText(level, "ratio") }) : t("off: inputs are taken in full"), { state: level ? "warning" : null, visible: on });
+  fact("cache", sayCache(model.cache), { visible: Boolean(model.cache) });
+  fact("device", [model.device, model.dtype].filter(Boolean).join(" · ") || "–", { visible: on });
+  fact("load", model.last_load_seconds === null ? "–" : seconds(model.last_load_seconds), { visible: on });
+}
+
+function sayCache(cache) {
+  if (!cache) return "";
+  const asked = cache.hits + cache.misses;
+  const held = t("{count} answers, {size}", { count: cache.entries, size: sayText(cache.bytes, "bytes") });
+  return asked ? `${t("{share} of requests answered from it", { share: sayText(cache.hits / asked, "ratio") })} · ${held}` : t("nothing asked yet");
+}
+
+function paintChecks(health, now) {
   const busy = /^model_(re)?loading/.test(health.ready.reason ?? "");
   const isBusy = (check) => check.ok === false && (busy || /^model_(re)?loading/.test(check.reason ?? ""));
   const full = [health.live, health.startup, health.ready];
-  const short = Object.entries(health.checks).map(([name, finding]) => ({ name, ok: finding, checked_ms: null }));
+  // The model and the GPU are looked at by the check that traffic waits for; the API says so itself, now.
+  const moments = { api: now, model: health.ready.checked_ms, gpu: health.ready.checked_ms };
+  const short = Object.entries(health.checks).map(([name, ok]) => ({ name, ok, checked_ms: moments[name] ?? null }));
   reconcile(find("#checks"), [...full, ...short], {
     key: (check) => check.name,
     make: () => el("li", {}, icon("check-circle-fill"), el("b"), el("time"), el("p", { hidden: true })),
@@ -73,40 +113,12 @@ function paintChecks(health) {
       row.dataset.state = state;
       mark.firstChild.setAttribute("href", mark.firstChild.getAttribute("href").replace(/#.*/, `#${symbol}`));
       text(name, t(CHECKS[check.name] ?? check.name));
-      text(age, check.ok === "absent" ? t("not present") : check.checked_ms ? ago(check.checked_ms) : check.ok ? t("good") : isBusy(check) ? t("not yet") : t("bad"));
-      if (check.checked_ms) age.title = sayFull(check.checked_ms);
-      const said = [sayReason(check.reason), check.suggestion && t(check.suggestion)].filter(Boolean).join(". ");
+      const verdict = check.ok === "absent" ? t("not present") : check.ok ? t("good") : isBusy(check) ? t("not yet") : t("bad");
+      text(age, check.ok === "absent" || !check.checked_ms ? verdict : `${verdict} · ${ago(check.checked_ms, now)}`);
+      age.title = check.checked_ms ? sayFull(check.checked_ms) : "";
+      const said = [sayReason(check.reason), sayReason(check.suggestion)].filter(Boolean).join(language === "zh" ? "。" : ". ");
       text(why, said);
       show(why, Boolean(said));
     },
   });
-}
-
-async function loadPast(store) {
-  const end = Math.round(store.now());
-  try {
-    const { events } = await call(`/api/events?${new URLSearchParams({ start: end - MONTH, end })}`);
-    const past = events.filter((event) => event.kind !== "alert").sort((one, other) => other.time_ms - one.time_ms).slice(0, 12);
-    const list = find("#past");
-    if (!past.length) {
-      list.replaceChildren(el("li", { className: "none", data: { key: "none" } }, t("Nothing yet: the model has run since it was first loaded.")));
-      return;
-    }
-    reconcile(list, past, {
-      key: (event, index) => `${index}${event.time_ms}${event.title}`,
-      make: () => el("li", {}, el("span", { className: "dot" }), el("span"), el("time"), el("p")),
-      fill: (row, event) => {
-        const [dot, what, when, detail] = row.children;
-        dot.dataset.state = PLANNED.has(event.title) ? "info" : event.level;
-        text(what, eventTitle(event));
-        text(when, sayMoment(event.time_ms));
-        when.title = sayFull(event.time_ms);
-        const took = event.end_ms && event.end_ms > event.time_ms ? t(event.kind === "incident" ? "lasted {duration}" : "took {duration}", { duration: seconds((event.end_ms - event.time_ms) / 1000) }) : "";
-        text(detail, [took, event.detail].filter(Boolean).join(" · "));
-        show(detail, Boolean(detail.textContent));
-      },
-    });
-  } catch {
-    // The connection banner speaks where the server is gone.
-  }
 }
