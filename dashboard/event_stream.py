@@ -1,4 +1,7 @@
-"""A result in steps as server-sent events: ``data`` for each, then ``event: done``, or ``event: error`` midway."""
+"""A result in steps as server-sent events: ``data`` for each, then ``event: done``, or ``event: error`` midway.
+
+What stands in for the whole of it is one ``event: degraded``.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import orjson
 from flask import Response
 
 from dashboard.inference import problem_of
+from dashboard.mark import headers_of, members_of
 from dashboard.problem import TITLES, TYPE_PREFIX, Problem
 from model.errors import Refusal
 from model.interface import BadInput
@@ -48,6 +52,11 @@ class EventStream:
         self._over = False
         self._closed = False
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """What is known of its worth before it begins."""
+        return headers_of(self._subscription)
+
     def __iter__(self) -> EventStream:
         return self
 
@@ -73,7 +82,7 @@ class EventStream:
         self._closed = True
         self._subscription.close()
         canceled = "The caller hung up before the stream had ended." if not self._over else None
-        self._record(self._status, self._subscription.outcome, self._error or canceled)
+        self._record(self._status, self._subscription.outcome, self._error or canceled or self._subscription.reason)
 
     def _failed(self, problem: Problem) -> bytes:
         self._over = True
@@ -101,6 +110,7 @@ class EventStream:
                     "compute_seconds": round(found.compute_seconds, _DIGITS),
                     "total_seconds": round(found.total_seconds, _DIGITS),
                 },
+                **members_of(found),
             }
         )
 
@@ -114,7 +124,7 @@ def first_event(subscription: Subscription) -> Event | Literal["end"]:
 
 def event_response(events: EventStream) -> Response:
     """The answer whose body ``events`` is; nothing on the way may hold it back."""
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", **events.headers}
     return Response(events, content_type=CONTENT_TYPE, headers=headers, direct_passthrough=True)
 
 

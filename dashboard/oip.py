@@ -13,6 +13,7 @@ from dashboard.access import public, require
 from dashboard.body import read_packed
 from dashboard.compression import compress
 from dashboard.inference import recorded, upload_budget
+from dashboard.mark import Marked, headers_of, members_of
 from dashboard.parcel import Inference
 from dashboard.peer import LOOKOUT, Lookout
 from dashboard.problem import Problem, retry_after
@@ -101,14 +102,17 @@ def infer(model: str, version: str | None = None) -> Response:
             body = read_packed(request, share, settings.max_body_bytes)
             if (found := _signature()) is not None:
                 _check_name(found, model, version)
-            inference = Inference(body, request.headers.get(HEADER_LENGTH), settings.queue_size)
+            inference = Inference(model, body, request.headers.get(HEADER_LENGTH), settings.queue_size)
             del body
             answer = services().model.exchange(inference, current_request_id() or "", terms)
-        record(answer)
-    packed, header_length = answer.payload.pack(answer.model, answer.version)
+        record(answer, answer.reason)
+    packed, header_length = answer.payload.pack(
+        answer.model, answer.version, id=inference.id, parameters=_worth(answer)
+    )
     if header_length is None:
-        return Response(packed, mimetype="application/json")
-    return Response(packed, mimetype="application/octet-stream", headers={HEADER_LENGTH: str(header_length)})
+        return Response(packed, mimetype="application/json", headers=headers_of(answer))
+    headers = {HEADER_LENGTH: str(header_length), **headers_of(answer)}
+    return Response(packed, mimetype="application/octet-stream", headers=headers)
 
 
 @blueprint.post("/v2/repository/index")
@@ -119,6 +123,11 @@ def index() -> Response:
     if status.state == "disabled" or (_only_ready() and _STATES.get(status.state) != "READY"):
         return _json([])
     return _json([_entry(status)])
+
+
+def _worth(answer: Marked) -> dict[str, Any]:
+    """What the answer is worth, as its parameters: clients of the protocol show no headers."""
+    return members_of(answer) | ({} if answer.cache is None else {"cache": answer.cache})
 
 
 def _entry(status: ModelStatus) -> dict[str, Any]:

@@ -12,13 +12,15 @@ from typing import Any
 import orjson
 
 from dashboard.tensor import conform, count_elements, from_binary, from_json, to_binary, to_json
-from model.exchange import Order
+from model.exchange import Order, presented
 from model.interface import BadInput, Model
-from model.signature import Array, TensorSpec
+from model.signature import RESULTS, Array, TensorSpec, of_bytes
 from model.terms import PRIORITIES, Priority
 
 #: What Triton's clients can ask for and no model here can do; answering as if it had not been asked would be a lie.
 _SEQUENCE = ("sequence_id", "sequence_start", "sequence_end")
+#: Parameters that say on what terms a request waits, and nothing of its answer.
+_OF_TERMS = ("timeout", "priority")
 _SHARED_MEMORY = "shared_memory_region"
 _MICROSECONDS = 1_000_000
 
@@ -33,56 +35,101 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """An answer, but for the names that only the host knows."""
+    """The outputs of an answer, as they leave: their list as JSON, and the bytes behind the document, if any are sent.
 
-    id: str | None
-    outputs: Sequence[Output]
+    What is one request's own, its id and what its answer is worth, is added to it: a parcel may answer many.
+    """
 
-    def pack(self, model: str, version: str) -> tuple[bytes, int | None]:
-        """The body, and how many bytes of it are the document where there are others."""
+    outputs: bytes
+    binary: bytes | None
+
+    def __len__(self) -> int:
+        return len(self.outputs) + len(self.binary or b"")
+
+    def pack(self, model: str, version: str, **more: Any) -> tuple[bytes, int | None]:
+        """The body, and how many bytes of it are the document where there are others.
+
+        ``more`` are members of the document; those that are ``None`` or empty are left out.
+        """
         document: dict[str, Any] = {"model_name": model, "model_version": version}
-        if self.id is not None:
-            document["id"] = self.id
-        document["outputs"] = [output.document for output in self.outputs]
-        header = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
-        binary = [output.binary for output in self.outputs if output.binary is not None]
-        return (b"".join((header, *binary)), len(header)) if binary else (header, None)
+        document |= {name: value for name, value in more.items() if value not in (None, {})}
+        document["outputs"] = orjson.Fragment(self.outputs)
+        header = orjson.dumps(document)
+        return (header, None) if self.binary is None else (header + self.binary, len(header))
 
 
 class Inference:
     """One inference request; an ``Exchange`` for the model's host.
 
-    ``header_length`` is the header ``Inference-Header-Content-Length``, ``most`` how many inputs a request may carry.
+    ``name`` is the model that it is for, ``header_length`` the header ``Inference-Header-Content-Length``, ``most`` how
+    many inputs a request may carry.
     """
 
-    def __init__(self, body: bytes, header_length: str | None, most: int) -> None:
+    def __init__(self, name: str, body: bytes, header_length: str | None, most: int) -> None:
+        self._name = name
         self._body = body
         self._header_length = header_length
         self._most = most
-        self._id: str | None = None
+        self._rows = 0
         self._wanted: list[tuple[TensorSpec, bool]] = []
+        #: The request's own id, which comes back; known once it has been looked into.
+        self.id: str | None = None
+
+    def question(self) -> Sequence[bytes | memoryview] | None:
+        """The document but for what says nothing of the answer, and the bytes behind it."""
+        document, binary = _open(self._body, self._header_length)
+        self.id = _text(document, "id")
+        parameters = {name: one for name, one in _parameters(document, "The request").items() if name not in _OF_TERMS}
+        asked = {"inputs": document.get("inputs"), "outputs": document.get("outputs"), "parameters": parameters}
+        try:
+            return b"infer", self._name.encode(), orjson.dumps(asked, option=orjson.OPT_SORT_KEYS), binary
+        except orjson.JSONEncodeError:  # it is nested deeper than what can be written
+            return None
 
     def read(self, model: Model) -> Order:
         """The inputs that the tensors hold, one for each of their rows."""
+        document, tensors = self._look_into(model)
+        if type(model).fallback is Model.fallback:
+            self._body = b""  # from here on its tensors hold it, as far as they need it
+        parameters = _parameters(document, "The request")
+        inputs = model.from_tensors(tensors, parameters)
+        if len(inputs) != self._rows:
+            raise ValueError(f"from_tensors made {len(inputs)} inputs of {self._rows} rows")
+        return Order(inputs, _timeout(parameters), _priority(parameters))
+
+    def present(self, model: Model, results: Sequence[Any]) -> list[Any]:
+        """Encoded where they leave as JSON, else as ``predict`` returned them."""
+        return presented(model, results)
+
+    def write(self, model: Model, results: Sequence[Any]) -> Parcel:
+        """The outputs that were asked for, in that order."""
+        return self._parcel(model.to_tensors(results), len(results))
+
+    def default(self, model: Model | None, json: bytes) -> Parcel | None:
+        """The reply for each input, of a model whose results leave as JSON; other tensors have none."""
+        if model is None or tuple(model.outputs()) != RESULTS:
+            return None
+        if not self._rows:  # refused before anybody looked into it
+            self._look_into(model)
+        return self._parcel({RESULTS[0].name: of_bytes([json] * self._rows)}, self._rows)
+
+    def _look_into(self, model: Model) -> tuple[dict[str, Any], dict[str, Array]]:
+        """The document and its tensors. Raises :class:`BadInput`."""
         document, binary = _open(self._body, self._header_length)
-        self._body = b""  # from here on its tensors hold it, as far as they need it
-        self._id = _text(document, "id")
+        self.id = _text(document, "id")
         parameters = _parameters(document, "The request")
         if any(parameters.get(name) for name in _SEQUENCE):
             raise BadInput("Sequences of requests are not supported: each request stands for itself.")
         self._wanted = _wanted(document, model.outputs(), _flag(parameters, "binary_data_output", False))
-        timeout_seconds, priority = _timeout(parameters), _priority(parameters)
         tensors = _tensors(_list(document, "inputs"), binary, model.inputs(), self._most)
-        count = len(next(iter(tensors.values())))
-        inputs = model.from_tensors(tensors, parameters)
-        if len(inputs) != count:
-            raise ValueError(f"from_tensors made {len(inputs)} inputs of {count} rows")
-        return Order(inputs, timeout_seconds, priority)
+        self._rows = len(next(iter(tensors.values())))
+        return document, tensors
 
-    def write(self, model: Model, results: Sequence[Any]) -> Parcel:
-        """The outputs that were asked for, in that order."""
-        arrays = model.to_tensors(results)
-        return Parcel(self._id, [_output(arrays, spec, len(results), binary) for spec, binary in self._wanted])
+    def _parcel(self, arrays: Mapping[str, Array], rows: int) -> Parcel:
+        outputs = [_output(arrays, spec, rows, binary) for spec, binary in self._wanted]
+        documents = orjson.dumps([output.document for output in outputs], option=orjson.OPT_SERIALIZE_NUMPY)
+        binary = [output.binary for output in outputs if output.binary is not None]
+        return Parcel(documents, b"".join(binary) if binary else None)
 
 
 def _open(body: bytes, header_length: str | None) -> tuple[dict[str, Any], memoryview]:

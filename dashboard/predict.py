@@ -12,12 +12,13 @@ from dashboard.access import require
 from dashboard.body import read_upload
 from dashboard.event_stream import CONTENT_TYPE, EventStream, event_response, first_event
 from dashboard.inference import recorded, recorder, upload_budget
+from dashboard.mark import headers_of, members_of
 from dashboard.request_id import current_request_id
 from dashboard.services import services
 from dashboard.terms import current_terms
 
 if TYPE_CHECKING:
-    from model.request import Answer
+    from model.answer import Answer
 
 blueprint = Blueprint("predict", __name__)
 
@@ -67,19 +68,7 @@ def _wants_events() -> bool:
     return request.accept_mimetypes.best_match(["application/json", CONTENT_TYPE]) == CONTENT_TYPE
 
 
-def marks(answer: Answer) -> dict[str, str]:
-    """Headers that say what an answer is worth, where it is not simply the model's."""
-    headers: dict[str, str] = {}
-    if answer.cache is not None:
-        headers["X-Cache"] = answer.cache
-    if answer.degraded is not None:
-        headers["X-Degraded"] = answer.degraded
-    if answer.brownout:
-        headers["X-Brownout"] = f"{answer.brownout:g}"
-    return headers
-
-
-def _response(answer: Answer, request_id: str) -> Response:
+def _response(answer: Answer[bytes], request_id: str) -> Response:
     document: dict[str, Any] = {
         "request_id": request_id,
         "model": answer.model,
@@ -90,11 +79,8 @@ def _response(answer: Answer, request_id: str) -> Response:
             "compute_seconds": round(answer.compute_seconds, DIGITS),
             "total_seconds": round(answer.total_seconds, DIGITS),
         },
+        **members_of(answer),
     }
-    if answer.degraded is not None:
-        document |= {"degraded": answer.degraded, "reason": answer.reason}
-    if answer.brownout:
-        document["brownout"] = answer.brownout
     response = Response(orjson.dumps(document), mimetype="application/json")
-    response.headers.update(marks(answer))
+    response.headers.update(headers_of(answer))
     return response

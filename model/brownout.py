@@ -23,7 +23,7 @@ class BrownoutPolicy:
 
 
 class Brownout:
-    """Looks at the queue whenever it is asked. ``fill`` says how full it is, from 0 to 1. Any thread may ask."""
+    """Looks at the queue whenever it is asked. ``fill`` says how full that is, from 0 to 1. Any thread may ask."""
 
     def __init__(self, policy: BrownoutPolicy, fill: Callable[[], float], clock: Callable[[], float]) -> None:
         self._policy = policy

@@ -10,15 +10,18 @@ from typing import Any
 
 from cachetools import LRUCache
 
-#: What an entry takes beside its JSON: the key, the objects around it, its place in the order.
+#: What an entry takes beside its payload: the key, the objects around it, its place in the order.
 _OVERHEAD_BYTES = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """An answer as it is kept. ``input`` are the facts about its input, ``load`` which load of its version made it."""
+    """An answer as it is kept: a payload whose length is what it takes in memory, and that nobody changes.
 
-    json: bytes
+    ``input`` are the facts about its input, ``load`` which load of its version made it.
+    """
+
+    payload: Any
     result_class: str | None
     model: str
     version: str
@@ -76,7 +79,7 @@ class _Answers(LRUCache[bytes, Kept]):
 
 
 def _size(kept: Kept) -> int:
-    return len(kept.json) + _OVERHEAD_BYTES
+    return len(kept.payload) + _OVERHEAD_BYTES
 
 
 @dataclass
@@ -104,10 +107,10 @@ class ResultCache:
         return self.capacity > 0
 
     @staticmethod
-    def key(model: str, version: str, body: bytes, content_type: str) -> bytes:
+    def key(model: str, version: str, *parts: bytes | memoryview) -> bytes:
         """What stands for a question to one version. Each part is hashed by itself, so none can run into the next."""
         digest = blake2b(digest_size=32)
-        for part in (model.encode(), version.encode(), content_type.encode(errors="replace"), body):
+        for part in (model.encode(), version.encode(), *parts):
             digest.update(blake2b(part, digest_size=32).digest())
         return digest.digest()
 

@@ -1,18 +1,21 @@
-"""Through the plug-in's decode and encode, on the request's thread: a few at once, and what they raise told apart."""
+"""Through the plug-in's own code on the request's thread: a few decode at once, and what they raise is told apart."""
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import structlog
 
+from model.answer import Payload, class_of
+from model.call import Calls
 from model.errors import DeadlineExceeded, DecodeFailed, InferenceFailed, OutOfMemory, Refusal
+from model.exchange import Exchange, Order
 from model.fault import brief, classify
-from model.interface import BadInput
+from model.interface import BadInput, Model
 from model.loader import Instance
 from model.result import NotJson, has_nan, to_json
 
@@ -23,22 +26,84 @@ _BEFORE_THE_MODEL = ("decode", "bucket", "lighter")
 
 
 class Codec:
-    """Decodes bodies and encodes results as the model does. Any thread may ask."""
+    """Makes inputs of requests and answers of results, as the model does. Any thread may ask."""
 
     def __init__(self, clock: Callable[[], float], *, reject_nan: bool) -> None:
         self._clock = clock
         self._reject_nan = reject_nan
+        #: What runs of the plug-in's code on requests' threads, and of loads.
+        self.calls = Calls(clock)
         # A decoded image is many times its file: hundreds of threads must not hold one each while they wait for a core.
         self._decoders = threading.BoundedSemaphore(2 * (os.cpu_count() or 1))
 
-    def decode(self, instance: Instance, body: bytes, content_type: str, deadline: float) -> tuple[Any, dict[str, Any]]:
-        """The input in a body, and facts about it that are safe to log. Raises what the model raises."""
-        with self.decoding(deadline):
-            given = instance.model.decode(body, content_type)
-            return given, instance.model.describe(given)
+    def read(
+        self, instance: Instance, exchange: Exchange[Any], deadline: float, request_id: str
+    ) -> tuple[Order, dict[str, Any]]:
+        """What a request asks for, and facts about it that are safe to log. Raises :class:`BadInput`, ``Refusal``."""
+        with self._decoding(deadline), self._translated("decode", request_id):
+            order = exchange.read(instance.model)
+            one = len(order.inputs) == 1
+            return order, instance.model.describe(order.inputs[0]) if one else {"inputs": len(order.inputs)}
+
+    def bucket(self, instance: Instance, given: Any, request_id: str) -> Hashable:
+        """What kind of batch an input fits into. Raises a ``Refusal``."""
+        if type(instance.model).bucket is Model.bucket:
+            return None
+        with self._translated("bucket", request_id):
+            found = instance.model.bucket(given)
+            hash(found)  # here it is the model's failure, in the queue it would be everybody's
+            return found
+
+    def lightened(self, instance: Instance, inputs: Sequence[Any], level: float, request_id: str) -> Sequence[Any]:
+        """The inputs with less to do. Raises :class:`BadInput` or a ``Refusal``."""
+        with self._translated("lighter", request_id):
+            return [instance.model.lighter(given, level) for given in inputs]
+
+    def written(
+        self, instance: Instance, exchange: Exchange[Payload], results: Sequence[Any], request_id: str
+    ) -> tuple[Payload, str | None]:
+        """The answer, and the class that it names if it is one result. Raises :class:`BadInput` or a ``Refusal``."""
+        with self._translated("encode", request_id):
+            found = exchange.present(instance.model, results)
+            self._refuse_nan(found, request_id)
+            return exchange.write(instance.model, found), class_of(found[0]) if len(found) == 1 else None
+
+    def fallback(self, instance: Instance, inputs: Sequence[Any], request_id: str) -> list[Any]:
+        """What the model says without computing. Raises whatever it raises; ``LookupError`` where that is nothing."""
+        with self.calls.running("fallback", request_id):
+            return [instance.model.fallback(given) for given in inputs]
+
+    def encoded(self, instance: Instance, step: Any, request_id: str) -> bytes:
+        """What one event of a stream carries. Raises :class:`BadInput` or a ``Refusal``."""
+        with self._translated("encode", request_id):
+            found = instance.model.encode(step)
+            self._refuse_nan([found], request_id)
+            return to_json(found)
 
     @contextmanager
-    def decoding(self, deadline: float) -> Iterator[None]:
+    def _translated(self, step: str, request_id: str) -> Iterator[None]:
+        """Around code of the plug-in: what it raises beside :class:`BadInput` is its own failure, nobody else's."""
+        try:
+            with self.calls.running(step, request_id):
+                yield
+        except (BadInput, Refusal):
+            raise
+        except NotJson as error:
+            log.error("result_is_not_json", request_id=request_id, error=str(error))
+            raise InferenceFailed(
+                f"The model's result is nothing that JSON can carry: {error}.",
+                reason=error.reason,
+                suggestion=error.suggestion,
+            ) from error
+        except BaseException as error:  # also SystemExit, which gunicorn would take for its own
+            if classify(error) == "memory":
+                raise OutOfMemory("This input needs more memory than there is.", reason="out_of_memory") from error
+            log.exception(f"{step}_raised", request_id=request_id)
+            kind = DecodeFailed if step in _BEFORE_THE_MODEL else InferenceFailed
+            raise kind(f"The model's {step} failed.", reason=brief(error)) from error
+
+    @contextmanager
+    def _decoding(self, deadline: float) -> Iterator[None]:
         """Wait for one of the few places in which inputs are decoded. Raises :class:`DeadlineExceeded`."""
         if not self._decoders.acquire(timeout=max(0.0, deadline - self._clock())):
             raise DeadlineExceeded("The deadline passed before the input could be decoded.", retry_after_seconds=1.0)
@@ -47,35 +112,13 @@ class Codec:
         finally:
             self._decoders.release()
 
-    @contextmanager
-    def translated(self, step: str, request_id: str) -> Iterator[None]:
-        """What a plug-in raises beside :class:`BadInput` is its own failure, not the caller's nor the server's."""
-        try:
-            yield
-        except (BadInput, Refusal):
-            raise
-        except BaseException as error:  # also SystemExit, which gunicorn would take for its own
-            if classify(error) == "memory":
-                raise OutOfMemory("This input needs more memory than there is.", reason="out_of_memory") from error
-            log.exception(f"{step}_raised", request_id=request_id)
-            kind = DecodeFailed if step in _BEFORE_THE_MODEL else InferenceFailed
-            raise kind(f"The model's {step} failed.", reason=brief(error)) from error
-
-    def serialised(self, result: Any, request_id: str) -> bytes:
-        """What ``encode`` returned, as JSON. Raises :class:`InferenceFailed`."""
-        self.refuse_nan([result], request_id)
-        try:
-            return to_json(result)
-        except NotJson as error:
-            log.error("result_is_not_json", request_id=request_id, error=str(error))
-            raise InferenceFailed(
-                f"The model's result is nothing that JSON can carry: {error}.",
-                reason=error.reason,
-                suggestion=error.suggestion,
-            ) from error
-
-    def refuse_nan(self, results: Sequence[Any], request_id: str) -> None:
+    def _refuse_nan(self, results: Sequence[Any], request_id: str) -> None:
         """Raises :class:`InferenceFailed` for NaN in what ``encode`` returned, where the settings say so."""
         if self._reject_nan and any(has_nan(result) for result in results):
             log.error("result_has_nan", request_id=request_id)
             raise InferenceFailed("The model's result has NaN in it.", reason="nan", suggestion="Look at its weights.")
+
+
+def can_be_lighter(model: Model) -> bool:
+    """Whether the model has a way to do with less."""
+    return type(model).lighter is not Model.lighter

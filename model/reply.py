@@ -4,47 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Generic
 
-import orjson
 import structlog
 
 from config import ModelSettings
-from model.answer import Answer, Degraded, class_of
+from model.answer import Answer, Degraded, Payload
 from model.cache import Kept, ResultCache
+from model.codec import Codec
 from model.errors import Refusal
+from model.exchange import Exchange
 from model.interface import BadInput, Model
 from model.loader import Instance
-from model.result import NotJson, to_json
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """One request: a body, whom it is put to (``instance`` is ``None`` while nothing serves), and since when."""
+class Question(Generic[Payload]):
+    """One request: whom it is put to (``instance`` is ``None`` while nothing serves), and since when."""
 
-    body: bytes
-    content_type: str
+    exchange: Exchange[Payload]
     request_id: str
     instance: Instance | None
     model: str
     version: str
     began: float
     deadline: float
-    #: Decodes the body again, for a fallback: the input itself is gone once the model has had it.
-    decode: Callable[[], tuple[Any, dict[str, Any]]] | None = None
 
 
 class Replies:
     """Knows every source of answers but the model itself. Any thread may ask."""
 
-    def __init__(self, settings: ModelSettings, cache: ResultCache, clock: Callable[[], float]) -> None:
+    def __init__(self, settings: ModelSettings, cache: ResultCache, clock: Callable[[], float], codec: Codec) -> None:
         self._cache = cache
         self._clock = clock
+        self._codec = codec
         self._default = None if settings.default_reply is None else settings.default_reply.encode()
 
-    def answer(self, question: Question, compute: Callable[[], Answer]) -> Answer:
+    def answer(self, question: Question[Payload], compute: Callable[[], Answer[Payload]]) -> Answer[Payload]:
         """The best answer there is. Raises what ``compute`` raises when nothing can stand in for it."""
         key = self._key(question)
         try:
@@ -55,17 +53,20 @@ class Replies:
                 raise
             return found
 
-    def without_model(self, question: Question, refusal: Refusal) -> Answer | None:
-        """The answer while no model serves, if there is one."""
+    def stand_in(self, question: Question[Payload], refusal: Refusal) -> Answer[Payload] | None:
+        """The answer to a request that the model did not answer, if there is one. Raises :class:`BadInput`."""
         return self._stand_in(self._key(question), question, refusal)
 
-    def _key(self, question: Question) -> bytes | None:
+    def _key(self, question: Question[Any]) -> bytes | None:
         """``None`` where nothing may be cached."""
         if not self._cache.enabled or (question.instance is not None and not question.instance.model.deterministic):
             return None
-        return ResultCache.key(question.model, question.version, question.body, question.content_type)
+        parts = question.exchange.question()
+        return None if parts is None else ResultCache.key(question.model, question.version, *parts)
 
-    def _cached(self, key: bytes, question: Question, compute: Callable[[], Answer]) -> Answer:
+    def _cached(
+        self, key: bytes, question: Question[Payload], compute: Callable[[], Answer[Payload]]
+    ) -> Answer[Payload]:
         kept = self._cache.fresh(key)
         if kept is not None:
             return self._hit(kept, question)
@@ -88,46 +89,53 @@ class Replies:
         finally:
             self._cache.land(key, landed)
 
-    def _hit(self, kept: Kept, question: Question) -> Answer:
+    def _hit(self, kept: Kept, question: Question[Payload]) -> Answer[Payload]:
         return replace(self._of_kept(kept, question), cache="hit")
 
-    def _stand_in(self, key: bytes | None, question: Question, refusal: Refusal) -> Answer | None:
+    def _stand_in(self, key: bytes | None, question: Question[Payload], refusal: Refusal) -> Answer[Payload] | None:
         if not refusal.degradable or refusal.reason == "disabled":
             return None
         found = self._fallback(question)
         if found is None and key is not None and (kept := self._cache.stale(key)) is not None:
             found = replace(self._of_kept(kept, question), outcome="stale", degraded="stale", result_class=None)
-        if found is None and self._default is not None:
-            found = self._made(question, "default", orjson.loads(self._default), self._default, {})
+        if found is None:
+            found = self._default_reply(question)
         if found is None:
             return None
         log.info("degraded_reply", reply=found.degraded, reason=refusal.reason, request_id=question.request_id)
         return replace(found, reason=refusal.reason or refusal.type)
 
-    def _fallback(self, question: Question) -> Answer | None:
-        """The model's own stand-in. Raises :class:`BadInput` when the input turns out to be at fault."""
+    def _fallback(self, question: Question[Payload]) -> Answer[Payload] | None:
+        """The model's own stand-in, for all inputs or none. Raises :class:`BadInput` if one is at fault."""
         instance = question.instance
-        if instance is None or question.decode is None or type(instance.model).fallback is Model.fallback:
+        if instance is None or type(instance.model).fallback is Model.fallback:
             return None
         try:
-            given, facts = question.decode()
-            result = instance.model.encode(instance.model.fallback(given))
-            return self._made(question, "fallback", result, to_json(result), facts)
-        except (LookupError, Refusal):  # none for this input, or no time to decode it
+            order, facts = self._codec.read(instance, question.exchange, question.deadline, question.request_id)
+            results = self._codec.fallback(instance, order.inputs, question.request_id)
+            payload, _ = self._codec.written(instance, question.exchange, results, question.request_id)
+            return self._made(question, "fallback", payload, facts)
+        except (LookupError, Refusal):  # none for this input, no time to decode it, or nothing that could be sent
             return None
         except BadInput:
             raise
-        except NotJson as error:
-            log.error("fallback_is_not_json", request_id=question.request_id, error=str(error))
         except (Exception, SystemExit):  # a plug-in may raise anything; the refusal stands
             log.exception("fallback_raised", request_id=question.request_id)
         return None
 
-    def _made(self, question: Question, kind: Degraded, result: Any, json: bytes, facts: dict[str, Any]) -> Answer:
+    def _default_reply(self, question: Question[Payload]) -> Answer[Payload] | None:
+        if self._default is None:
+            return None
+        instance = question.instance
+        payload = question.exchange.default(None if instance is None else instance.model, self._default)
+        return None if payload is None else self._made(question, "default", payload, {})
+
+    def _made(
+        self, question: Question[Payload], kind: Degraded, payload: Payload, facts: dict[str, Any]
+    ) -> Answer[Payload]:
         """A stand-in; it names no class, so that the statistics are about what the model said."""
         return Answer(
-            result=result,
-            json=json,
+            payload=payload,
             result_class=None,
             model=question.model,
             version=question.version,
@@ -139,10 +147,9 @@ class Replies:
             degraded=kind,
         )
 
-    def _of_kept(self, kept: Kept, question: Question) -> Answer:
+    def _of_kept(self, kept: Kept, question: Question[Payload]) -> Answer[Payload]:
         return Answer(
-            result=orjson.loads(kept.json),
-            json=kept.json,
+            payload=kept.payload,  # the key names the door as well, so it is of this one's kind
             result_class=kept.result_class,
             model=kept.model,
             version=kept.version,
@@ -155,10 +162,10 @@ class Replies:
         )
 
 
-def _kept(answer: Answer, load: int, now: float) -> Kept:
+def _kept(answer: Answer[Any], load: int, now: float) -> Kept:
     return Kept(
-        json=answer.json,
-        result_class=class_of(answer.result),
+        payload=answer.payload,
+        result_class=answer.result_class,
         model=answer.model,
         version=answer.version,
         input=answer.input,

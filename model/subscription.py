@@ -7,6 +7,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import orjson
+
+from model.answer import Answer, Degraded
 from model.errors import Canceled, DeadlineExceeded, Refusal
 from model.interface import BadInput, Step
 from model.meter import InferenceMeter
@@ -17,9 +20,12 @@ from model.terms import Caller
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One step on its way out: a part of the result (``data``), or how far it is (``progress``)."""
+    """One step on its way out: a part of the result (``data``), or how far it is (``progress``).
 
-    kind: Literal["data", "progress"]
+    ``degraded`` is a whole result that stands in, with what it is and why.
+    """
+
+    kind: Literal["data", "progress", "degraded"]
     json: bytes
 
 
@@ -27,7 +33,8 @@ class Subscription:
     """One open stream as its request sees it. For one thread; :meth:`close` must be called, and may be twice.
 
     ``encode`` turns a step into JSON and raises a :class:`Refusal` if it cannot; ``step_seconds`` is how long the
-    reader waits for one.
+    reader waits for one. ``stand_in`` is asked for another answer to a stream that is refused before any part of its
+    result was read: that is all it then consists of.
     """
 
     def __init__(
@@ -38,12 +45,14 @@ class Subscription:
         version: str,
         facts: dict[str, Any],
         encode: Callable[[Any], bytes],
+        stand_in: Callable[[Refusal], Answer[bytes] | None],
         queue: WorkQueue,
         meter: InferenceMeter,
         clock: Callable[[], float],
         step_seconds: float,
         began: float,
         caller: Caller | None,
+        brownout: float = 0.0,
     ) -> None:
         self.model = model
         self.version = version
@@ -51,6 +60,13 @@ class Subscription:
         self.result_class: str | None = None
         #: How the stream ended; ``canceled`` stands if its reader goes away before.
         self.outcome = "canceled"
+        #: What its reader is told of it, as of an :class:`Answer`.
+        self.cache: Literal["hit", "miss"] | None = None
+        self.degraded: Degraded | None = None
+        self.reason: str | None = None
+        self.brownout = brownout
+        self._failed: str | None = None
+        self._stand_in: Callable[[Refusal], Answer[bytes] | None] | None = stand_in
         self._stream = stream
         self._encode = encode
         self._queue = queue
@@ -63,6 +79,11 @@ class Subscription:
         self._at_close = ExitStack()
         if caller is not None:
             self._at_close.enter_context(caller.watch(self._hang_up))
+
+    @property
+    def verdict(self) -> str:
+        """How the model did, whatever stood in for it."""
+        return self._failed or self.outcome
 
     @property
     def steps(self) -> int:
@@ -91,8 +112,13 @@ class Subscription:
 
     def read(self, timeout_seconds: float) -> Event | Literal["nothing", "end"]:
         """The next event; ``nothing`` when there was none in that time. Raises :class:`BadInput` or a ``Refusal``."""
+        if self.degraded is not None:
+            return "end"
         try:
-            return self._read(timeout_seconds)
+            try:
+                return self._read(timeout_seconds)
+            except Refusal as refusal:
+                return self._substitute(refusal)
         except (BadInput, Refusal) as error:
             self.outcome = "bad_input" if isinstance(error, BadInput) else error.outcome
             raise
@@ -131,7 +157,21 @@ class Subscription:
             self._queue.again(self._stream)
         if isinstance(step, Step):
             return Event("progress", to_json({"done": step.done, "total": step.total}))
-        return Event("data", self._encode(step))
+        encoded = self._encode(step)
+        self._stand_in = None  # a part of one answer and a whole other one would be neither
+        return Event("data", encoded)
+
+    def _substitute(self, refusal: Refusal) -> Event:
+        """What stands in, once. Raises ``refusal`` if nothing does."""
+        stand_in, self._stand_in = self._stand_in, None
+        answer = None if stand_in is None else stand_in(refusal)
+        if answer is None:
+            raise refusal
+        self._failed = refusal.outcome
+        self.outcome, self.degraded, self.reason = answer.outcome, answer.degraded, answer.reason
+        self._hang_up()  # the model's own stream may still be open: nobody reads on
+        members = {"result": orjson.Fragment(answer.json), "degraded": answer.degraded, "reason": answer.reason}
+        return Event("degraded", orjson.dumps(members))
 
     def _late(self) -> DeadlineExceeded:
         if self._clock() >= self._stream.deadline:

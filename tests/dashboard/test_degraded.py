@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+import numpy as np
+import orjson
 import pytest
 from werkzeug.test import TestResponse
 
 from tests.dashboard.house import House, MakeHouse
+from tests.dashboard.test_event_stream import EVENTS, events
+from tests.dashboard.test_oip import LABEL, X
 from tests.dashboard.test_predict import counted, entries
 from tests.dashboard.yielding import Yielding
 from tests.running import eventually
@@ -85,3 +90,108 @@ def test_the_default_reply_is_the_last_resort(hosting: Hosting) -> None:
     Yielding.broken = True
     document = send(house).get_json()
     assert (document["result"], document["degraded"]) == ({"class": "later"}, "default")
+
+
+# --- the Open Inference Protocol ---------------------------------------------------------------------------------
+
+
+def infer(house: House, first: float = 1.0, **members: Any) -> TestResponse:
+    """A request of two rows, the second of which begins with ``first``."""
+    x = X | {"data": [[1, 2, 3], [first, 0, 0.5]]}
+    return house.visitor().post("/v2/models/scale/infer", json={"inputs": [x, LABEL]} | members)
+
+
+UNLUCKY = "tests.dashboard.yielding:Unlucky"
+
+
+def test_a_request_of_tensors_has_its_fallback_and_says_so_in_headers_and_parameters(hosting: Hosting) -> None:
+    house = hosting(UNLUCKY, breaker_requests=0)
+    answer = infer(house, 13, id="42")
+    assert answer.status_code == 200, answer.text
+    document = answer.get_json()
+    assert document["id"] == "42"
+    assert document["parameters"] == {"degraded": "fallback", "reason": "ZeroDivisionError: unlucky"}
+    y, _, _, label = document["outputs"]
+    assert (y["shape"], y["data"], label["data"]) == ([2, 3], [0.0] * 6, ["a", "b"])
+    assert answer.headers["X-Degraded"] == "fallback"
+    assert infer(house, 14).status_code == 500, "all rows or none"
+    assert [(entry.outcome, entry.error) for entry in entries(house)] == [
+        ("fallback", "ZeroDivisionError: unlucky"),
+        ("error", "The model failed on this input."),
+    ]
+    assert (counted(house, "fallback"), counted(house, "error")) == (1, 1)
+    assert "parameters" not in infer(house).get_json()
+
+
+def test_an_open_breaker_is_answered_by_the_fallback_of_the_same_tensors(hosting: Hosting) -> None:
+    house = hosting(UNLUCKY)
+    assert [infer(house, 14).status_code for _ in range(2)] == [500, 500]
+    document = infer(house, 1).get_json()
+    assert document["parameters"]["reason"] == "breaker_open: 100% of 2 requests failed"
+    assert infer(house, 14).status_code == 503
+
+
+def test_equal_tensors_are_answered_from_the_cache_whatever_their_requests_are_called(hosting: Hosting) -> None:
+    house = hosting(UNLUCKY, cache_bytes=1_000_000)
+    first, second = infer(house, id="1"), infer(house, id="2", parameters={"priority": 1, "timeout": 9_000_000})
+    assert [answer.get_json()["parameters"]["cache"] for answer in (first, second)] == ["miss", "hit"]
+    assert [answer.headers["X-Cache"] for answer in (first, second)] == ["miss", "hit"]
+    assert (second.get_json()["id"], second.get_json()["outputs"]) == ("2", first.get_json()["outputs"])
+    other = infer(house, 2)
+    assert other.headers["X-Cache"] == "miss"
+    fewer = infer(house, outputs=[{"name": "y"}])
+    assert (fewer.headers["X-Cache"], len(fewer.get_json()["outputs"])) == ("miss", 1)
+    assert [entry.outcome for entry in entries(house)] == ["ok", "cached", "ok", "ok"]
+
+
+def test_bytes_come_from_the_cache_as_they_were(hosting: Hosting) -> None:
+    house = hosting(UNLUCKY, cache_bytes=1_000_000)
+    asked: dict[str, Any] = {"outputs": [{"name": "y", "parameters": {"binary_data": True}}]}
+    answers = [infer(house, **asked) for _ in range(2)]
+    assert [answer.headers["X-Cache"] for answer in answers] == ["miss", "hit"]
+    for answer in answers:
+        length = int(answer.headers["Inference-Header-Content-Length"])
+        assert orjson.loads(answer.data[:length])["outputs"][0]["parameters"] == {"binary_data_size": 24}
+        assert np.frombuffer(answer.data[length:], "<f4").tolist() == [2, 4, 6, 2, 0, 1]
+
+
+def test_what_predict_was_asked_is_another_question(hosting: Hosting) -> None:
+    house = hosting(cache_bytes=1_000_000)
+    body = {"inputs": [{"name": "input", "shape": [1], "datatype": "BYTES", "data": ["\x01\x03"]}]}
+    assert send(house).headers["X-Cache"] == "miss"
+    assert house.visitor().post("/v2/models/byte-mean/infer", json=body).headers["X-Cache"] == "miss"
+
+
+def test_a_request_of_bodies_has_the_old_answer_and_then_the_default_for_each(hosting: Hosting) -> None:
+    house = hosting(
+        "tests.dashboard.yielding:Silent", default_reply='{"class": "later"}', cache_bytes=1_000_000, cache_seconds=1e-9
+    )
+
+    def ask(*bodies: str) -> TestResponse:
+        tensor = {"name": "input", "shape": [len(bodies)], "datatype": "BYTES", "data": bodies}
+        return house.visitor().post("/v2/models/byte-mean/infer", json={"inputs": [tensor]})
+
+    known = ask("a", "b").get_json()["outputs"]
+    Yielding.broken = True
+    old, new = ask("a", "b").get_json(), ask("c", "d", "e").get_json()
+    assert (old["outputs"], old["parameters"]["degraded"]) == (known, "stale")
+    assert (new["outputs"][0]["data"], new["parameters"]["degraded"]) == (['{"class": "later"}'] * 3, "default")
+    assert ask("f").get_json()["parameters"]["reason"] == "breaker_open: 50% of 2 requests failed"
+
+
+# --- streams -----------------------------------------------------------------------------------------------------
+
+
+def test_a_stream_that_fails_before_its_result_is_one_event_that_says_what_it_is(hosting: Hosting) -> None:
+    house = hosting("tests.dashboard.yielding:Patient", breaker_requests=1)
+    answer = house.visitor().post("/predict", json={"to": 3}, headers=EVENTS)
+    assert (answer.status_code, answer.headers["X-Degraded"]) == (200, "fallback")
+    (kind, given), (last, done) = events(answer)
+    assert (kind, last) == ("degraded", "done")
+    assert given == {"result": {"at": 0, "of": 3}, "degraded": "fallback", "reason": "ValueError: 1 is unlucky"}
+    assert (done["steps"], done["degraded"], done["reason"]) == (0, "fallback", "ValueError: 1 is unlucky")
+    again = events(house.visitor().post("/predict", json={"to": 3}, headers=EVENTS))
+    assert again[0][1]["reason"] == "breaker_open: 100% of 1 requests failed"
+    assert [(entry.status, entry.outcome) for entry in entries(house)] == [(200, "fallback")] * 2
+    assert entries(house)[1].error == "breaker_open: 100% of 1 requests failed"
+    assert (counted(house, "fallback"), counted(house, "error")) == (2, 0)

@@ -46,9 +46,9 @@ def body(*binary: bytes, **members: Any) -> tuple[bytes, str | None]:
 
 def answer(data: bytes, header_length: str | None = None) -> tuple[dict[str, Any], bytes]:
     """What ``Pairs`` answers: the document and what is behind it."""
-    inference, model = Inference(data, header_length, MOST), Pairs()
+    inference, model = Inference("pairs", data, header_length, MOST), Pairs()
     parcel: Parcel = inference.write(model, model.predict(inference.read(model).inputs))
-    packed, length = parcel.pack("pairs", "1")
+    packed, length = parcel.pack("pairs", "1", id=inference.id)
     return orjson.loads(packed[:length]), packed[length:] if length else b""
 
 
@@ -98,13 +98,14 @@ def test_optional_members_may_be_null_and_unknown_ones_are_passed_over() -> None
 
 
 def test_a_timeout_in_microseconds_reaches_the_host() -> None:
-    assert Inference(body(parameters={"timeout": 250_000})[0], None, MOST).read(Pairs()).timeout_seconds == 0.25
-    assert Inference(body(parameters={"timeout": 0})[0], None, MOST).read(Pairs()).timeout_seconds is None
+    for timeout, seconds in ((250_000, 0.25), (0, None)):
+        data = body(parameters={"timeout": timeout})[0]
+        assert Inference("pairs", data, None, MOST).read(Pairs()).timeout_seconds == seconds
 
 
 @pytest.mark.parametrize(("number", "name"), [(0, None), (1, "high"), (2, "normal"), (3, "low"), (2**32 - 1, "low")])
 def test_tritons_priorities_become_ours(number: int, name: str | None) -> None:
-    assert Inference(body(parameters={"priority": number})[0], None, MOST).read(Pairs()).priority == name
+    assert Inference("pairs", body(parameters={"priority": number})[0], None, MOST).read(Pairs()).priority == name
 
 
 @pytest.mark.parametrize(
@@ -195,7 +196,7 @@ class Sloppy(Pairs):
 )
 def test_a_model_that_gives_what_it_did_not_announce_is_at_fault_itself(given_: Any) -> None:
     model = Sloppy(given_)
-    inference = Inference(body()[0], None, MOST)
+    inference = Inference("pairs", body()[0], None, MOST)
     results = model.predict(inference.read(model).inputs)
     with pytest.raises((ValueError, TypeError)):
         inference.write(model, results)
@@ -235,3 +236,34 @@ def test_flipped_bits_and_cut_ends_give_an_answer_or_a_refusal(data: st.DataObje
         assert error.detail.endswith(".")  # noqa: PT017 - a refusal is one of the two right endings
     else:
         assert document["outputs"]
+
+
+def asked(name: str = "pairs", *binary: bytes, **members: Any) -> list[bytes] | None:
+    """What a request asks."""
+    data, length = body(*binary, **members)
+    found = Inference(name, data, length, MOST).question()
+    return None if found is None else [bytes(part) for part in found]
+
+
+def test_a_request_asks_the_same_whatever_it_is_called_and_however_long_it_waits() -> None:
+    assert asked(id="1") == asked(id="2", parameters={"timeout": 5, "priority": 1}) == asked(parameters={})
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"name": "others"},
+        {"inputs": [X]},
+        {"parameters": {"binary_data_output": True}},
+        {"parameters": {"content_type": "image/png"}},
+        {"outputs": [{"name": "sum"}]},
+    ],
+)
+def test_what_may_change_the_answer_is_another_question(other: dict[str, Any]) -> None:
+    assert asked(**other) != asked()
+    assert asked("pairs", b"1") != asked("pairs", b"2")
+
+
+def test_what_is_nested_too_deep_to_be_told_is_not_kept() -> None:
+    data = b'{"inputs":[],"parameters":{"x":' + b"[" * 300 + b"]" * 300 + b"}}"
+    assert Inference("pairs", data, None, MOST).question() is None

@@ -11,6 +11,7 @@ from werkzeug.test import TestResponse
 
 from dashboard.body import MAX_PARTS, UploadBudget
 from dashboard.inference import BUDGET
+from model.answer import Answer
 from model.errors import (
     DeadlineExceeded,
     Draining,
@@ -21,7 +22,6 @@ from model.errors import (
     Refusal,
 )
 from model.interface import BadInput
-from model.request import Answer
 from model.terms import STANDARD, Terms
 from storage.record import RequestEntry
 from tests.dashboard.house import House, MakeHouse
@@ -29,9 +29,7 @@ from tests.running import eventually
 
 LIMIT = 100_000
 PART = b'--b\r\nContent-Disposition: form-data; name="file"'
-ANSWER = Answer(
-    {"class": "none"}, b'{"class":"none"}', "none", "byte-mean", "7", "ok", 0.001, 0.002, 0.003, {"bytes": 3}
-)
+ANSWER = Answer(b'{"class":"none"}', "none", "byte-mean", "7", "ok", 0.001, 0.002, 0.003, {"bytes": 3})
 
 
 class Host:
@@ -39,9 +37,9 @@ class Host:
 
     def __init__(self) -> None:
         self.bodies: list[tuple[bytes, str, str]] = []
-        self.outcome: Answer | Exception = ANSWER
+        self.outcome: Answer[bytes] | Exception = ANSWER
 
-    def infer(self, body: bytes, content_type: str, request_id: str, terms: Terms = STANDARD) -> Answer:
+    def infer(self, body: bytes, content_type: str, request_id: str, terms: Terms = STANDARD) -> Answer[bytes]:
         self.bodies.append((body, content_type, request_id))
         if isinstance(self.outcome, Exception):
             raise self.outcome
@@ -163,7 +161,7 @@ def test_the_request_id_reaches_the_model_and_the_answer(small: House, host: Hos
 
 
 def test_timings_are_told_to_the_microsecond(small: House, host: Host) -> None:
-    host.outcome = Answer("x", b'"x"', None, "m", "1", "ok", 0.1 + 0.2, 1.23456789e-5, 1 / 3, {})
+    host.outcome = Answer(b'"x"', None, "m", "1", "ok", 0.1 + 0.2, 1.23456789e-5, 1 / 3, {})
     assert small.visitor().post("/predict", data=b"x").get_json()["timings"] == {
         "queue_seconds": 0.3,
         "compute_seconds": 0.000012,

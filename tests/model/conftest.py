@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from config import HealthSettings, ModelSettings
+from model.answer import Answer
 from model.host import ModelHost
-from model.request import Answer
 from model.subscription import Subscription
 from model.terms import STANDARD, Terms
 from tests.model import stage as stages
@@ -95,7 +95,7 @@ class Bench:
         _drain(stage.entered)
         return self
 
-    def infer(self, number: float, terms: Terms = STANDARD) -> Answer:
+    def infer(self, number: float, terms: Terms = STANDARD) -> Answer[bytes]:
         return self.host.infer(str(float(number)).encode(), "application/json", "request-1", terms)
 
     def stream(self, count: int, terms: Terms = STANDARD) -> Subscription:
@@ -104,11 +104,11 @@ class Bench:
         self._streams.append(found)
         return found
 
-    def send(self, number: float, terms: Terms = STANDARD) -> Future[Answer]:
+    def send(self, number: float, terms: Terms = STANDARD) -> Future[Answer[bytes]]:
         """Infer on another thread."""
         return self._pool.submit(self.infer, number, terms)
 
-    def send_waiting(self, *numbers: float, terms: Terms = STANDARD) -> list[Future[Answer]]:
+    def send_waiting(self, *numbers: float, terms: Terms = STANDARD) -> list[Future[Answer[bytes]]]:
         """Infer on other threads, one after the other, each known to be in the queue."""
         sent = []
         for number in numbers:
@@ -117,7 +117,7 @@ class Bench:
             self.until(lambda depth=depth: self.host.status().queue_depth > depth)  # type: ignore[misc]
         return sent
 
-    def occupy(self, number: float = 0.0) -> Future[Answer]:
+    def occupy(self, number: float = 0.0) -> Future[Answer[bytes]]:
         """Have the model thread held inside predict."""
         _drain(self.stage.entered)
         self.stage.gate.clear()

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import orjson
 import pytest
 
 from model import BadInput, Model
@@ -19,6 +20,7 @@ from tests.model.stage import PATIENCE, Stage
 
 Make = Callable[..., Bench]
 FORGIVING = "tests.model.forgiving:Forgiving"
+WAVERING = "tests.model.wavering:Wavering"
 
 
 def broken(batch: list[float]) -> None:
@@ -50,19 +52,41 @@ def timed(bench: Make, clock: Clock) -> Make:
     return make
 
 
+def all_events(stream: Subscription) -> list[Any]:
+    """What the events up to the end carry."""
+    found: list[Any] = []
+    while (event := stream.read(PATIENCE)) != "end":
+        assert event != "nothing"
+        found.append(orjson.loads(event.json))
+    return found
+
+
 def read_all(stream: Subscription) -> None:
     while stream.read(PATIENCE) != "end":
         pass
 
 
 class Pair:
-    """A request of two inputs."""
+    """A request of two inputs; what it asks is ``asked``, if that can be told."""
+
+    def __init__(self, *inputs: float, asked: bytes | None = None) -> None:
+        self.inputs = inputs or (1.0, 2.0)
+        self.asked = asked
 
     def read(self, model: Model) -> Order:
-        return Order([1.0, 2.0])
+        return Order(self.inputs)
+
+    def question(self) -> Sequence[bytes] | None:
+        return None if self.asked is None else (self.asked,)
+
+    def present(self, model: Model, results: Sequence[Any]) -> list[Any]:
+        return list(results)
 
     def write(self, model: Model, results: Sequence[Any]) -> list[Any]:
         return list(results)
+
+    def default(self, model: Model | None, json: bytes) -> None:
+        return None
 
 
 # --- the breaker -------------------------------------------------------------------------------------------------
@@ -154,7 +178,7 @@ def test_results_with_nan_are_failures_where_the_settings_say_so(bench: Make, st
 
 
 def test_every_door_to_the_model_is_shut_and_counts(bench: Make, stage: Stage) -> None:
-    b = bench(breaker_requests=2, heal_seconds=0.0).ready()
+    b = bench(path="tests.model.streamer:Streamer", breaker_requests=2, heal_seconds=0.0).ready()
     stage.on_predict = broken
     for _ in range(2):
         with pytest.raises(InferenceFailed):
@@ -353,6 +377,68 @@ def test_a_failure_that_has_nothing_to_stand_in_is_what_it_was(bench: Make, stag
     assert b.book.outcomes == ["error"]
 
 
+def test_a_request_of_several_inputs_has_a_fallback_for_all_of_them_or_none(bench: Make, stage: Stage) -> None:
+    b = bench(path=FORGIVING, breaker_requests=2, heal_seconds=0.0).ready()
+    stage.on_predict = broken
+    first = b.host.exchange(Pair(), "r")
+    assert (first.payload, first.degraded, first.outcome) == ([-1.0, -1.0], "fallback", "fallback")
+    assert first.reason == "ZeroDivisionError: every input fails"
+    with pytest.raises(InferenceFailed):
+        b.host.exchange(Pair(1.0, 404.0), "r")
+    assert b.host.exchange(Pair(), "r").reason == "breaker_open: 100% of 2 requests failed"
+    assert b.book.outcomes == ["fallback", "error", "fallback"]
+
+
+def test_a_stream_that_is_refused_is_one_event_with_what_stands_in(bench: Make, stage: Stage) -> None:
+    b = bench(path=WAVERING, breaker_requests=2, heal_seconds=0.0, cache_bytes=100_000).ready()
+    assert b.infer(404).cache == "miss"
+    stage.on_step = lambda number: broken([])
+    stage.on_predict = broken
+    first = b.stream(3)
+    (event,) = all_events(first)
+    assert (event["result"]["value"], event["degraded"]) == (-1.0, "fallback")
+    assert event["reason"] == "ZeroDivisionError: every input fails"
+    assert (first.outcome, first.degraded, first.steps) == ("fallback", "fallback", 0)
+    first.close()
+    assert b.host.status().breaker == "open", "what stood in does not hide that the model failed"
+    refused = b.stream(3)
+    assert all_events(refused)[0]["reason"] == "breaker_open: 50% of 2 requests failed"
+    refused.close()
+    old = b.stream(404)
+    assert (all_events(old)[0]["result"]["value"], old.degraded) == (808.0, "stale"), "what /predict has answered"
+    old.close()
+    with pytest.raises(BreakerOpen):
+        b.stream(500)
+    assert b.book.outcomes == ["ok", "fallback", "fallback", "stale", "rejected"]
+
+
+def test_a_stream_whose_result_has_begun_to_come_ends_with_its_error(bench: Make, stage: Stage) -> None:
+    b = bench(path=WAVERING).ready()
+
+    def third(number: int) -> None:
+        if number == 3:
+            raise ZeroDivisionError("too late")
+
+    stage.on_step = third
+    stream = b.stream(-3)  # every step of this one is a part of the result
+    assert [stream.read(PATIENCE) != "end" for _ in range(2)] == [True, True]
+    with pytest.raises(InferenceFailed):
+        stream.read(PATIENCE)
+    stream.close()
+    assert b.book.outcomes == ["error"]
+
+
+def test_a_stream_while_no_model_serves_is_answered_by_the_default(bench: Make, stage: Stage) -> None:
+    stage.load_gate.clear()
+    b = bench(default_reply='"later"').start()
+    stream = b.stream(3)
+    assert all_events(stream) == [{"result": "later", "degraded": "default", "reason": "model_loading"}]
+    stream.close()
+    assert b.book.outcomes == ["default"]
+    stage.load_gate.set()
+    b.until(lambda: b.host.status().state == "ready")
+
+
 # --- the cache ---------------------------------------------------------------------------------------------------
 
 
@@ -400,7 +486,7 @@ def test_equal_requests_at_the_same_time_are_computed_once(bench: Make, stage: S
     held = b.occupy(7.0)
     together = [b.send(7.0) for _ in range(5)]
     stage.gate.set()
-    answers: list[Answer] = [future.result(PATIENCE) for future in (held, *together)]
+    answers: list[Answer[bytes]] = [future.result(PATIENCE) for future in (held, *together)]
     assert {one.result["value"] for one in answers} == {14.0}
     assert len(stage.batches) == 1
     assert sorted(b.book.outcomes) == ["cached"] * 5 + ["ok"]
@@ -422,6 +508,17 @@ def test_when_the_first_of_equal_requests_fails_the_others_try_for_themselves(be
     with pytest.raises(InferenceFailed):
         held.result(PATIENCE)
     assert other.result(PATIENCE).result["value"] == 14.0
+
+
+def test_a_request_of_several_inputs_is_cached_by_what_it_asks(bench: Make, stage: Stage) -> None:
+    b = bench(cache_bytes=100_000).ready()
+    first = b.host.exchange(Pair(asked=b"a"), "r")
+    second = b.host.exchange(Pair(asked=b"a"), "r")
+    assert (first.cache, second.cache, second.outcome) == ("miss", "hit", "cached")
+    assert (second.payload, second.input) == (first.payload, {"inputs": 2})
+    assert b.host.exchange(Pair(asked=b"b"), "r").cache == "miss"
+    assert b.host.exchange(Pair(), "r").cache is None, "what cannot be told is not kept"
+    assert len(stage.batches) == 3
 
 
 # --- brown-out ---------------------------------------------------------------------------------------------------
@@ -458,3 +555,39 @@ def test_a_model_that_cannot_be_lighter_is_left_alone(bench: Make, stage: Stage)
     held += b.send_waiting(8)
     stage.gate.set()
     assert all(future.result(PATIENCE).brownout == 0.0 for future in held)
+
+
+def test_several_inputs_and_streams_grow_lighter_as_well(bench: Make, stage: Stage) -> None:
+    clock = Clock()
+    b = bench(
+        host={"clock": clock}, path=WAVERING, queue_size=4, deadline_seconds=3600.0, stream_seconds=3600.0,
+        shed_normal_ratio=1.0,
+    ).ready()  # fmt: skip
+    held = [b.occupy(), *b.send_waiting(1)]
+    b.host.status()
+    stream_level = b.stream(8).brownout
+    held += b.send_waiting(2)
+    b.host.status()
+    clock.now += 1
+    assert b.host.status().brownout_level == 0.25
+    late = b.stream(8)
+    stage.gate.set()
+    assert (stream_level, late.brownout) == (0.0, 0.25)
+    assert len(all_events(late)) == 6, "a quarter fewer steps"
+    assert all(future.result(PATIENCE).brownout == 0.0 for future in held)
+    answer = b.host.exchange(Pair(8.0, 16.0), "r")
+    assert (answer.payload, answer.brownout) == ([12.0, 24.0], 0.25)
+
+
+def test_streams_that_take_their_places_count_as_a_long_queue(bench: Make, stage: Stage) -> None:
+    clock = Clock()
+    b = bench(host={"clock": clock}, path=WAVERING, max_streams=4, stream_seconds=3600.0).ready()
+    stage.gate.clear()
+    first = [b.stream(8), b.stream(8)]
+    b.host.status()
+    clock.now += 1
+    late = b.stream(8)
+    assert [stream.brownout for stream in (*first, late)] == [0.0, 0.0, 0.25]
+    assert b.host.status().brownout_level == 0.25
+    stage.gate.set()
+    assert [len(all_events(stream)) for stream in (*first, late)] == [8, 8, 6]
