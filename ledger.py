@@ -22,7 +22,9 @@ KEEP = 1000
 MAX_BYTES = 4 * 1024 * 1024
 #: The newest ends keep what was found out about them: in ``detail``, some kilobytes each under these names.
 KEEP_EVIDENCE = 100
-EVIDENCE = ("stderr", "log", "batch", "memory_mb", "peak_memory_mb")
+EVIDENCE = ("stderr", "log", "batch", "calls", "memory_mb", "peak_memory_mb")
+#: Calls into the plug-in's code beside the batch that are told in a sentence.
+_CALLS = 4
 #: Of these, what the process wrote: for those who run it, since it tells of files and code.
 LINES = ("stderr", "log")
 
@@ -136,6 +138,10 @@ def circumstances(detail: Mapping[str, Any]) -> list[str]:
         ids = f", requests {', '.join(batch['request_ids'])}" if batch["request_ids"] else ""
         when = "over before the end" if batch["finished"] else f"running for {batch['seconds']:g} s at the end"
         found.append(f"last {what}{inputs}{ids}: {when}")
+    calls = detail.get("calls")
+    if isinstance(calls, list) and calls:
+        told = [f"{call['what']} for {call['seconds']:g} s" + _whose(call["request_id"]) for call in calls[:_CALLS]]
+        found.append(f"running at the end: {', '.join(told)}")
     if detail.get("peak_memory_mb"):
         found.append(f"memory at most {detail['peak_memory_mb']:,.0f} MB")
     lines = detail.get("stderr") or detail.get("log")
@@ -144,6 +150,10 @@ def circumstances(detail: Mapping[str, Any]) -> list[str]:
         line = lines[0] if str(lines[0]).startswith("Fatal Python error") else lines[-1]
         found.append(f"last words: {str(line).strip()}")
     return found
+
+
+def _whose(request_id: str) -> str:
+    return f" (request {request_id})" if request_id else ""
 
 
 def _parse(line: str) -> Exit | None:

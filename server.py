@@ -97,7 +97,7 @@ class Application:
     ) -> None:
         allocator.tune()
         self.settings = settings
-        self._blackbox = blackbox or BlackBox(settings.model.watchdog_seconds)
+        self._blackbox = blackbox or BlackBox(settings.model.watchdog_seconds, settings.model.load_seconds)
         self.supervised = supervised
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         configure_logging(settings)

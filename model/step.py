@@ -52,7 +52,7 @@ class StepRunner:
         try:
             close = getattr(iterator, "close", None)
             if close is not None and instance is not None:
-                self._call("close", lambda: instance.device.run(close))
+                self._call("close", stream, lambda: instance.device.run(close))
         except Exception as error:  # noqa: BLE001 - what a generator does at its end is the plug-in's; it is logged
             failure = Failure(error)
             log.warning("stream_close_raised", request_id=stream.request_id, error=failure.text)
@@ -87,7 +87,7 @@ class StepRunner:
         if stream.started is None:
             stream.started = began
         try:
-            step = self._call("step", lambda: stream.instance.device.run(lambda: _next(stream)))
+            step = self._call("step", stream, lambda: stream.instance.device.run(lambda: _next(stream)))
         except Exception as error:  # a plug-in may raise anything; it is logged and told
             failure = Failure(error)
             if failure.kind != "memory" and failure.bad_input is None:
@@ -102,9 +102,9 @@ class StepRunner:
             stream.push(step)
         return None
 
-    def _call(self, what: str, call: Callable[[], Any]) -> Any:
+    def _call(self, what: str, stream: Stream, call: Callable[[], Any]) -> Any:
         """Call into the model under the eyes of the watchdog."""
-        self._progress.begin(what, 1)
+        self._progress.begin_step(what, stream)
         success = False
         try:
             found = call()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 #: Steps that may wait for a slow reader; then the stream rests until one has been read.
@@ -36,6 +36,7 @@ class Stream:
         "queued",
         "rank",
         "request_id",
+        "shapes",
         "started",
     )
 
@@ -54,6 +55,8 @@ class Stream:
         #: What makes the steps, and the model's own iterator; ``None`` before the first step and after the end.
         self.instance: Any = None
         self.iterator: Iterator[Any] | None = None
+        #: What its input looks like, for the record; known from the first step on.
+        self.shapes: Sequence[str] | None = None
         #: Whether it stands in line for a turn; kept by the queue, under its lock.
         self.queued = False
         self._steps: deque[Any] = deque()

@@ -31,8 +31,8 @@ from supervisor.watch import Watch
 
 log = logging.getLogger("wakeless.supervisor")
 
-#: Seconds past its limit after which a call into the model is the supervisor's business: the server's own watchdog has
-#: had its turn, and did not get it, because the call holds the interpreter.
+#: Seconds past its limit after which a call into the plug-in is the supervisor's business: the server's own watchdog
+#: has had its turn, and did not get it, because the call holds the interpreter.
 HANG_GRACE_SECONDS = 1.5
 #: What the kernel may take to end a killed process, so that its end still gets its line in the ledger.
 KILL_SECONDS = 3
@@ -55,7 +55,7 @@ class Supervisor(Arbiter):  # type: ignore[misc]  # gunicorn has no types
         self.unwritten: deque[Exit] = deque()
         self.failing: set[str] = set()
         mask, tap = Mask.of(settings), StderrTap()
-        server.blackbox = BlackBox(settings.model.watchdog_seconds)
+        server.blackbox = BlackBox(settings.model.watchdog_seconds, settings.model.load_seconds)
         self.evidence = Evidence(server.blackbox, tap, mask, settings.data_dir / LOG_FILE)
         self.watch = Watch(settings, mask, Systemd())
         self.wakeup = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -165,8 +165,8 @@ class Supervisor(Arbiter):  # type: ignore[misc]  # gunicorn has no types
         now = time.monotonic()
         if not self.WORKERS:
             timeout = min(timeout, max(self.spawn_at - now, 0.01))
-        elif (flight := self.evidence.blackbox.read()) is not None and flight.ended is None:
-            timeout = min(timeout, max(HANG_GRACE_SECONDS - flight.overdue(now), 0.01))
+        elif (running := self.evidence.blackbox.latest(now)) is not None:
+            timeout = min(timeout, max(HANG_GRACE_SECONDS - running.overdue(now), 0.01))
         sources = [self.wakeup[0], self.evidence.tap.fileno(), *self.watch.filenos()]
         select.select([source for source in sources if source >= 0], [], [], timeout)
         with suppress(BlockingIOError):
@@ -186,14 +186,14 @@ class Supervisor(Arbiter):  # type: ignore[misc]  # gunicorn has no types
     def murder_workers(self) -> None:
         """End a server process that gives no sign of life, or whose call into the model will not come back."""
         super().murder_workers()
-        flight = self.evidence.blackbox.read()
-        over = -1.0 if flight is None else flight.overdue(time.monotonic())
-        if flight is None or over < HANG_GRACE_SECONDS:
+        now = time.monotonic()
+        running = self.evidence.blackbox.latest(now)
+        over = -1.0 if running is None else running.overdue(now)
+        if running is None or over < HANG_GRACE_SECONDS:
             return
         for pid, worker in list(self.WORKERS.items()):
             if self.hung is None:
-                what = "a health check" if flight.what == "check" else f"a batch of {flight.size}"
-                self.hung = f"{what} running for {over + flight.limit_seconds:.0f} s held the whole process"
+                self.hung = f"{running.words} running for {over + running.limit_seconds:.0f} s held the whole process"
                 log.error("server process %s hangs: %s", pid, self.hung)
                 worker.aborted = True
                 self.kill_worker(pid, signal.SIGABRT)  # leaves every thread's stack on stderr

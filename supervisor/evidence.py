@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from blackbox import BlackBox
+from blackbox import BlackBox, Call
 from supervisor.memory import MemoryCurve
 from supervisor.stderr import StderrTap
 
@@ -18,8 +18,10 @@ STDERR_LINES, LOG_LINES = 25, 12
 LINE_CHARACTERS = 500
 #: Most lines are about requests and left out, so a good deal has to be read to find a dozen that tell something.
 _TAIL_BYTES = 256 * 1024
-#: How a dump of all threads begins when a signal caused it, and what only the model thread's stack has in it.
-_FATAL, _MODEL_THREAD = "Fatal Python error", "model/worker.py"
+#: How a dump of all threads begins when a signal caused it.
+_FATAL = "Fatal Python error"
+#: What the stack has in it in which a batch, a load, or other code of the plug-in ran; not as its innermost frame.
+BATCH, LOAD, CALL = "model/worker.py", "model/loader.py", "model/codec.py"
 
 
 class Evidence:
@@ -43,11 +45,13 @@ class Evidence:
     def gather(self, now: float, peak_bytes: int) -> dict[str, Any]:
         """All there is, bounded to a few kilobytes; what there is none of is left out."""
         self.tap.pump()
-        flight = self.blackbox.read()
+        flight, running = self.blackbox.read(), self.blackbox.latest(now)
+        mark = BATCH if not isinstance(running, Call) else LOAD if running.what == "load" else CALL
         found = {
-            "stderr": self._bounded(telling(self.tap.lines(), STDERR_LINES)),
+            "stderr": self._bounded(telling(self.tap.lines(), STDERR_LINES, mark)),
             "log": self._bounded(self._log_lines()),
             "batch": flight.as_dict(now) if flight else None,
+            "calls": [call.as_dict(now) for call in self.blackbox.calls()],
             "memory_mb": self.memory.told(now),
             "peak_memory_mb": round(peak_bytes / 1e6, 1) or None,
         }
@@ -76,14 +80,14 @@ class Evidence:
         return lines[-LOG_LINES:]
 
 
-def telling(lines: list[str], count: int) -> list[str]:
+def telling(lines: list[str], count: int, mark: str = BATCH) -> list[str]:
     """The lines to keep: the last ones; of a dump of all threads the words before, the crashed thread, the model's.
 
-    A hang is ended from outside, by a signal that any thread may get: what hangs is the model's.
+    A hang is ended from outside, by a signal that any thread may get: what hangs is the one with ``mark`` in it.
     """
     fatal = next((place for place in reversed(range(len(lines))) if lines[place].startswith(_FATAL)), None)
     stacks = _stacks(lines, fatal or 0)
-    model = next((stack for stack in reversed(stacks) if any(_MODEL_THREAD in line for line in stack)), [])
+    model = next((stack for stack in reversed(stacks) if any(mark in line for line in stack[2:])), [])
     if fatal is None:
         end = max((place for place, line in enumerate(lines) if line.startswith("  File ")), default=0)
         if not model or len(lines) - end > count:

@@ -17,7 +17,7 @@ def test_the_last_call_outlives_the_process_that_made_it() -> None:
     box = BlackBox(limit_seconds=60)
     child = os.fork()
     if child == 0:
-        box.begin("batch", 2, ["first", "second"], [np.zeros((3, 8, 8), np.float32)] * 2)
+        box.begin("batch", 2, ["first", "second"], box.shapes([np.zeros((3, 8, 8), np.float32)] * 2))
         os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(child, 0)
     flight = box.read()
@@ -56,7 +56,7 @@ def test_it_tells_how_long_the_call_ran_and_whether_it_came_back() -> None:
 
 def test_a_large_batch_is_told_in_part_and_fits_the_page() -> None:
     box = BlackBox()
-    box.begin("batch", 1024, ["r" * 64] * 1024, ["x" * length for length in range(1024)])
+    box.begin("batch", 1024, ["r" * 64] * 1024, box.shapes(["x" * length for length in range(1024)]))
     flight = box.read()
     assert flight is not None
     assert flight.size == 1024
@@ -66,14 +66,14 @@ def test_a_large_batch_is_told_in_part_and_fits_the_page() -> None:
 
 def test_what_is_half_written_is_not_read() -> None:
     box = BlackBox()
-    box.begin("batch", 1, ["a"], [1])
+    box.begin("batch", 1, ["a"], ["int"])
     box._page[0] |= 1
     assert box.read() is None
 
 
 def test_a_new_process_begins_with_an_empty_page() -> None:
     box = BlackBox()
-    box.begin("batch", 1, ["a"], [1])
+    box.begin("batch", 1, ["a"], ["int"])
     box.note_gpu_bytes(5_000_000_000)
     assert box.gpu_bytes == 5_000_000_000
     box.clear()
