@@ -102,7 +102,7 @@ class BatchRunner:
 
     def _forward(self, instance: Instance, works: Sequence[Work]) -> Failure | None:
         """One forward pass; settles ``works`` when it succeeds or breaks the contract, else says what it raised."""
-        self._progress.begin("batch", len(works), works)
+        self._progress.begin("batch", len(works), works, instance)
         success = False
         try:
             results = instance.predict([work.input for work in works])

@@ -9,6 +9,7 @@ import psutil
 
 from config import ModelSettings
 from model.breaker import Breaker, BreakerState, Verdict
+from model.canary import Canary
 from model.drift import LatencyDrift
 from model.examiner import Examination
 from model.guard import Guard
@@ -51,6 +52,7 @@ class Medic:
         clock: Callable[[], float],
         memory: Callable[[], int],
         probation: Probation | None = None,
+        canary: Canary | None = None,
     ) -> None:
         self._settings = settings
         self._ward = ward
@@ -58,6 +60,7 @@ class Medic:
         self._clock = clock
         self._memory = memory
         self._probation = probation or Probation(0.0, 0.0, clock)
+        self._canary = canary
         self.guard = Guard(settings, clock, self._breaker_changed, self._witness)
         self.drift = LatencyDrift()
         self._leaks = LeakDetector(settings.leak_bytes)
@@ -71,9 +74,13 @@ class Medic:
 
     # --- what it hears -------------------------------------------------------------------------------------------
 
-    def batch_done(self, size: int, seconds: float) -> None:
-        """A batch succeeded; on the model thread."""
+    def batch_done(self, instance: Instance | None, size: int, seconds: float) -> None:
+        """A batch of ``instance`` succeeded; on the model thread."""
         self._batches += 1
+        if self._canary is not None and instance is not None:
+            self._canary.batch(instance, size, seconds)
+            if instance is self._canary.instance:  # its pace says nothing of the one that serves
+                return
         self.drift.observe(size, seconds)
         self._probation.batch(size, seconds)
 
@@ -86,6 +93,10 @@ class Medic:
         self._golden_failures = self._slow_checks = 0
         self.guard.mend(instance)
 
+    def neighbour(self) -> None:
+        """Another instance has come to the device, or gone: what memory grew or shrank by is no leak."""
+        self._leaks.restart()
+
     def reloaded(self, reason: str, failure: str | None) -> None:
         """A reload ended, well (``None``) or not."""
         instance = self._ward.instance
@@ -95,6 +106,8 @@ class Medic:
 
     def _witness(self, instance: Instance, verdict: Verdict) -> None:
         """A request ended; of one that an earlier version still answers nothing is to be learned."""
+        if self._canary is not None:
+            self._canary.witness(instance, verdict)
         if verdict not in ("ok", "failed") or instance is not self._ward.instance:
             return
         self._probation.request(failed=verdict == "failed")
@@ -106,13 +119,17 @@ class Medic:
         return self._healer.roll_back(why) if self._probation.running else self._healer.treat(cause, why)
 
     def _breaker_changed(self, breaker: Breaker, state: BreakerState) -> None:
+        instance = self._ward.instance
+        if instance is not None and breaker is not self.guard.breaker(instance):  # one that serves beside it, or did
+            if self._canary is not None:
+                self._canary.breaker_changed(breaker, state)
+            return
         if state == "closed":
             self._suspect = None
             self._healer.conclude("breaker_open", helped=True, outcome="the breaker closed")
         elif state == "open":
             for cause in ("breaker_open", "probation"):
                 self._healer.conclude(cause, helped=False, outcome=breaker.reason or "the breaker opened again")
-            instance = self._ward.instance
             if breaker.for_memory and instance is not None and instance.golden:
                 self._seen = self._ward.examination  # what was found before says nothing of what is so now
                 self._suspect = breaker

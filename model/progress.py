@@ -7,7 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from model.call import CallRecorder
+
 if TYPE_CHECKING:
+    from model.loader import Instance
+    from model.stream import Stream
     from model.work import Work
 
 #: Weight of the newest batch in the running mean of batch durations.
@@ -21,12 +25,18 @@ class Run:
     what: str
     size: int
     since: float
+    #: Whose forward pass it is.
+    instance: Instance | None = None
 
 
-class Recorder(Protocol):
+class Recorder(CallRecorder, Protocol):
     """Notes each call into the model, on the model thread, where every microsecond counts."""
 
-    def begin(self, what: str, size: int, request_ids: Sequence[str], inputs: Sequence[Any]) -> None:
+    def shapes(self, inputs: Sequence[Any]) -> Sequence[str]:
+        """What inputs look like, for :meth:`begin`; never what is in them."""
+        ...
+
+    def begin(self, what: str, size: int, request_ids: Sequence[str], shapes: Sequence[str]) -> None:
         """A call starts; of some calls only the size is known."""
         ...
 
@@ -38,9 +48,11 @@ class Recorder(Protocol):
 class Progress:
     """Written by the model thread alone, read by any: every field is replaced whole, so readers need no lock."""
 
-    def __init__(self, clock: Callable[[], float], on_batch: Callable[[int, float], None] | None = None) -> None:
+    def __init__(
+        self, clock: Callable[[], float], on_batch: Callable[[Instance | None, int, float], None] | None = None
+    ) -> None:
         self._clock = clock
-        self._on_batch = on_batch  # called with the size and the seconds of every batch that succeeds
+        self._on_batch = on_batch  # called with whose it is, the size and the seconds of every batch that succeeds
         #: Told what runs and when it is over, for whoever asks after a crash.
         self.recorder: Recorder | None = None
         self.run: Run | None = None
@@ -57,11 +69,22 @@ class Progress:
         run = self.run
         return run.size if run is not None and run.what == "batch" else 0
 
-    def begin(self, what: str, size: int, works: Sequence[Work] = ()) -> None:
+    def begin(self, what: str, size: int, works: Sequence[Work] = (), instance: Instance | None = None) -> None:
         """A call into the model starts, with the inputs of ``works`` where they are known."""
-        if self.recorder is not None:
-            self.recorder.begin(what, size, [work.request_id for work in works], [work.input for work in works])
-        self.run = Run(what, size, self._clock())
+        recorder = self.recorder
+        if recorder is not None:
+            shapes = recorder.shapes([work.input for work in works])
+            recorder.begin(what, size, [work.request_id for work in works], shapes)
+        self.run = Run(what, size, self._clock(), instance)
+
+    def begin_step(self, what: str, stream: Stream) -> None:
+        """A step of a stream starts, or its end; its input, which the first step takes along, is remembered."""
+        recorder = self.recorder
+        if recorder is not None:
+            if stream.shapes is None:
+                stream.shapes = recorder.shapes([stream.input])
+            recorder.begin(what, 1, [stream.request_id], stream.shapes)
+        self.run = Run(what, 1, self._clock())
 
     def end(self, *, success: bool) -> None:
         """The call ended; a successful batch or step feeds the pace."""
@@ -76,7 +99,7 @@ class Progress:
         if run.what == "batch":
             self._mean_seconds, self._last_seconds = _moved(self._mean_seconds, seconds), seconds
             if self._on_batch is not None:
-                self._on_batch(run.size, seconds)
+                self._on_batch(run.instance, run.size, seconds)
         else:
             self._step_seconds = _moved(self._step_seconds, seconds)
 

@@ -27,7 +27,7 @@ def lack_on_gpu(serving: Instance) -> str | None:
 def lack(serving: Instance) -> str | None:
     """As :func:`lack_on_gpu`, and on a CPU by its weights, which is the least that another one can take."""
     device = serving.device
-    if device.is_gpu:
+    if device.memory() is not None:
         return lack_on_gpu(serving)
     weights = sum(
         each.numel() * each.element_size()
