@@ -17,8 +17,8 @@ from model.examiner import Examination
 from model.fault import LoadFailure
 from model.loader import Instance
 from model.pair import Pair
+from model.plan import Plan
 from model.release import NoSwitch, Releases
-from model.reload import Plan
 from model.terms import Terms
 
 log = structlog.get_logger(__name__)
