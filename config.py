@@ -10,6 +10,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -99,6 +100,16 @@ def _words(value: object) -> object:
     return value.split() if isinstance(value, str) else value
 
 
+def _places(value: list[str]) -> list[str]:
+    """One replica on each device; the CPU's may be told apart by numbers."""
+    for place in value:
+        if re.fullmatch(r"cpu(:\d{1,3})?|cuda:\d{1,3}", place) is None:
+            raise ValueError(f"{place!r} is no device: name them cuda:0, cuda:1, … or cpu:0, cpu:1, …")
+        if value.count(place) > 1:
+            raise ValueError(f"{place} is there twice; there is one replica on each")
+    return value
+
+
 Strings = Annotated[list[str], BeforeValidator(_split)]
 Paths = Annotated[list[Path], BeforeValidator(_split)]
 
@@ -131,6 +142,9 @@ class ModelSettings(_Section):
     enabled: bool = Field(True, description="Host a model. Without one Wakeless only watches the machine.")
     path: str = Field("model.builtin:CardDetector", description="The model: package.module:Class, a folder, or a file.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where it runs; auto takes CUDA if it works.")
+    devices: Annotated[Strings, AfterValidator(_places)] = Field(
+        [], description="A replica on each, such as [cuda:0, cuda:1]. Empty: one replica, where device says."
+    )
     queue_size: int = Field(64, ge=1, le=100_000, description="Requests that may wait; one more gets a 429.")
     batch_size: int = Field(8, ge=1, le=1024, description="Most inputs in one forward pass.")
     batch_window_seconds: float = Field(0.0, ge=0, le=1, description="How long to wait for a batch to fill.")
@@ -315,6 +329,7 @@ class Settings(_Section):
     supervisor: Annotated[SupervisorSettings, BeforeValidator(_empty)] = SupervisorSettings()
 
 
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Whether ``host`` can be reached from this machine only."""
     if host == "localhost":

@@ -93,6 +93,13 @@ class Breaker:
                 return max(1.0, self._probe_at - self._clock())
             return 1.0 if self._state == "half_open" else 0.0
 
+    @property
+    def vacancies(self) -> int:
+        """How many more probes would be let through now; 0 unless half-open."""
+        with self._lock:
+            self._advance()
+            return self._policy.probes - self._probing - self._passed if self._state == "half_open" else 0
+
     def admit(self) -> Permit | None:
         """Leave for one request, or ``None``: then the model must not be asked."""
         with self._lock:

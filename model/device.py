@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -54,12 +55,26 @@ def prepare_allocator() -> None:
         os.environ["PYTORCH_ALLOC_CONF"] = "expandable_segments:True"
 
 
-class Device:
-    """One device: ``name`` is ``cpu`` or ``cuda:0``. Made by :meth:`choose`."""
+def _import_torch(cpu_threads: int, sharing: int) -> Any:
+    """Torch, told how many threads it may use on the CPU; one core is left to the rest of the server."""
+    preload_torch()
+    import torch  # here, on the model thread: the server answers long before these 300 MB and 2 s are spent
 
-    def __init__(self, torch: Any, name: str, autocast: str = "off") -> None:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    torch.set_num_threads(cpu_threads or max(1, (cores - 1) // sharing))
+    return torch
+
+
+class Device:
+    """One device: ``name`` is ``cpu`` or ``cuda:0``, as torch has it. Made by :meth:`choose` or :meth:`at`.
+
+    ``label`` is what it is called: one of several replicas on the CPU may be ``cpu:1``.
+    """
+
+    def __init__(self, torch: Any, name: str, autocast: str = "off", label: str | None = None) -> None:
         self._torch = torch
         self.name = name
+        self.label = label or name
         self._autocast = None if autocast == "off" else getattr(torch, autocast)
 
     @classmethod
@@ -69,11 +84,7 @@ class Device:
         ``cpu_threads`` 0 leaves one core to the rest of the server; ``autocast`` is ``off`` or a type to compute with.
         Raises :class:`NoDevice`.
         """
-        preload_torch()
-        import torch  # here, on the model thread: the server answers long before these 300 MB and 2 s are spent
-
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        torch.set_num_threads(cpu_threads or max(1, cores - 1))
+        torch = _import_torch(cpu_threads, 1)
         needs_gpu = wanted == "cuda" or require_gpu
         if wanted == "cpu" and not require_gpu:
             return cls(torch, "cpu", autocast)
@@ -86,12 +97,30 @@ class Device:
         return cls(torch, "cpu", autocast)
 
     @classmethod
-    def _cuda_problem(cls, torch: Any) -> str | None:
+    def at(cls, place: str, *, require_gpu: bool, cpu_threads: int, sharing: int = 1, autocast: str = "off") -> Device:
+        """The device that ``place`` names: ``cpu``, ``cpu:N`` or ``cuda:N``. Raises :class:`NoDevice`.
+
+        ``sharing`` is how many replicas share the CPU's cores.
+        """
+        torch = _import_torch(cpu_threads, sharing)
+        if place.startswith("cpu"):
+            if require_gpu:
+                raise NoDevice(f"model.devices has {place}, and health.require_gpu is set")
+            return cls(torch, "cpu", autocast, place)
+        problem = cls._cuda_problem(torch, int(place.partition(":")[2]))
+        if problem is not None:
+            raise NoDevice(problem)
+        return cls(torch, place, autocast)
+
+    @classmethod
+    def _cuda_problem(cls, torch: Any, index: int = 0) -> str | None:
         """Why CUDA cannot be used, or ``None`` when it can."""
         if not torch.cuda.is_available():
             return "torch finds no usable CUDA device"
+        if index >= (count := torch.cuda.device_count()):
+            return f"torch finds no CUDA device {index}, only 0 to {count - 1}"
         try:
-            cls(torch, "cuda:0").probe()
+            cls(torch, f"cuda:{index}").probe()
         except Exception as error:  # noqa: BLE001 - drivers fail in every way there is; each means the same here
             return f"CUDA is there, but a tensor on it fails ({brief(error)})"
         return None
@@ -111,9 +140,15 @@ class Device:
         """``model.predict`` as the settings want it run."""
         return self.run(lambda: model.predict(batch))
 
+    def current(self) -> AbstractContextManager[Any]:
+        """Within it plain ``cuda`` means this GPU. The first one is meant anyway."""
+        if self.name in ("cpu", "cuda:0"):
+            return nullcontext()
+        return self._torch.cuda.device(self.name)  # type: ignore[no-any-return]
+
     def run(self, call: Callable[[], Found]) -> Found:
         """``call()`` without autograd's bookkeeping, and under autocast if the settings say so."""
-        with self._torch.inference_mode():
+        with self.current(), self._torch.inference_mode():
             if self._autocast is None:
                 return call()
             with self._torch.autocast(self.name.partition(":")[0], dtype=self._autocast):
@@ -155,7 +190,8 @@ class Device:
         """Give back whatever nothing refers to any more. Call it outside ``except``: a traceback holds its tensors."""
         gc.collect()
         if self.is_gpu:
-            self._torch.cuda.empty_cache()
+            with self.current():
+                self._torch.cuda.empty_cache()
 
     def networks(self, model: Model) -> list[Any]:
         """The ``torch.nn.Module`` objects that the model holds as attributes."""

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Iterator
 
-from config import HealthSettings, ModelSettings
 from model.admission import Admission
 from model.batch import BatchRunner
 from model.breaker import Breaker
-from model.brownout import Brownout
-from model.cache import ResultCache
-from model.codec import Codec
+from model.common import Common, Peers
 from model.errors import Draining
 from model.examiner import Examination, Examiner
 from model.fault import LoadFailure
 from model.health import BreakerFacts, Facts, cannot_serve
 from model.loader import Instance, Loader
 from model.medic import Medic, resident_bytes
-from model.meter import InferenceMeter
-from model.probation import Probation
+from model.plan import Plan
 from model.progress import Progress, Recorder
 from model.queue import WorkQueue
-from model.release import Releases
-from model.reload import Plan, Reloader
+from model.reload import Reloader
 from model.remedy import Healer
-from model.reply import Replies
 from model.request import RequestPath
 from model.source import short_name
 from model.state import StateCell, wall_ms
-from model.status import ModelStatus
+from model.status import ModelStatus, Replica
 from model.step import StepRunner
 from model.streaming import StreamPath
 from model.watchdog import Limit
@@ -38,25 +32,10 @@ from model.worker import Worker
 _HANGS = {"check": "a health check", "step": "a step of a stream", "close": "the end of a stream"}
 
 
-@dataclass(frozen=True, slots=True)
-class Common:
-    """What an engine shares with its host. ``clock`` gives seconds and never runs backwards."""
-
-    settings: ModelSettings
-    health: HealthSettings
-    meter: InferenceMeter
-    clock: Callable[[], float]
-    releases: Releases
-    probation: Probation
-    cache: ResultCache
-    codec: Codec
-    replies: Replies
-    brownout: Brownout
-
-
 class Engine:
     """One model on one device: requests come in by ``path`` and ``streams``, and its own thread computes.
 
+    ``device`` is ``None`` where ``model.device`` says which.
     ``on_installed`` is told of every instance that comes into service, on the model thread, and why it is not the one
     that was wanted, if it is not; ``on_fatal(reason)`` when only a new process helps. ``roll_back(why)`` puts the last
     good version back and says whether it could.
@@ -66,17 +45,26 @@ class Engine:
         self,
         common: Common,
         cell: StateCell,
+        peers: Peers,
         *,
+        device: str | None,
+        remedy_ids: Iterator[int],
         on_installed: Callable[[Instance, LoadFailure | None], None],
         on_fatal: Callable[[str], None],
         roll_back: Callable[[str], bool],
     ) -> None:
         settings, clock, meter = common.settings, common.clock, common.meter
         self.cell = cell
+        #: Whether no more requests should come, since it is about to be loaded anew.
+        self.resting = False
+        self._device = device
         self._common = common
+        self._peers = peers
         self._on_installed = on_installed
-        self.healer = Healer(self.reload, settings.heal_seconds, clock, wall_ms, roll_back)
-        self.medic = Medic(settings, self, self.healer, clock, self._memory, common.probation)
+        self.healer = Healer(
+            lambda cause: peers.reload(self, cause), settings.heal_seconds, clock, wall_ms, roll_back, remedy_ids
+        )
+        self.medic = Medic(settings, self, self.healer, clock, self._memory, common.probation, common.canary)
         self.progress = Progress(clock, self.medic.batch_done)
         self.queue = WorkQueue(
             settings.queue_size,
@@ -87,10 +75,11 @@ class Engine:
             aging_seconds=settings.aging_seconds,
             max_streams=settings.max_streams,
         )
-        self._loader = Loader(settings, common.health, clock, common.codec.calls)
+        self._loader = Loader(settings, common.health, clock, common.codec.calls, device)
         runner = BatchRunner(meter, self.progress, clock)
         steps = StepRunner(self.queue, self.progress, clock)
-        self.worker = Worker(self.queue, runner, steps, cell, lambda: self._reloader.first_load(), on_fatal)
+        name = "model" if device is None else f"model {device}"
+        self.worker = Worker(self.queue, runner, steps, cell, self._first_load, on_fatal, name)
         self._examiner = Examiner(
             self.queue, self.progress, lambda: self.worker.instance, clock, common.health.interval_seconds
         )
@@ -103,8 +92,11 @@ class Engine:
             self._examiner,
             meter,
             clock,
+            others_serve=lambda: peers.others_serve(self),
+            vacate=lambda: peers.vacate(self),
             on_installed=self._installed,
-            on_reloaded=self.medic.reloaded,
+            on_reloaded=self._reloaded,
+            on_given_up=lambda: peers.first_done(self),
         )
         door, guard = Admission(settings, self.queue, self.progress, meter, clock), self.medic.guard
         self.path = RequestPath(
@@ -153,11 +145,34 @@ class Engine:
         """What the last deep check found."""
         return self._examiner.last
 
+    @property
+    def label(self) -> str:
+        """The device, as far as it is known."""
+        device = self._loader.device
+        return self._device or (self._common.settings.device if device is None else device.label)
+
+    @property
+    def loadable(self) -> bool:
+        """Whether a load can begin now."""
+        return self._reloader.possible
+
+    def well(self, guests: int) -> bool:
+        """Whether requests should rather come here than go elsewhere; ``guests`` are those that are here.
+
+        A breaker that is half-open without golden inputs needs requests, but no more than it lets through.
+        """
+        if self.resting or ((found := self._examiner.last) is not None and found.reason is not None):
+            return False
+        instance, breaker = self.worker.instance, self._breaker()
+        if instance is None or breaker is None or (state := breaker.state) == "closed":
+            return True
+        return state == "half_open" and not instance.golden and guests < breaker.vacancies
+
     def identity(self) -> tuple[str, str, str | None, str | None]:
         """Name, version, device and dtype of what serves, or of what served last."""
         instance: Instance | None = self.worker.instance
         if instance is not None:
-            self._shown = (instance.name, instance.version, instance.device.name, instance.dtype)
+            self._shown = (instance.name, instance.version, instance.device.label, instance.dtype)
         return self._shown
 
     def facts(self) -> Facts:
@@ -202,10 +217,30 @@ class Engine:
             cache=cache.figures() if cache.enabled else None,
         )
 
+    def replica(self) -> Replica:
+        """What is shown of it where there are several."""
+        standing, instance, breaker = self.cell.now, self.worker.instance, self._breaker()
+        return Replica(
+            device=self.label,
+            state=standing.state,
+            serving=self.serving,
+            reason=standing.reason,
+            suggestion=standing.suggestion,
+            progress=standing.progress,
+            version=None if instance is None else instance.version,
+            queue_depth=len(self.queue),
+            in_flight=self.progress.in_flight,
+            breaker="closed" if breaker is None else breaker.state,
+        )
+
     @property
     def fill(self) -> float:
-        """How much of the places is taken, from 0 to 1: those of requests or of streams, whichever is more."""
-        return max(len(self.queue) / self.queue.size, self.queue.streams / self.queue.max_streams)
+        """How much of the places is taken, from 0 to 1: those of requests or of streams, whichever is more.
+
+        A queue that is kept short because it overflowed counts as a full one.
+        """
+        queue = self.queue
+        return 1.0 if queue.overrun else max(len(queue) / queue.size, queue.streams / queue.max_streams)
 
     # --- what it does --------------------------------------------------------------------------------------------
 
@@ -219,12 +254,18 @@ class Engine:
         self.progress.recorder = recorder
         self._common.codec.calls.recorder = recorder
 
-    def reload(self, reason: str, plan: Plan | None = None) -> bool:
-        """Load a fresh instance in the background; ``False`` while a load is under way or none is possible.
+    def load(self, plan: Plan) -> bool:
+        """Load a fresh instance in the background; ``False`` while a load is under way or none is possible."""
+        return self._reloader.start(plan)
 
-        Without a ``plan`` it is of the version that serves.
-        """
-        return self._reloader.start(reason, plan)
+    def retire(self, failure: LoadFailure) -> None:
+        """Serve no more, once the requests are answered that are here: what the others serve could not be loaded."""
+
+        def leave() -> None:
+            self._peers.vacate(self)
+            self.queue.submit(lambda: self._reloader.drop(failure), urgent=True)
+
+        threading.Thread(target=leave, name=f"{self.worker.name}-retire", daemon=True).start()
 
     def examine(self) -> None:
         """Have the golden input run soon, without waiting for it."""
@@ -252,6 +293,17 @@ class Engine:
         self.worker.join(timeout_seconds if self.worker.instance is not None else 0.1)
 
     # --- details -------------------------------------------------------------------------------------------------
+
+    def _first_load(self) -> None:
+        """On the model thread. Raises :class:`Poisoned`."""
+        try:
+            self._reloader.first_load(self._peers.first_targets())
+        finally:
+            self._peers.first_done(self)
+
+    def _reloaded(self, reason: str, failure: str | None) -> None:
+        self.resting = False
+        self.medic.reloaded(reason, failure)
 
     def _installed(self, instance: Instance, failure: LoadFailure | None) -> None:
         self.medic.installed(instance)

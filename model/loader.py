@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 
 from config import HealthSettings, ModelSettings
+from model.call import LOAD, Calls
 from model.device import Device, NoDevice
 from model.fault import LoadFailure, Poisoned, brief, classify, sticky
 from model.interface import Golden, Model
@@ -72,12 +73,24 @@ def check_golden(model: Model, device: Device, pairs: Sequence[Golden]) -> None:
 
 
 class Loader:
-    """Loads instances of the model that the settings name, or of another version. Runs on the model's threads."""
+    """Loads instances of the model that the settings name, or of another version. Runs on the model's threads.
 
-    def __init__(self, settings: ModelSettings, health: HealthSettings, clock: Callable[[], float]) -> None:
+    ``calls`` is told while it does. ``place`` is one of ``model.devices``; without it ``model.device`` says where.
+    """
+
+    def __init__(
+        self,
+        settings: ModelSettings,
+        health: HealthSettings,
+        clock: Callable[[], float],
+        calls: Calls | None = None,
+        place: str | None = None,
+    ) -> None:
+        self._place = place
         self._settings = settings
         self._health = health
         self._clock = clock
+        self._calls = calls or Calls(clock)
         self._device: Device | None = None
 
     @property
@@ -89,7 +102,8 @@ class Loader:
         """A fresh instance. ``say`` is told what is being done. Raises :class:`LoadFailure` or :class:`Poisoned`."""
         path = path or self._settings.path
         try:
-            return self._load(say, path)
+            with self._calls.running(LOAD):
+                return self._load(say, path)
         except (LoadFailure, Poisoned):
             raise
         except Exception as error:  # a plug-in may raise anything; it is named and handed on
@@ -110,7 +124,8 @@ class Loader:
         say("loading weights")
         model = kind()
         model.pin_memory = self._settings.pin_memory
-        model.load(device.name)
+        with device.current():
+            model.load(device.name)
         self._to_eval(model, device)
         golden = tuple(model.golden())
         if self._settings.compile:
@@ -138,12 +153,7 @@ class Loader:
         if self._device is None:
             say("importing torch")
             try:
-                self._device = Device.choose(
-                    self._settings.device,
-                    require_gpu=self._health.require_gpu,
-                    cpu_threads=self._settings.cpu_threads,
-                    autocast=self._settings.autocast,
-                )
+                self._device = self._choose_device()
             except NoDevice as error:
                 raise LoadFailure(
                     "cuda_unavailable",
@@ -151,6 +161,23 @@ class Loader:
                     "(model.device: auto, health.require_gpu: false).",
                 ) from error
         return self._device
+
+    def _choose_device(self) -> Device:
+        settings, require_gpu = self._settings, self._health.require_gpu
+        if self._place is None:
+            return Device.choose(
+                settings.device,
+                require_gpu=require_gpu,
+                cpu_threads=settings.cpu_threads,
+                autocast=settings.autocast,
+            )
+        return Device.at(
+            self._place,
+            require_gpu=require_gpu,
+            cpu_threads=settings.cpu_threads,
+            sharing=max(1, sum(place.startswith("cpu") for place in settings.devices)),
+            autocast=settings.autocast,
+        )
 
     @staticmethod
     def _to_eval(model: Model, device: Device) -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 import structlog
 
+from model.device import Device
 from model.errors import NotReady
 from model.examiner import Examiner
 from model.fault import LoadFailure, Poisoned, brief
 from model.loader import Instance, Loader, Say
 from model.meter import InferenceMeter
+from model.plan import Plan as Plan
 from model.queue import Errand, WorkQueue
 from model.release import Releases, Target
 from model.room import lack, lack_on_gpu
@@ -25,31 +26,16 @@ log = structlog.get_logger(__name__)
 _NO_TARGET = LoadFailure("load_failed: no_version", "There is nothing to load.")
 
 
-def _nothing(failure: LoadFailure | None) -> None:
-    """Nobody waits for the end of this reload."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Plan:
-    """A reload, known by its identity: whoever settles it first says how it ended.
-
-    Of ``targets`` the first is what is wanted. The others are tried in turn where nothing is left to serve. ``reason``
-    is the label of ``model_reloads_total``. With ``hand_over`` what the old instance has decoded it also answers, as
-    another version may decode to something else. ``seat`` takes what is wanted instead of putting it into service:
-    on the model thread, beside the one that serves, or not at all. ``done`` is called once, with why it failed, if it did.
-    """
-
-    reason: str
-    targets: Sequence[Target]
-    hand_over: bool = False
-    seat: Callable[[Instance], None] | None = None
-    done: Callable[[LoadFailure | None], None] = _nothing
-
-
 def _without_frames(failure: LoadFailure) -> LoadFailure:
     """It is kept for a while, and its traceback would keep the model that failed in memory."""
     failure.__cause__ = failure.__context__ = None
     return failure.with_traceback(None)
+
+
+def _too_late(instance: Instance) -> Device:
+    """A load has ended after it was given up. The caller has to let go of it and free its memory."""
+    log.warning("model_loaded_too_late", load_seconds=round(instance.load_seconds, 3))
+    return instance.device
 
 
 class Reloader:
@@ -66,9 +52,15 @@ class Reloader:
         meter: InferenceMeter,
         clock: Callable[[], float],
         *,
+        others_serve: Callable[[], bool],
+        vacate: Callable[[], None],
         on_installed: Callable[[Instance, LoadFailure | None], None],
         on_reloaded: Callable[[str, str | None], None],
+        on_given_up: Callable[[], None],
     ) -> None:
+        self._others_serve = others_serve
+        self._vacate = vacate  # waits until no request is left here, if others serve
+        self._on_given_up = on_given_up  # the first load hangs
         self._on_installed = on_installed  # with why it is not what was wanted, if it is not
         self._on_reloaded = on_reloaded  # with its reason, and what it failed of
         self._loader = loader
@@ -81,41 +73,65 @@ class Reloader:
         self._clock = clock
         self._most = queue.batch_size
         self._lock = threading.Lock()
-        self._plan: Plan | None = None
+        self._plan: Plan | None = None  # the reload whose outcome is open
+        self._untold: Plan | None = None  # the reload whose end has not been told
+        self._awaited = False  # the model thread loads, and whoever asked for it waits
+        self._stuck = False  # it hangs in that, and nobody waits for it any more
 
-    def first_load(self) -> None:
+    @property
+    def possible(self) -> bool:
+        """Whether a load could begin now."""
+        now = self._cell.now
+        return not self._stuck and now.fatal is None and now.state in ("ready", "failed")
+
+    def first_load(self, targets: Sequence[Target]) -> None:
         """On the model thread, once. A failure leaves the host standing and explains itself. Raises ``Poisoned``."""
-        instance, failure = self._load_any(self._releases.at_start(), self._cell.say)
+        instance, failure = self._load_here(targets)
         if instance is not None:
             self._install(instance, failure)
         elif failure is not None:
             log.error("model_not_loaded", reason=failure.reason, suggestion=failure.suggestion)
             self._cell.move("failed", reason=failure.reason, suggestion=failure.suggestion)
 
-    def start(self, reason: str, plan: Plan | None = None) -> bool:
-        """Begin a reload and return at once; ``False`` while a load is under way or none is possible.
-
-        Without a ``plan`` it loads anew what serves.
-        """
+    def start(self, plan: Plan) -> bool:
+        """Begin a reload and return at once; ``False`` while a load is under way or none is possible."""
         serving = self._worker.instance is not None
-        if not self._cell.begin_load("reloading" if serving else "loading", self._clock()):
+        if self._stuck or not self._cell.begin_load("reloading" if serving else "loading", self._clock()):
             return False
-        log.info("model_reload_begins", reason=reason)
+        log.info("model_reload_begins", reason=plan.reason)
         self._worker.revive()
-        plan = self._plan = plan or Plan(reason, self._releases.again())
-        threading.Thread(target=self._reload, args=(plan,), name="model-load", daemon=True).start()
+        self._plan = self._untold = plan
+        threading.Thread(target=self._reload, args=(plan,), name=f"{self._worker.name}-load", daemon=True).start()
         return True
 
+    def drop(self, failure: LoadFailure) -> None:
+        """On the model thread: serve no more, as the version is not the one that the others serve now."""
+        old, self._worker.instance = self._worker.instance, None
+        self._worker.end_streams()
+        self._cell.move("failed", reason=failure.reason, suggestion=failure.suggestion)
+        if old is not None:
+            device = old.device
+            del old
+            device.release()
+
     def overrun(self, seconds: float) -> None:
-        """A load takes too long. Beside an instance that serves it is given up; else only a new process helps."""
+        """A load takes too long. It is given up where anything serves, here or elsewhere; else a new process helps."""
         words, plan = f"hang: loading for {seconds:.0f}s", self._plan
-        if self._worker.instance is None:
+        suggestion = "Look at the stacks in the log for what the load waits for; a new process frees what it holds."
+        serving, others = self._worker.instance is not None, self._others_serve()
+        if not serving and not others:
             self._worker.doom(words, "Every thread's stack is in the log; look at what the load waits for.")
-        elif plan is not None and self._settle(plan):
-            suggestion = "Look at the stacks in the log for what the load waits for; a new process frees what it holds."
+        elif plan is not None and self._settle(plan):  # a helper thread hangs
             failure = LoadFailure(words, suggestion)
             self._releases.failed(plan.targets[0].path, failure, serves_on=True)
             self._give_up(failure, plan)
+        elif self._leave_stuck():  # the model thread itself
+            log.error("replica_given_up", reason=words)
+            if (untold := self._untold) is not None:
+                self._give_up(LoadFailure(words, suggestion), untold)
+            else:
+                self._cell.move("failed", reason=words, suggestion=suggestion)
+                self._on_given_up()
 
     def _reload(self, plan: Plan) -> None:
         """On the helper thread: load while the old instance serves, and let the model thread switch."""
@@ -124,6 +140,7 @@ class Reloader:
             if errand is not None:
                 self._queue.submit(errand, urgent=True)
         except Poisoned as poisoned:
+            self._untold = None
             self._meter.reloaded(plan.reason, "failed")
             failure = LoadFailure(poisoned.reason, "The GPU's context is lost; only a new process helps.")
             self._releases.failed(plan.targets[0].path, failure, serves_on=True)
@@ -139,7 +156,10 @@ class Reloader:
         if serving is None or plan.targets[0].loaded is not None:
             return self._load_beside(plan)
         if plan.seat is None:
-            return partial(self._reload_paused, plan) if lack_on_gpu(serving) else self._load_beside(plan)
+            if not lack_on_gpu(serving):
+                return self._load_beside(plan)
+            self._vacate()
+            return partial(self._reload_paused, plan)
         if (short := lack(serving)) is None:
             return self._load_beside(plan)
         failure = LoadFailure(short, "Free memory, or switch to the version: then the one that serves goes first.")
@@ -156,7 +176,8 @@ class Reloader:
                 target.approve(instance)
             except LoadFailure as failure:
                 log.error("target_not_loaded", path=target.path, reason=failure.reason)
-                self._releases.failed(target.path, failure, serves_on=self._worker.instance is not None)
+                serves_on = self._worker.instance is not None or self._others_serve()
+                self._releases.failed(target.path, failure, serves_on=serves_on)
                 wanted = wanted or _without_frames(failure)
                 continue
             return instance, wanted
@@ -179,8 +200,7 @@ class Reloader:
                 return partial(self._seat, instance, plan, plan.seat)
             return partial(self._switch, instance, plan, failure)
         else:
-            log.warning("model_loaded_too_late", load_seconds=round(instance.load_seconds, 3))
-            device = instance.device
+            device = _too_late(instance)
             del instance  # the last reference, so that its weights can be freed
             device.release()
         return None
@@ -201,6 +221,7 @@ class Reloader:
         self._worker.welcome(instance)
         seat(instance)
         self._cell.move("ready")
+        self._untold = None
         self._meter.reloaded(plan.reason, "ok")
         plan.done(None)
 
@@ -217,12 +238,32 @@ class Reloader:
             device = old.device
             del old
             device.release()
-        instance, failure = self._load_any(plan.targets, self._cell.say)
-        if instance is None:
+        instance, failure = self._load_here(plan.targets)
+        if instance is not None:
+            self._install(instance, failure)
+            self._report(plan, failure)
+        elif self._untold is plan:  # else it was given up, and that has been told
             self._give_up(failure or _NO_TARGET, plan)
-            return
-        self._install(instance, failure)
-        self._report(plan, failure)
+
+    def _load_here(self, targets: Sequence[Target]) -> tuple[Instance | None, LoadFailure | None]:
+        """As :meth:`_load_any`, on the model thread. Neither an instance nor a failure: it has been given up."""
+        self._awaited = True
+        instance, failure = self._load_any(targets, self._cell.say)
+        with self._lock:
+            awaited, self._awaited, self._stuck = self._awaited, False, False
+        if awaited:
+            return instance, failure
+        if instance is not None:
+            device = _too_late(instance)
+            del instance
+            device.release()
+        return None, None
+
+    def _leave_stuck(self) -> bool:
+        """Wait no more for the model thread, which hangs in a load; ``False`` if it does not."""
+        with self._lock:
+            self._stuck, self._awaited = self._awaited, False
+            return self._stuck
 
     def _install(self, instance: Instance, failure: LoadFailure | None) -> None:
         """``failure`` is why it is not what was wanted."""
@@ -240,7 +281,7 @@ class Reloader:
             "model_ready",
             model=instance.name,
             version=instance.version,
-            device=instance.device.name,
+            device=instance.device.label,
             load_seconds=round(instance.load_seconds, 3),
         )
 
@@ -273,6 +314,7 @@ class Reloader:
 
     def _report(self, plan: Plan, failure: LoadFailure | None) -> None:
         """A reload ended, well or not."""
+        self._untold = None
         self._meter.reloaded(plan.reason, "ok" if failure is None else "failed")
         self._on_reloaded(plan.reason, None if failure is None else failure.reason)
         plan.done(failure)

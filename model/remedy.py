@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -57,6 +58,7 @@ class Healer:
         clock: Callable[[], float],
         wall_ms: Callable[[], int],
         roll_back: Callable[[str], bool] = lambda why: False,
+        ids: Iterator[int] | None = None,
     ) -> None:
         self._reload = reload
         self._roll_back = roll_back
@@ -70,7 +72,7 @@ class Healer:
         self._last: float | None = None
         self._past: deque[Remedy] = deque(maxlen=KEPT)
         self._futile: set[str] = set()  # causes that a reload did not help against, and that are still there
-        self._count = 0
+        self._ids = itertools.count(1) if ids is None else ids  # shared by the healers of several replicas
 
     @property
     def current(self) -> Remedy | None:
@@ -89,9 +91,8 @@ class Healer:
             recent = self._last is not None and now - self._last < self._interval
             if self._interval <= 0 or self._current is not None or recent or cause in self._futile:
                 return False
-            self._count += 1
             self._began = now
-            self._current = Remedy(self._count, cause, why, self._wall_ms())
+            self._current = Remedy(next(self._ids), cause, why, self._wall_ms())
         if self._reload(cause):
             log.warning("remedy_begins", cause=cause, why=why, action="reload_model")
             with self._lock:
@@ -107,9 +108,8 @@ class Healer:
         with self._lock:
             if self._current is not None:
                 return False
-            self._count += 1
             self._began = self._clock()
-            self._current = Remedy(self._count, "probation", why, self._wall_ms(), action="rollback")
+            self._current = Remedy(next(self._ids), "probation", why, self._wall_ms(), action="rollback")
         if self._roll_back(why):
             log.warning("remedy_begins", cause="probation", why=why, action="rollback")
             return True
@@ -128,10 +128,9 @@ class Healer:
     def _note(self, cause: Cause, action: Action, why: str, *, helped: bool | None, outcome: str) -> None:
         """Something was done that is over already."""
         with self._lock:
-            self._count += 1
             self._past.append(
                 Remedy(
-                    self._count, cause, why, self._wall_ms(), action, "done",
+                    next(self._ids), cause, why, self._wall_ms(), action, "done",
                     seconds=0.0, helped=helped, outcome=outcome,
                 )
             )  # fmt: skip

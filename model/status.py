@@ -14,12 +14,31 @@ Finding = bool | Literal["absent"]
 
 
 @dataclass(frozen=True, slots=True)
+class Replica:
+    """One of several replicas of the model, at one moment. Fields as in :class:`ModelStatus`."""
+
+    #: What it runs on, e.g. ``cuda:1``.
+    device: str
+    state: State
+    #: Whether requests go to it.
+    serving: bool
+    reason: str | None
+    suggestion: str | None
+    progress: str | None
+    #: What it serves; ``None`` while it serves nothing.
+    version: str | None
+    queue_depth: int
+    in_flight: int
+    breaker: BreakerState
+
+
+@dataclass(frozen=True, slots=True)
 class ModelStatus:
     """The host at one moment. Times in UTC milliseconds, durations in seconds."""
 
     state: State
     #: Machine-readable, e.g. ``model_loading`` or ``load_failed: no_such_module shop``; in ``ready`` the error of the
-    #: last reload when that failed and the old instance kept serving.
+    #: last reload when that failed and the old instance kept serving, or ``fewer_replicas: …``.
     reason: str | None
     suggestion: str | None
     model: str
@@ -49,11 +68,16 @@ class ModelStatus:
     latency_drift_ratio: float | None = None
     #: ``None`` where nothing is cached.
     cache: CacheFigures | None = None
+    #: Empty where there is only one.
+    replicas: tuple[Replica, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One verdict: ``reason`` is machine-readable, ``suggestion`` a sentence; both are ``None`` when ``ok``."""
+    """One verdict: ``reason`` is machine-readable, ``suggestion`` a sentence.
+
+    When ``ok`` both are ``None``, unless fewer replicas serve than should: that leaves ``ready`` true, and is told.
+    """
 
     name: str
     ok: bool

@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 
 class Worker:
-    """Runs on one thread; ``instance`` is what serves now, and only this thread replaces it."""
+    """Runs on one thread, called ``name``; ``instance`` is what serves now, and only this thread replaces it."""
 
     def __init__(
         self,
@@ -31,7 +31,9 @@ class Worker:
         cell: StateCell,
         first: Errand,
         on_fatal: Callable[[str], None],
+        name: str = "model",
     ) -> None:
+        self.name = name
         self._queue = queue
         self._runner = runner
         self._steps = steps
@@ -96,7 +98,7 @@ class Worker:
             log.exception("on_fatal_raised")
 
     def _start(self, first: Errand | None) -> None:
-        self._thread = threading.Thread(target=self._main, args=(first,), name="model", daemon=True)
+        self._thread = threading.Thread(target=self._main, args=(first,), name=self.name, daemon=True)
         self._thread.start()
 
     def _main(self, first: Errand | None) -> None:

@@ -48,9 +48,9 @@ def test_low_is_shed_from_half_full_normal_from_nine_tenths_and_high_when_it_is_
 
 def test_a_request_that_cannot_be_answered_in_time_is_refused_before_it_is_decoded(bench: Make, stage: Stage) -> None:
     b = bench(batch_size=1, queue_size=10).ready()
-    b.host._engine.progress._mean_seconds = b.host._engine.progress._last_seconds = 2.0
+    b.host._fleet.engines[0].progress._mean_seconds = b.host._fleet.engines[0].progress._last_seconds = 2.0
     assert b.infer(1, Terms(timeout_seconds=1.0)).outcome == "ok", "an idle model may be faster than it was"
-    b.host._engine.progress._mean_seconds = b.host._engine.progress._last_seconds = 2.0
+    b.host._fleet.engines[0].progress._mean_seconds = b.host._fleet.engines[0].progress._last_seconds = 2.0
     held, waiting = b.occupy(), b.send_waiting(1)
     with pytest.raises(DeadlineUnreachable) as refused:
         b.host.infer(b"not even JSON", "application/json", "r", Terms(timeout_seconds=1.0))

@@ -31,7 +31,7 @@ def test_it_finishes_what_is_in_flight_and_waiting_and_refuses_what_comes_later(
     stopper.join(PATIENCE)
     assert [future.result(PATIENCE).result["value"] for future in sent] == [0, 2, 4]
     assert b.host.status().state == "stopped"
-    assert not b.host._engine.worker.alive
+    assert not b.host._fleet.engines[0].worker.alive
 
 
 def test_what_cannot_be_finished_in_time_is_refused_and_the_stop_does_not_wait_for_it(

@@ -141,7 +141,7 @@ def test_a_network_left_in_training_mode_is_put_right_and_one_that_goes_back_to_
 ) -> None:
     stage.training = True
     b = bench().ready()
-    instance = b.host._engine.worker.instance
+    instance = b.host._fleet.engines[0].worker.instance
     assert instance is not None
     (network,) = instance.device.networks(instance.model)
     assert not network.training

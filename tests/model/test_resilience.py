@@ -15,6 +15,7 @@ from model.collector import ModelCollector
 from model.errors import BreakerOpen, DeadlineExceeded, InferenceFailed, NotReady, OutOfMemory, QueueFull
 from model.exchange import Order
 from model.subscription import Subscription
+from model.terms import Terms
 from tests.model.conftest import Bench, Clock
 from tests.model.stage import PATIENCE, Stage
 
@@ -275,11 +276,11 @@ def test_a_row_of_inputs_too_large_is_told_from_a_model_that_fits_nothing(bench:
             raise MemoryError
 
     stage.on_predict = large_ones_do_not_fit
-    before = b.host.examination
+    before = b.host._fleet.engines[0].examination
     for _ in range(3):
         with pytest.raises(OutOfMemory):
             b.infer(1000)
-    b.until(lambda: b.host.examination is not before)
+    b.until(lambda: b.host._fleet.engines[0].examination is not before)
     b.host.check(1_000)
     assert b.host.status().breaker == "closed", "the golden input fits: nobody else is shut out"
     assert b.host.remedies() == []
@@ -287,7 +288,7 @@ def test_a_row_of_inputs_too_large_is_told_from_a_model_that_fits_nothing(bench:
     stage.on_predict = no_room
     stage.on_load = lambda: setattr(stage, "on_predict", lambda batch: None)
     fail(b, 3, OutOfMemory)
-    b.until(lambda: b.host.examination is not None and not b.host.examination.model_ok)
+    b.until(lambda: b.host._fleet.engines[0].examination is not None and not b.host._fleet.engines[0].examination.model_ok)
     b.host.check(2_000)
     b.until(lambda: bool(b.host.remedies()) and b.host.remedies()[0].state == "watching")
     assert b.host.remedies()[0].why == "breaker_open: 3 requests in a row ran out of memory"
@@ -591,3 +592,19 @@ def test_streams_that_take_their_places_count_as_a_long_queue(bench: Make, stage
     assert b.host.status().brownout_level == 0.25
     stage.gate.set()
     assert [len(all_events(stream)) for stream in (*first, late)] == [8, 8, 6]
+
+
+def test_a_queue_that_is_kept_short_since_it_overflowed_is_still_a_long_one(bench: Make, stage: Stage) -> None:
+    clock = Clock()
+    b = bench(host={"clock": clock}, path=FORGIVING, queue_size=16, batch_size=1, deadline_seconds=3600.0).ready()
+    held = [b.occupy(), *b.send_waiting(1, 2)]
+    late = b.send_waiting(*range(3, 16), terms=Terms(timeout_seconds=0.5))
+    for future in late:
+        with pytest.raises(DeadlineExceeded):
+            future.result(PATIENCE)
+    assert b.host.status().queue_depth == 2
+    b.host.status()
+    clock.now += 1
+    assert b.host.status().brownout_level == 0.25
+    stage.gate.set()
+    assert all(future.result(PATIENCE).outcome == "ok" for future in held)

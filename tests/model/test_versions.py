@@ -161,7 +161,7 @@ def test_what_waits_when_the_switch_comes_is_answered_by_the_version_that_decode
 ) -> None:
     b = bench(**shelf.settings()).ready()
     shelf.put("2")
-    queue, lined_up = b.host._engine.queue, threading.Event()
+    queue, lined_up = b.host._fleet.engines[0].queue, threading.Event()
     submit = queue.submit
 
     def noted(errand: Callable[[], None], *, urgent: bool = False) -> bool:
