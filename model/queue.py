@@ -80,6 +80,11 @@ class WorkQueue:
         return len(self._waiting) >= self.size
 
     @property
+    def overrun(self) -> bool:
+        """Whether it has filled up and not been empty since: it is kept short, however many come."""
+        return self._overrun
+
+    @property
     def closed(self) -> bool:
         """Whether the queue takes nothing more."""
         return self._closed
