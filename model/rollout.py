@@ -88,12 +88,15 @@ class Rollout:
         return self._start(lambda: plan, only)
 
     def _start(self, make: Callable[[], Plan], only: Engine | None) -> bool:
-        engines = sorted(self._engines, key=lambda engine: not engine.serving) if only is None else [only]
         with self._lock:
-            line = deque(engine for engine in engines if engine.loadable)
-            if not line or self._busy:
+            engines = [engine for engine in self._engines if engine.loadable and only in (None, engine)]
+            if not engines or self._busy:
                 return False
-            found = self._round = _Round(make(), line, pioneer=line[0], current=line[0])
+            plan = make()
+            wanted = plan.targets[0] if plan.targets else None
+            # First where it is loaded already, then where it would be missed.
+            line = deque(sorted(engines, key=lambda engine: (not _is_on(engine, wanted), not engine.serving)))
+            found = self._round = _Round(plan, line, pioneer=line[0], current=line[0])
             begun = self._go_on(found)
             found.pioneer = found.current
             return begun
@@ -149,7 +152,11 @@ class Rollout:
         return found is not None and (bool(found.line) or not found.current.loadable)
 
 
+def _is_on(engine: Engine, target: Target | None) -> bool:
+    """Whether it is loaded already, and there."""
+    return target is not None and target.loaded is not None and target.loaded.device.label == engine.label
+
+
 def _on(engine: Engine, target: Target) -> Target:
     """What is loaded already is so on one device only."""
-    here = target.loaded is None or target.loaded.device.label == engine.label
-    return target if here else replace(target, loaded=None)
+    return target if _is_on(engine, target) else replace(target, loaded=None)
