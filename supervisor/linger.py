@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from gunicorn.http.errors import InvalidHeader, UnsupportedTransferCoding
 from gunicorn.workers.gthread import ThreadWorker
 
 #: How long a client may be silent after our last byte before its end of the connection is closed as well.
@@ -44,6 +45,12 @@ class LingeringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         #: Connections that have been answered for good; the one that has been silent for longest first.
         self._lingering: dict[Any, _Rest] = {}
         self._bin = bytearray(_READ_BYTES)
+
+    def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
+        """Answer a request that is none. A coding that nobody knows is the client's mistake, not the server's (501)."""
+        if isinstance(exc, UnsupportedTransferCoding):
+            exc = InvalidHeader("TRANSFER-ENCODING")
+        super().handle_error(req, client, addr, exc)
 
     def finish_request(self, conn: Any, fs: Future[Any]) -> None:
         """As gunicorn does, but for the connections that end here."""

@@ -46,6 +46,15 @@ def test_a_client_that_resets_its_connection_leaves_no_trace(tmp_path: Path) -> 
             assert answer(client).startswith(b"HTTP/1.1 4")
 
 
+def test_a_transfer_coding_that_nobody_knows_is_the_client_s_mistake(tmp_path: Path) -> None:
+    with (
+        RunningServer(tmp_path / "data", MODEL__ENABLED="false") as server,
+        socket.create_connection(("127.0.0.1", server.port), PATIENCE_SECONDS) as client,
+    ):
+        client.sendall(request("POST", "Transfer-Encoding: xchunked\r\n"))
+        assert answer(client).startswith(b"HTTP/1.1 400 ")
+
+
 @pytest.mark.parametrize("connection", ["keep-alive", "close"])
 def test_who_sends_far_too_much_reads_that_it_was_too_much(tmp_path: Path, connection: str) -> None:
     with RunningServer(tmp_path / "data", MODEL__ENABLED="false") as server:
