@@ -140,8 +140,7 @@ def circumstances(detail: Mapping[str, Any]) -> list[str]:
         found.append(f"last {what}{inputs}{ids}: {when}")
     calls = detail.get("calls")
     if isinstance(calls, list) and calls:
-        told = [f"{call['what']} for {call['seconds']:g} s" + _whose(call["request_id"]) for call in calls[:_CALLS]]
-        found.append(f"running at the end: {', '.join(told)}")
+        found += [_told(call["what"], call["request_id"], call["seconds"]) for call in calls[:_CALLS]]
     if detail.get("peak_memory_mb"):
         found.append(f"memory at most {detail['peak_memory_mb']:,.0f} MB")
     lines = detail.get("stderr") or detail.get("log")
@@ -152,8 +151,10 @@ def circumstances(detail: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _whose(request_id: str) -> str:
-    return f" (request {request_id})" if request_id else ""
+def _told(what: str, request_id: str, seconds: float) -> str:
+    if request_id:
+        return f"{what} for request {request_id}: running for {seconds:g} s at the end"
+    return f"{what}: running for {seconds:g} s at the end"
 
 
 def _parse(line: str) -> Exit | None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from blackbox import BlackBox, describe
+from blackbox import CALLS, BlackBox, describe
 
 
 def test_the_last_call_outlives_the_process_that_made_it() -> None:
@@ -78,6 +78,61 @@ def test_a_new_process_begins_with_an_empty_page() -> None:
     assert box.gpu_bytes == 5_000_000_000
     box.clear()
     assert (box.read(), box.gpu_bytes) == (None, 0)
+
+
+def test_calls_of_other_threads_are_seen_while_they_run_each_with_its_limit() -> None:
+    now = 100.0
+    box = BlackBox(limit_seconds=2, load_seconds=30, clock=lambda: now)
+    first = box.enter("load", "")
+    now = 101.0
+    second = box.enter("decode", "r" * 200)
+    load, decode = box.calls()
+    assert (load.what, load.request_id, load.began, load.limit_seconds) == ("load", "", 100.0, 30)
+    assert (decode.what, decode.request_id, decode.limit_seconds) == ("decode", "r" * 64, 2)
+    assert decode.overdue(104.0) == 1
+    assert decode.as_dict(104.0) == {"what": "decode", "request_id": "r" * 64, "seconds": 3.0}
+    assert box.latest(104.0) == decode, "of two it is the one that has outrun its limit"
+    assert box.latest(140.0) == decode
+    box.leave(second)
+    assert box.calls() == [load]
+    box.leave(first)
+    assert (box.calls(), box.latest(140.0), box.done) == ([], None, 0)
+
+
+def test_what_runs_in_the_model_is_weighed_with_what_runs_beside_it() -> None:
+    now = 100.0
+    box = BlackBox(limit_seconds=2, clock=lambda: now)
+    box.begin("batch", 3, [], [])
+    now = 101.0
+    box.enter("encode", "a")
+    found = box.latest(104.0)
+    assert found is not None
+    assert (found.words, found.overdue(104.0)) == ("a batch of 3", 2)
+    box.end()
+    assert [call.words for call in box.calls()] == ["encode for request a"]
+
+
+def test_more_calls_than_there_is_room_for_run_unnoted() -> None:
+    box = BlackBox()
+    places = [box.enter("decode", str(number)) for number in range(CALLS + 2)]
+    assert places[-2:] == [-1, -1]
+    for place in places:
+        box.leave(place)
+    assert box.calls() == []
+    assert sorted(box.enter("decode", "") for _ in range(CALLS)) == list(range(CALLS))
+
+
+def test_calls_outlive_the_process_that_made_them() -> None:
+    box = BlackBox()
+    child = os.fork()
+    if child == 0:
+        box.leave(box.enter("decode", "over"))
+        box.enter("encode", "first")
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert [(call.what, call.request_id) for call in box.calls()] == [("encode", "first")]
+    box.clear()
+    assert box.calls() == []
 
 
 @pytest.mark.parametrize(

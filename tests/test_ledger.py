@@ -70,11 +70,17 @@ def test_what_was_found_out_is_told_in_a_few_sentences() -> None:
     batch = {"what": "batch", "size": 8, "inputs": ["float32[3, 64, 64]"], "request_ids": ["a", "b"]}
     detail = {
         "batch": {**batch, "finished": False, "seconds": 0.25, "seconds_before_end": 0.25},
+        "calls": [
+            {"what": "decode", "request_id": "c", "seconds": 2.5},
+            {"what": "load", "request_id": "", "seconds": 7.0},
+        ],
         "peak_memory_mb": 3456.7,
         "stderr": ["one", "CUDA error: device-side assert triggered"],
     }
     assert circumstances(detail) == [
         "last batch of 8 (float32[3, 64, 64]), requests a, b: running for 0.25 s at the end",
+        "decode for request c: running for 2.5 s at the end",
+        "load: running for 7 s at the end",
         "memory at most 3,457 MB",
         "last words: CUDA error: device-side assert triggered",
     ]

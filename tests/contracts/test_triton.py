@@ -37,9 +37,17 @@ def cards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
         yield server
 
 
-def _serving(factory: pytest.TempPathFactory, path: str) -> RunningServer:
+@pytest.fixture(scope="module")
+def unlucky(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server with a model of tensors that fails on some, and something to say instead."""
+    path = "tests.dashboard.yielding:Unlucky"
+    with _serving(tmp_path_factory, path, MODEL__CACHE_BYTES=1_000_000, MODEL__BREAKER_REQUESTS=0) as server:
+        yield server
+
+
+def _serving(factory: pytest.TempPathFactory, path: str, **settings: object) -> RunningServer:
     folder: Path = factory.mktemp("triton") / "data"
-    return RunningServer(folder, MODEL__PATH=path, MODEL__DEVICE="cpu", MODEL__QUEUE_SIZE=1000)
+    return RunningServer(folder, MODEL__PATH=path, MODEL__DEVICE="cpu", MODEL__QUEUE_SIZE=1000, **settings)
 
 
 @pytest.fixture
@@ -178,3 +186,25 @@ def test_any_model_can_be_asked_with_bytes(cards: RunningServer) -> None:
         with pytest.raises(InferenceServerException, match="Element 1 of 2") as refused:
             client.infer("card-detector", asked)
         assert refused.value.status() == "415"
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_it_is_told_what_an_answer_is_worth(unlucky: RunningServer, binary: bool) -> None:
+    unlucky.wait_until_ready()
+    with triton.InferenceServerClient(f"127.0.0.1:{unlucky.port}") as client:
+        outputs = [triton.InferRequestedOutput("y", binary_data=binary)]
+        x = X + 5 + binary
+        first, again = (client.infer("scale", given(x), outputs=outputs, request_id=name) for name in ("a", "b"))
+        assert [found.get_response()["parameters"] for found in (first, again)] == [{"cache": "miss"}, {"cache": "hit"}]
+        assert again.get_response()["id"] == "b"
+        assert again.as_numpy("y").tolist() == (2 * x).tolist()
+        x = X.copy()
+        x[1, 0] = 13
+        found = client.infer("scale", given(x), outputs=outputs)
+        worth = {"degraded": "fallback", "reason": "ZeroDivisionError: unlucky"}
+        assert found.get_response()["parameters"] == worth
+        assert found.as_numpy("y").tolist() == np.zeros_like(X).tolist()
+        x[1, 0] = 14
+        with pytest.raises(InferenceServerException, match="unlucky") as refused:
+            client.infer("scale", given(x), outputs=outputs)
+        assert refused.value.status() == "500"

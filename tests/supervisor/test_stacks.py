@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from supervisor.evidence import telling
+from supervisor.evidence import CALL, telling
 
 OTHERS = [line for number in range(40) for line in (f"Thread 0x{number} (most recent call first):", "  File x")]
 MODEL = [
@@ -34,3 +34,15 @@ def test_a_model_thread_that_crashed_is_told_once() -> None:
 def test_a_dump_of_long_ago_is_not_what_it_died_of() -> None:
     later = [f"line {number}" for number in range(100)]
     assert telling([*MODEL, *later], 25) == later[-25:]
+
+
+def test_of_a_hang_in_decode_its_thread_is_kept_not_those_that_wait_for_their_turn() -> None:
+    waiting = ["Thread 0x55 (most recent call first):", '  File "model/codec.py", line 1 in _decoding']
+    decoding = [
+        "Thread 0x66 (most recent call first):",
+        '  File "shop.py", line 7 in decode',
+        '  File "model/exchange.py", line 9 in read',
+        '  File "model/codec.py", line 9 in read',
+    ]
+    told = telling(["Fatal Python error: Aborted", "", *MODEL, *decoding, *waiting, *MAIN], 25, CALL)
+    assert told[1:] == [*MAIN[: (25 - 1) // 2], *decoding]
