@@ -81,8 +81,11 @@ class Chronicle:
     def _record(self, remedy: Remedy) -> None:
         """Why, what, how long, and did it help."""
         ended_ms = remedy.began_ms + round((remedy.seconds or 0.0) * 1000)
-        rollback = f"the last good version was put back ({remedy.why})"
-        done = rollback if remedy.action == "rollback" else f"the model was reloaded ({remedy.why})"
+        done = {
+            "rollback": f"the last good version was put back ({remedy.why})",
+            "end_canary": f"the canary was taken out ({remedy.why})",
+            "reload_model": f"the model was reloaded ({remedy.why})",
+        }[remedy.action]
         verdicts = {
             True: f"that helped: {remedy.outcome}",
             False: f"that did not help: {remedy.outcome}",
@@ -91,6 +94,7 @@ class Chronicle:
         summary = f"{done}; {verdicts[remedy.helped]}"
         self._incidents.add("remedy", remedy.cause, summary, remedy.began_ms, ended_ms, asdict(remedy))
         self._recorded = remedy.id
-        if remedy.action == "rollback" and self._audit is not None:
+        audited = {"rollback": "model.rollback", "end_canary": "model.canary_out"}.get(remedy.action)
+        if audited is not None and self._audit is not None:
             detail = {"reason": remedy.why, "helped": remedy.helped, "outcome": remedy.outcome}
-            self._audit.note(remedy.began_ms, "wakeless", "model.rollback", "model", detail)
+            self._audit.note(remedy.began_ms, "wakeless", audited, "model", detail)

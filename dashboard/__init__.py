@@ -12,6 +12,7 @@ from config import Settings
 from dashboard import (
     access,
     api,
+    canary,
     export,
     header,
     health,
@@ -59,7 +60,7 @@ def register(app: Flask) -> None:
     identity.install(app)
     access.install(app)
     header.install(app)
-    for room in (login, predict, oip, health, metrics, api, ladder, version, export, storage, prometheus):
+    for room in (login, predict, oip, health, metrics, api, ladder, version, canary, export, storage, prometheus):
         app.register_blueprint(room.blueprint)
     app.register_blueprint(description)
     pages.init_app(app)

@@ -18,6 +18,10 @@ Level = Literal["info", "warning", "critical"]
 ACTIONS = {
     "alert.ack": "Alert acknowledged",
     "alert.unack": "Acknowledgement taken back",
+    "model.canary": "Canary asked for",
+    "model.canary_share": "Canary's share set",
+    "model.canary_end": "Canary's end asked for",
+    "model.promote": "Canary's promotion asked for",
     "model.reload": "Model reload asked for",
     "model.switch": "Switch to another version asked for",
     "process.restart": "Process restart asked for",

@@ -1,13 +1,18 @@
-"""What an answer is worth, where it is not simply the model's: said in headers and in the document, at every door."""
+"""Whose an answer is, and what it is worth where it is not simply the model's: said at every door."""
 
 from __future__ import annotations
 
 from typing import Any, Protocol
 
+#: Asked for with a request, and told with its answer.
+VERSION = "X-Model-Version"
+
 
 class Marked(Protocol):
     """An ``Answer`` or a ``Subscription`` of the model's host."""
 
+    @property
+    def version(self) -> str: ...
     @property
     def cache(self) -> str | None: ...
     @property
@@ -19,8 +24,8 @@ class Marked(Protocol):
 
 
 def headers_of(answer: Marked) -> dict[str, str]:
-    """``X-Cache``, ``X-Degraded`` and ``X-Brownout``, as far as they apply."""
-    headers: dict[str, str] = {}
+    """``X-Model-Version``, and ``X-Cache``, ``X-Degraded`` and ``X-Brownout`` as far as they apply."""
+    headers = version_header(answer.version)
     if answer.cache is not None:
         headers["X-Cache"] = answer.cache
     if answer.degraded is not None:
@@ -28,6 +33,11 @@ def headers_of(answer: Marked) -> dict[str, str]:
     if answer.brownout:
         headers["X-Brownout"] = f"{answer.brownout:g}"
     return headers
+
+
+def version_header(version: str | None) -> dict[str, str]:
+    """Which version made an answer; none where no model has been loaded, or its name is nothing for a header."""
+    return {VERSION: version} if version and version.isascii() and version.isprintable() else {}
 
 
 def members_of(answer: Marked) -> dict[str, Any]:

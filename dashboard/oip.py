@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from dataclasses import replace
+from typing import Any
 
 import orjson
 import structlog
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response, request
 
 from config import VERSION
 from dashboard.access import public, require
@@ -15,11 +16,11 @@ from dashboard.compression import compress
 from dashboard.inference import recorded, upload_budget
 from dashboard.mark import Marked, headers_of, members_of
 from dashboard.parcel import Inference
-from dashboard.peer import LOOKOUT, Lookout
 from dashboard.problem import Problem, retry_after
 from dashboard.request_id import current_request_id
 from dashboard.services import services
-from dashboard.terms import read_terms
+from dashboard.terms import current_terms
+from model.errors import NoVersion
 from model.signature import Signature, TensorSpec
 from model.status import Check, ModelStatus
 
@@ -63,14 +64,14 @@ def ready() -> Response:
 @require("predict")
 def metadata(model: str, version: str | None = None) -> Response:
     """Which tensors the model takes and gives."""
-    found = _signature()
+    found = _signature(version)
     if found is None:
         raise _not_loaded()
-    _check_name(found, model, version)
+    _check_name(found, model)
     return _json(
         {
             "name": found.model,
-            "versions": [found.version],
+            "versions": services().model.loaded,
             "platform": PLATFORM,
             "inputs": [_tensor(spec) for spec in found.inputs],
             "outputs": [_tensor(spec) for spec in found.outputs],
@@ -83,10 +84,10 @@ def metadata(model: str, version: str | None = None) -> Response:
 @require("predict")
 def model_ready(model: str, version: str | None = None) -> Response:
     """May requests for this model come?"""
-    found = _signature()
+    found = _signature(version)
     if found is None:
         raise _not_loaded()
-    _check_name(found, model, version)
+    _check_name(found, model)
     return _verdict("ready", services().model.health().ready, name=found.model)
 
 
@@ -97,11 +98,13 @@ def infer(model: str, version: str | None = None) -> Response:
     """Run a request's inputs through the model; each row of its tensors is one."""
     settings = services().settings.model
     with recorded() as record:
-        terms = read_terms(request, cast(Lookout, current_app.extensions[LOOKOUT]))
+        terms = current_terms()
+        if version is not None:
+            terms = replace(terms, version=version)
         with upload_budget().reading() as share:
             body = read_packed(request, share, settings.max_body_bytes)
-            if (found := _signature()) is not None:
-                _check_name(found, model, version)
+            if (found := _signature(version)) is not None:
+                _check_name(found, model)
             inference = Inference(model, body, request.headers.get(HEADER_LENGTH), settings.queue_size)
             del body
             answer = services().model.exchange(inference, current_request_id() or "", terms)
@@ -118,11 +121,12 @@ def infer(model: str, version: str | None = None) -> Response:
 @blueprint.post("/v2/repository/index")
 @require("predict")
 def index() -> Response:
-    """The models that are here: the one, and how it is doing."""
+    """The models that are here: the one in each version that is loaded, and how it is doing."""
     status = services().model.status()
     if status.state == "disabled" or (_only_ready() and _STATES.get(status.state) != "READY"):
         return _json([])
-    return _json([_entry(status)])
+    beside = services().model.loaded[1:]
+    return _json([_entry(status), *(_entry(status) | {"version": one, "reason": ""} for one in beside)])
 
 
 def _worth(answer: Marked) -> dict[str, Any]:
@@ -148,19 +152,19 @@ def _only_ready() -> bool:
     return isinstance(asked, dict) and asked.get("ready") is True
 
 
-def _signature() -> Signature | None:
+def _signature(version: str | None) -> Signature | None:
     try:
-        return services().model.signature()
+        return services().model.signature(version)
+    except NoVersion as error:
+        raise Problem(error.status, error.type, error.detail) from error
     except Exception as error:  # a plug-in may raise anything; it is told, and logged
         log.exception("signature_raised")
         raise Problem(500, "inference-failed", "The model could not say which tensors it takes.") from error
 
 
-def _check_name(found: Signature, model: str, version: str | None) -> None:
+def _check_name(found: Signature, model: str) -> None:
     if model != found.model:
         raise Problem(404, "not-found", f"There is no model of that name here; this server hosts {found.model}.")
-    if version not in (None, found.version):
-        raise Problem(404, "not-found", f"{found.model} is here in version {found.version} only.")
 
 
 def _not_loaded() -> Problem:

@@ -14,6 +14,8 @@ from config import VERSION
 from dashboard.access import require
 from dashboard.call import CALLS as BASIC_CALLS
 from dashboard.call import JSON, OPEN, OWN, PROMETHEUS, Call
+from dashboard.canary_call import CALLS as CANARY_CALLS
+from dashboard.canary_call import SCHEMAS as CANARY_SCHEMAS
 from dashboard.oip_call import CALLS as INFERENCE_CALLS
 from dashboard.oip_call import INFERENCE
 from dashboard.oip_call import SCHEMAS as INFERENCE_SCHEMAS
@@ -24,7 +26,7 @@ from model.signature import Schema
 
 log = structlog.get_logger(__name__)
 
-CALLS = (*BASIC_CALLS, *INFERENCE_CALLS)
+CALLS = (*BASIC_CALLS, *CANARY_CALLS, *INFERENCE_CALLS)
 
 blueprint = Blueprint("openapi", __name__)
 
@@ -65,7 +67,7 @@ def describe(schema: Schema | None = None) -> dict[str, Any]:
         "security": [{"token": []}, {"session": []}],
         "paths": paths,
         "components": {
-            "schemas": SCHEMAS | INFERENCE_SCHEMAS,
+            "schemas": SCHEMAS | CANARY_SCHEMAS | INFERENCE_SCHEMAS,
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer"},
                 "session": {

@@ -20,6 +20,8 @@ class Refusal(Exception):
     outcome: ClassVar[str] = "rejected"
     #: Whether something else may be answered instead: a fallback, an old answer, the default.
     degradable: ClassVar[bool] = False
+    #: The version that the request had come to.
+    version: str | None = None
 
     def __init__(
         self,

@@ -22,6 +22,9 @@ class BadInput(Exception):
     422 (well-formed, but not usable).
     """
 
+    #: The version of the model that the request had come to.
+    version: str | None = None
+
     def __init__(self, detail: str, status: int = 400) -> None:
         super().__init__(detail)
         self.detail = detail

@@ -14,7 +14,7 @@ from model.admission import Admission
 from model.answer import Answer, Payload
 from model.brownout import Brownout
 from model.codec import Codec, can_be_lighter
-from model.errors import Refusal
+from model.errors import NoVersion, Refusal
 from model.exchange import Exchange, Order
 from model.guard import Guard
 from model.interface import BadInput
@@ -151,6 +151,8 @@ class RequestPath:
             yield
         except BaseException as error:
             account.outcome = outcome_of(error)
+            if isinstance(error, (BadInput, Refusal)) and not isinstance(error, NoVersion):
+                error.version = account.version
             raise
         finally:
             self._count(account)
