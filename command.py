@@ -55,6 +55,7 @@ class _ServerProcess(Server):
 
     def load(self) -> Any:
         from alerts.rule import RuleError
+        from dashboard.express import Express
         from dashboard.panels import PanelError
         from server import Application
         from storage.error import StorageError
@@ -65,6 +66,7 @@ class _ServerProcess(Server):
             )
         except (SettingsError, RuleError, PanelError, StorageError) as error:
             fail(str(error))
+        self.lane = Express(self.application.flask)
         return self.application.flask
 
     def ready(self, addresses: list[Any], age: int, terminal: TextIO) -> None:

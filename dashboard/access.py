@@ -15,7 +15,7 @@ from flask import Flask, redirect, request
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from werkzeug.wrappers import Response as BaseResponse
 
-from config import is_loopback
+from config import Settings, is_loopback
 from dashboard import traffic
 from dashboard.identity import Identity, Role, current
 from dashboard.problem import Problem, for_program
@@ -115,9 +115,7 @@ def _note_route(app: Flask) -> None:
 def _check_host() -> None:
     """On loopback only loopback names are answered: a name that a stranger's DNS points here is not one of them."""
     settings = services().settings
-    if not is_loopback(settings.server.host):
-        return
-    if is_loopback(host_name()) or (settings.server.trusted_proxies and came_through_proxy()):
+    if answers_to(settings, request.host) or (settings.server.trusted_proxies and came_through_proxy()):
         return
     raise Problem(
         421,
@@ -126,6 +124,11 @@ def _check_host() -> None:
         suggestion=f"Open http://{settings.server.host}:{settings.server.port}/ instead. "
         "Behind a proxy, set server.trusted_proxies.",
     )
+
+
+def answers_to(settings: Settings, host: str) -> bool:
+    """Whether a request that names ``host`` may be meant for this server; see :func:`_check_host`."""
+    return not is_loopback(settings.server.host) or is_loopback(host_name(host))
 
 
 def _check_role(role: Rule, csrf: CSRFProtect) -> BaseResponse | None:
@@ -143,18 +146,21 @@ def _check_program_door(rule: Literal["predict", "metrics"]) -> BaseResponse | N
     identity = _identified()
     if rule == "predict" and identity.kind != "token" and not same_origin():
         raise Problem(403, "cross-site", "Another web site may not use this model through your browser.")
-    auth = services().settings.auth
-    wanted = auth.open_predict if rule == "predict" else auth.open_metrics
-    if wanted if wanted is not None else _is_local():
+    if is_open(services().settings, rule, None if came_through_proxy() else request.remote_addr):
         return None
     known = identity.kind != "anonymous" or (rule == "metrics" and identity.may("viewer"))
     return None if known and identity.may("viewer") else _refuse(identity, "viewer")
 
 
-def _is_local() -> bool:
-    """Whether the caller sits at this machine: bound to loopback, called from loopback, through no proxy."""
-    bound, peer = services().settings.server.host, request.remote_addr
-    return is_loopback(bound) and peer is not None and is_loopback(peer) and not came_through_proxy()
+def is_open(settings: Settings, rule: Literal["predict", "metrics"], peer: str | None) -> bool:
+    """Whether nobody needs a login there: the settings say so, or caller and server sit at this machine.
+
+    ``peer`` is the caller's address; ``None`` where a proxy stands before it.
+    """
+    wanted = settings.auth.open_predict if rule == "predict" else settings.auth.open_metrics
+    if wanted is not None:
+        return wanted
+    return peer is not None and is_loopback(settings.server.host) and is_loopback(peer)
 
 
 def came_through_proxy() -> bool:
@@ -173,9 +179,8 @@ def same_origin() -> bool:
     return origin is None or origin.partition("://")[2].lower() == request.host.lower()
 
 
-def host_name() -> str:
-    """The host that the caller asked for, without the port or an IPv6 address's brackets."""
-    host = request.host
+def host_name(host: str) -> str:
+    """The host that a caller asked for, without the port or an IPv6 address's brackets."""
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host.partition(":")[0].removesuffix(".")

@@ -28,6 +28,8 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+#: Files say for themselves how long they keep; everything else is about this moment and this person.
+CACHE_CONTROL = "no-store"
 
 
 def install(app: Flask) -> None:
@@ -38,6 +40,5 @@ def install(app: Flask) -> None:
 def _add(response: Response) -> Response:
     for name, value in HEADERS.items():
         response.headers[name] = value
-    # Files say for themselves how long they keep; everything else is about this moment and this person.
-    response.headers.setdefault("Cache-Control", "no-store")
+    response.headers.setdefault("Cache-Control", CACHE_CONTROL)
     return response

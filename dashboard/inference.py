@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol, cast
 
 from flask import current_app
 
 from dashboard.body import UploadBudget
+from dashboard.mark import version_header
 from dashboard.moment import now_ms
 from dashboard.problem import Problem, retry_after
 from dashboard.request_id import current_request_id
@@ -49,25 +50,36 @@ class Record(Protocol):
     def __call__(self, answer: Ending, why: str | None = None) -> None: ...
 
 
+def recorded() -> AbstractContextManager[Record]:
+    """As :func:`recording`, for the request at hand."""
+    return recording(services(), current_request_id() or "")
+
+
 @contextmanager
-def recorded() -> Iterator[Record]:
-    """Record how the request at hand ends: by calling what is yielded with the answer, or by an exception.
+def recording(rooms: Services, request_id: str) -> Iterator[Record]:
+    """Record how a request ends: by calling what is yielded with the answer, or by an exception.
 
     :class:`BadInput` and a :class:`Refusal` are raised again as the :class:`Problem` that they are to the caller.
     """
     started = time.perf_counter()
+
+    def record(
+        status: int, outcome: str, error: str | None, answer: Ending | None = None, version: str | None = None
+    ) -> None:
+        _add(rooms, request_id, status, outcome, started, error, answer, version)
+
     try:
-        yield lambda answer, why=None: _record(200, answer.outcome, started, why, answer)
+        yield lambda answer, why=None: record(200, answer.outcome, why, answer)
     except Problem as error:  # the input never reached the model
         outcome = "rejected" if error.status == 429 else "bad_input"
-        _count_unread(outcome, started)
-        _record(error.status, outcome, started, error.detail)
+        _count_unread(rooms, outcome, started)
+        record(error.status, outcome, error.detail)
         raise
     except BadInput as error:
-        _record(error.status, "bad_input", started, error.detail)
+        record(error.status, "bad_input", error.detail, version=error.version)
         raise problem_of(error) from error
     except Refusal as error:
-        _record(error.status, error.outcome, started, error.detail)
+        record(error.status, error.outcome, error.detail, version=error.version)
         raise problem_of(error) from error
 
 
@@ -83,7 +95,9 @@ def recorder() -> Callable[[int, str, str | None, Ending], None]:
 
 def problem_of(error: BadInput | Refusal) -> Problem:
     """What the caller is told of it."""
-    return Problem(error.status, "bad-input", error.detail) if isinstance(error, BadInput) else _problem(error)
+    if isinstance(error, BadInput):
+        return Problem(error.status, "bad-input", error.detail, headers=version_header(error.version))
+    return _problem(error)
 
 
 def upload_budget() -> UploadBudget:
@@ -92,16 +106,12 @@ def upload_budget() -> UploadBudget:
 
 
 def _problem(error: Refusal) -> Problem:
-    headers = {}
+    headers = version_header(error.version)
     if error.status in _OVERLOAD or error.retry_after_seconds is not None:
-        headers = retry_after(error.retry_after_seconds if error.retry_after_seconds is not None else RETRY_SECONDS)
+        headers |= retry_after(error.retry_after_seconds if error.retry_after_seconds is not None else RETRY_SECONDS)
     return Problem(
         error.status, error.type, error.detail, headers=headers, reason=error.reason, suggestion=error.suggestion
     )
-
-
-def _record(status: int, outcome: str, started: float, error: str | None, answer: Ending | None = None) -> None:
-    _add(services(), current_request_id() or "", status, outcome, started, error, answer)
 
 
 def _add(
@@ -112,8 +122,9 @@ def _add(
     started: float,
     error: str | None,
     answer: Ending | None,
+    version: str | None = None,
 ) -> None:
-    model = rooms.model.status()
+    model, serving = (answer.model, answer.version) if answer else _serving(rooms)
     rooms.requests.add(
         RequestEntry(
             request_id=request_id,
@@ -121,8 +132,8 @@ def _add(
             status=status,
             outcome=outcome,
             result_class=answer.result_class if answer else None,
-            model=answer.model if answer else model.model,
-            version=answer.version if answer else model.version,
+            model=model,
+            version=version or serving,
             total_seconds=time.perf_counter() - started,
             queue_seconds=answer.queue_seconds if answer else None,
             compute_seconds=answer.compute_seconds if answer else None,
@@ -132,15 +143,21 @@ def _add(
     )
 
 
-def _count_unread(outcome: str, started: float) -> None:
+def _count_unread(rooms: Services, outcome: str, started: float) -> None:
     """Count a request that ended before the model's host saw it; the host counts the others itself."""
-    model = services().model.status()
-    services().meters.finished(
+    model, version = _serving(rooms)
+    rooms.meters.finished(
         outcome,
-        model=model.model,
-        version=model.version,
+        model=model,
+        version=version,
         total_seconds=time.perf_counter() - started,
         queue_seconds=None,
         compute_seconds=None,
         result_class=None,
     )
+
+
+def _serving(rooms: Services) -> tuple[str, str]:
+    """Name and version of what serves, or of what served last."""
+    status = rooms.model.status()
+    return status.model, status.version

@@ -104,6 +104,9 @@ class Connection:
 def connection_of(environ: Mapping[str, Any], lookout: Lookout) -> Connection | None:
     """The connection that a request came by; ``None`` where the server or the platform does not let us see it."""
     found = environ.get(_SOCKET)
-    if not isinstance(found, socket.socket) or not hasattr(select, "EPOLLRDHUP"):
-        return None
-    return Connection(found, lookout)
+    return watched(found, lookout) if isinstance(found, socket.socket) else None
+
+
+def watched(connection: socket.socket, lookout: Lookout) -> Connection | None:
+    """A connection whose end is noticed; ``None`` where the platform does not tell."""
+    return Connection(connection, lookout) if hasattr(select, "EPOLLRDHUP") else None

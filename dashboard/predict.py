@@ -69,7 +69,14 @@ def _wants_events() -> bool:
 
 
 def _response(answer: Answer[bytes], request_id: str) -> Response:
-    document: dict[str, Any] = {
+    response = Response(document(answer, request_id), mimetype="application/json")
+    response.headers.update(headers_of(answer))
+    return response
+
+
+def document(answer: Answer[bytes], request_id: str) -> bytes:
+    """The answer as the caller gets it."""
+    found: dict[str, Any] = {
         "request_id": request_id,
         "model": answer.model,
         "version": answer.version,
@@ -81,6 +88,4 @@ def _response(answer: Answer[bytes], request_id: str) -> Response:
         },
         **members_of(answer),
     }
-    response = Response(orjson.dumps(document), mimetype="application/json")
-    response.headers.update(headers_of(answer))
-    return response
+    return orjson.dumps(found)

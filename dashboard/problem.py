@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -101,15 +102,23 @@ class Problem(Exception):
 
 def problem(status: int, type: str, title: str, detail: str, **extra: Any) -> Response:
     """Build a problem document. ``type`` is a slug of :data:`TITLES`; ``extra`` are further members, None left out."""
-    document = {
+    found = document(status, type, title, detail, current_request_id(), extra)
+    return Response(found, status, content_type=CONTENT_TYPE)
+
+
+def document(
+    status: int, type: str, title: str, detail: str, request_id: str | None, extra: Mapping[str, object]
+) -> bytes:
+    """The problem document itself."""
+    found = {
         "type": TYPE_PREFIX + type,
         "title": title,
         "status": status,
         "detail": detail,
-        "request_id": current_request_id(),
+        "request_id": request_id,
         **{name: value for name, value in extra.items() if value is not None},
     }
-    return Response(orjson.dumps(document, default=str), status, content_type=CONTENT_TYPE)
+    return orjson.dumps(found, default=str)
 
 
 def for_program(path: str) -> bool:
@@ -163,11 +172,14 @@ def _http_error(error: HTTPException) -> Response:
     return render(Problem(status, kind, detail, headers=headers))
 
 
+#: What is told of a bug of ours: nothing about the inside.
+UNEXPECTED = "The error has been logged under this request id."
+
 #: Sentences of our own where werkzeug's are about the server's insides.
 _PLAIN_DETAILS = {
     404: "No page and no call has this address.",
     405: "This address exists, but not for this method; the header Allow lists those it has.",
-    500: "The error has been logged under this request id.",
+    500: UNEXPECTED,
 }
 
 
@@ -177,9 +189,9 @@ def _malformed(_: ParseException) -> Response:
 
 
 def _unexpected(error: Exception) -> Response:
-    """A bug of ours: log it with its traceback, tell the caller nothing about the inside."""
+    """A bug of ours: log it with its traceback."""
     log.error("unhandled_error", exc_info=error, route=request.url_rule.rule if request.url_rule else None)
-    return render(Problem(500, "internal-error", _PLAIN_DETAILS[500]))
+    return render(Problem(500, "internal-error", UNEXPECTED))
 
 
 def _storage_error(error: StorageError) -> Response:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import math
 import re
-from typing import cast
+from typing import Protocol, cast
 
-from flask import Request, current_app, request
+from flask import current_app, request
 
+from dashboard.mark import VERSION
 from dashboard.peer import LOOKOUT, Lookout, connection_of
 from dashboard.problem import Problem
-from model.terms import PRIORITIES, Priority, Terms
+from model.terms import PRIORITIES, Caller, Priority, Terms
 
 PRIORITY = "X-Priority"
 #: Headers that hold a time, and how many of their units make a second: ours, Ray Serve's name for the same, and what
 #: Envoy tells the servers behind it. The shortest counts.
 TIMEOUTS = {"X-Request-Timeout": 1.0, "X-Request-Timeout-Seconds": 1.0, "X-Envoy-Expected-Rq-Timeout-Ms": 1000.0}
 
-#: Which version is to answer, where there are two; what keeps a caller on the same one.
-VERSION = "X-Model-Version"
+#: What keeps a caller on the same version, where there are two.
 STICKY_KEY = "X-Sticky-Key"
 _MAX_WORD = 200
 
@@ -26,24 +26,24 @@ _MAX_WORD = 200
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 
+class Fields(Protocol):
+    """A request's headers, whatever the case of their names."""
+
+    def get(self, name: str, /) -> str | None: ...
+
+
 def current_terms() -> Terms:
     """Those of the request at hand. Raises :class:`Problem` 400 for a header that says nothing."""
-    return read_terms(request, cast(Lookout, current_app.extensions[LOOKOUT]))
+    return read_terms(request.headers, connection_of(request.environ, cast(Lookout, current_app.extensions[LOOKOUT])))
 
 
-def read_terms(asked: Request, lookout: Lookout) -> Terms:
+def read_terms(headers: Fields, caller: Caller | None) -> Terms:
     """What a request asks for beside its input. Raises :class:`Problem` 400 for a header that says nothing."""
-    return Terms(
-        _priority(asked),
-        _timeout(asked),
-        connection_of(asked.environ, lookout),
-        _word(asked, VERSION),
-        _word(asked, STICKY_KEY),
-    )
+    return Terms(_priority(headers), _timeout(headers), caller, _word(headers, VERSION), _word(headers, STICKY_KEY))
 
 
-def _priority(asked: Request) -> Priority:
-    given = asked.headers.get(PRIORITY)
+def _priority(headers: Fields) -> Priority:
+    given = headers.get(PRIORITY)
     if given is None:
         return "normal"
     found = given.strip().lower()
@@ -52,10 +52,10 @@ def _priority(asked: Request) -> Priority:
     return found
 
 
-def _timeout(asked: Request) -> float | None:
+def _timeout(headers: Fields) -> float | None:
     shortest = math.inf
     for name, units in TIMEOUTS.items():
-        given = asked.headers.get(name)
+        given = headers.get(name)
         if given is None:
             continue
         if not _NUMBER.fullmatch(given.strip()) or float(given) == 0:
@@ -64,8 +64,8 @@ def _timeout(asked: Request) -> float | None:
     return None if shortest == math.inf else shortest
 
 
-def _word(asked: Request, header: str) -> str | None:
-    given = asked.headers.get(header)
+def _word(headers: Fields, header: str) -> str | None:
+    given = headers.get(header)
     if given is None:
         return None
     if not 0 < len(word := given.strip()) <= _MAX_WORD:

@@ -80,7 +80,7 @@ class Traffic:
             if not found.websocket:  # an open page is not a request in flight, nor is an hour its latency
                 meters.http_active.dec()
                 meters.http(found.method, found.route, found.status, seconds)
-            _write(found, seconds)
+            write(found, seconds)
             structlog.contextvars.clear_contextvars()
 
         try:
@@ -125,8 +125,8 @@ def _recording(found: Exchange, start_response: StartResponse) -> StartResponse:
     return cast("StartResponse", start)
 
 
-def _write(found: Exchange, seconds: float) -> None:
-    """One line. The route, never the path or the query: those may carry a secret."""
+def write(found: Exchange, seconds: float) -> None:
+    """One line of the log. The route, never the path or the query: those may carry a secret."""
     facts: dict[str, Any] = {
         "request_id": found.request_id,
         "method": found.method,

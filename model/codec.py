@@ -6,21 +6,26 @@ import os
 import threading
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import structlog
 
 from model.answer import Payload, class_of
 from model.call import Calls
+from model.canary import Canary
 from model.errors import DeadlineExceeded, DecodeFailed, InferenceFailed, OutOfMemory, Refusal
 from model.exchange import Exchange, Order
 from model.fault import brief, classify
 from model.interface import BadInput, Model
 from model.loader import Instance
 from model.result import NotJson, has_nan, to_json
+from pause import on_loop
 
 log = structlog.get_logger(__name__)
 
+#: All of the plug-in's code that a request's thread may run.
+_ON_THE_WAY = ("decode", "encode", "bucket", "describe", "fallback", "lighter")
 #: Steps that work on what the caller sent: when they raise, the input has brought it about.
 _BEFORE_THE_MODEL = ("decode", "bucket", "lighter")
 
@@ -28,9 +33,10 @@ _BEFORE_THE_MODEL = ("decode", "bucket", "lighter")
 class Codec:
     """Makes inputs of requests and answers of results, as the model does. Any thread may ask."""
 
-    def __init__(self, clock: Callable[[], float], *, reject_nan: bool) -> None:
+    def __init__(self, clock: Callable[[], float], *, reject_nan: bool, canary: Canary | None = None) -> None:
         self._clock = clock
         self._reject_nan = reject_nan
+        self._canary = canary
         #: What runs of the plug-in's code on requests' threads, and of loads.
         self.calls = Calls(clock)
         # A decoded image is many times its file: hundreds of threads must not hold one each while they wait for a core.
@@ -65,6 +71,8 @@ class Codec:
         """The answer, and the class that it names if it is one result. Raises :class:`BadInput` or a ``Refusal``."""
         with self._translated("encode", request_id):
             found = exchange.present(instance.model, results)
+            if self._canary is not None and self._canary.instance is not None:
+                self._canary.answered(instance, nan=any(has_nan(result) for result in found))
             self._refuse_nan(found, request_id)
             return exchange.write(instance.model, found), class_of(found[0]) if len(found) == 1 else None
 
@@ -105,6 +113,9 @@ class Codec:
     @contextmanager
     def _decoding(self, deadline: float) -> Iterator[None]:
         """Wait for one of the few places in which inputs are decoded. Raises :class:`DeadlineExceeded`."""
+        if on_loop():  # which decodes one at a time as it is, and must not wait
+            yield
+            return
         if not self._decoders.acquire(timeout=max(0.0, deadline - self._clock())):
             raise DeadlineExceeded("The deadline passed before the input could be decoded.", retry_after_seconds=1.0)
         try:
@@ -117,6 +128,12 @@ class Codec:
         if self._reject_nan and any(has_nan(result) for result in results):
             log.error("result_has_nan", request_id=request_id)
             raise InferenceFailed("The model's result has NaN in it.", reason="nan", suggestion="Look at its weights.")
+
+
+@cache
+def only_predicts(kind: type[Model]) -> bool:
+    """Whether a model leaves all to the defaults that requests' threads would run of its code."""
+    return all(getattr(kind, name) is getattr(Model, name) for name in _ON_THE_WAY)
 
 
 def can_be_lighter(model: Model) -> bool:

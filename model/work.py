@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Hashable
-from contextlib import suppress
 from typing import Any, Literal
+
+from pause import make_bell
 
 Phase = Literal["waiting", "running", "settled", "dropped"]
 
@@ -51,9 +51,7 @@ class Work:
         self.error: Exception | None = None
         #: What decoded the input; then what produced the result, with which the request thread encodes it.
         self.instance: Any = None
-        # Held until there is something to wake up for: a third of the cost of an Event, several times a request.
-        self._bell = threading.Lock()
-        self._bell.acquire()
+        self._bell = make_bell()
 
     @property
     def settled(self) -> bool:
@@ -73,20 +71,16 @@ class Work:
     def hang_up(self) -> None:
         """Nobody wants the result any more: let the waiting request go."""
         self.gone = True
-        self._ring()
+        self._bell.ring()
 
     def wait(self, timeout_seconds: float) -> bool:
         """Block until settled, or the caller has gone, or the time is over; ``True`` when settled. For one thread."""
         if not self.settled and not self.gone:
-            self._bell.acquire(timeout=min(max(0.0, timeout_seconds), threading.TIMEOUT_MAX))
+            self._bell.wait(timeout_seconds)
         return self.settled
 
     def _settle(self, now: float) -> None:
         self.finished = now
         self.input = None  # a decoded image may be large, and a late request thread may hold on to the work
         self.phase = "settled"
-        self._ring()
-
-    def _ring(self) -> None:
-        with suppress(RuntimeError):  # it has rung before: settled and gone at the same time
-            self._bell.release()
+        self._bell.ring()

@@ -65,6 +65,7 @@ class ServerApplication(BaseApplication):  # type: ignore[misc]  # gunicorn has 
 
     def ready(self, worker: ServerProcess) -> None:
         """Called in the server process once it can answer."""
+        worker.lane = self.server.lane
         self.server.ready([listener.getsockname() for listener in worker.sockets], worker.age, self.tap.terminal)
 
     def drain(self) -> None:

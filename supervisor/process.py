@@ -12,7 +12,7 @@ import traceback
 from typing import Any, TextIO
 
 from blackbox import BlackBox
-from supervisor.linger import LingeringWorker
+from supervisor.express import ExpressWorker, Lane
 
 #: A mistake in the settings or a file they name: the server process said so in one line.
 EXIT_USAGE = 2
@@ -35,6 +35,8 @@ class Server:
     #: Both are set before :meth:`load`: whether to leave the model out, and where to note what the model does.
     safe_mode = False
     blackbox: BlackBox | None = None
+    #: Set by :meth:`load`: what is answered without WSGI.
+    lane: Lane | None = None
 
     def load(self) -> Any:
         """Build the application, in the server process. Returns the WSGI callable."""
@@ -53,7 +55,7 @@ class Server:
         """The last call before the process ends."""
 
 
-class ServerProcess(LingeringWorker):
+class ServerProcess(ExpressWorker):
     """The gthread worker in which everything else runs; it tells the application when a stop begins and ends."""
 
     def init_process(self) -> None:

@@ -17,7 +17,8 @@ ALLOWED = {
     "ledger": set(),
     "timeword": set(),
     "blackbox": set(),
-    "supervisor": {"blackbox", "config", "ledger", "supervisor", "timeword"},
+    "pause": set(),
+    "supervisor": {"blackbox", "config", "ledger", "pause", "supervisor", "timeword"},
 }
 
 
