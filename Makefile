@@ -33,7 +33,7 @@ chromium:
 	  else echo "chromium or promtool is not installed: the tests that need them will be skipped"; fi; }
 
 test: install-dev chromium
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist worksteal
 
 # Proofs that take minutes: many kills, long soaks.
 long: install-dev chromium
