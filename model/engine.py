@@ -6,13 +6,14 @@ import threading
 from collections.abc import Callable, Iterator
 
 from model.admission import Admission
+from model.attempt import Attempt
 from model.batch import BatchRunner
 from model.breaker import Breaker
 from model.common import Common, Peers
 from model.errors import Draining
 from model.examiner import Examination, Examiner
 from model.fault import LoadFailure
-from model.health import BreakerFacts, Facts, cannot_serve
+from model.health import cannot_serve
 from model.loader import Instance, Loader
 from model.medic import Medic, resident_bytes
 from model.plan import Plan
@@ -20,10 +21,9 @@ from model.progress import Progress, Recorder
 from model.queue import WorkQueue
 from model.reload import Reloader
 from model.remedy import Healer
+from model.report import Report
 from model.request import RequestPath
-from model.source import short_name
 from model.state import StateCell, wall_ms
-from model.status import ModelStatus, Replica
 from model.step import StepRunner
 from model.streaming import StreamPath
 from model.watchdog import Limit
@@ -83,8 +83,11 @@ class Engine:
         self._examiner = Examiner(
             self.queue, self.progress, lambda: self.worker.instance, clock, common.health.interval_seconds
         )
+        attempt = Attempt(
+            self._loader, common.releases, lambda: self.worker.instance is not None or peers.others_serve(self)
+        )
         self._reloader = Reloader(
-            self._loader,
+            attempt,
             common.releases,
             self.worker,
             self.queue,
@@ -124,9 +127,9 @@ class Engine:
         self.limits = (
             Limit("batch", settings.watchdog_seconds, self.progress.running_seconds, self._hang),
             Limit("call", settings.watchdog_seconds, common.codec.calls.longest_seconds, self._call_hangs),
-            Limit("load", settings.load_seconds, self._loading_seconds, self._load_hangs),
+            Limit("load", settings.load_seconds, self.loading_seconds, self._load_hangs),
         )
-        self._shown: tuple[str, str, str | None, str | None] = (short_name(settings.path), "", None, None)
+        self.report = Report(self, common)
 
     # --- what it is ----------------------------------------------------------------------------------------------
 
@@ -163,75 +166,31 @@ class Engine:
         """
         if self.resting or ((found := self._examiner.last) is not None and found.reason is not None):
             return False
-        instance, breaker = self.worker.instance, self._breaker()
+        instance, breaker = self.worker.instance, self.breaker
         if instance is None or breaker is None or (state := breaker.state) == "closed":
             return True
         return state == "half_open" and not instance.golden and guests < breaker.vacancies
 
+    @property
+    def breaker(self) -> Breaker | None:
+        """That of what serves now."""
+        instance = self.worker.instance
+        return None if instance is None else self.medic.guard.breaker(instance)
+
+    @property
+    def on_gpu(self) -> bool | None:
+        """``None`` while no device has been chosen."""
+        device = self._loader.device
+        return None if device is None else device.is_gpu
+
+    def loading_seconds(self) -> float | None:
+        """How long the load under way has run."""
+        began = self.cell.now.load_began
+        return None if began is None else self._common.clock() - began
+
     def identity(self) -> tuple[str, str, str | None, str | None]:
         """Name, version, device and dtype of what serves, or of what served last."""
-        instance: Instance | None = self.worker.instance
-        if instance is not None:
-            self._shown = (instance.name, instance.version, instance.device.label, instance.dtype)
-        return self._shown
-
-    def facts(self) -> Facts:
-        """Everything that a verdict on its health may rest on, at this moment."""
-        device = self._loader.device
-        return Facts(
-            now_ms=wall_ms(),
-            standing=self.cell.now,
-            serving=self.worker.instance is not None,
-            on_gpu=None if device is None else device.is_gpu,
-            examination=self._examiner.last,
-            age_seconds=self.progress.age(self.queue.oldest()),
-            breaker=self._breaker_facts(),
-        )
-
-    def status(self) -> ModelStatus:
-        """Where it stands at this moment."""
-        standing, queue, cache = self.cell.now, self.queue, self._common.cache
-        model, version, device, dtype = self.identity()
-        breaker = self._breaker()
-        return ModelStatus(
-            state=standing.state,
-            reason=standing.reason,
-            suggestion=standing.suggestion,
-            model=model,
-            version=version,
-            device=device,
-            dtype=dtype,
-            since_ms=standing.since_ms,
-            load_seconds=self._loading_seconds(),
-            last_load_seconds=standing.last_load_seconds,
-            progress=standing.progress,
-            queue_depth=len(queue),
-            queue_size=queue.size,
-            in_flight=self.progress.in_flight,
-            progress_age_seconds=self.progress.age(queue.oldest()),
-            streams_open=queue.streams,
-            breaker="closed" if breaker is None else breaker.state,
-            breaker_reason=None if breaker is None else breaker.reason,
-            brownout_level=self._common.brownout.level(),
-            latency_drift_ratio=self.medic.drift.ratio(),
-            cache=cache.figures() if cache.enabled else None,
-        )
-
-    def replica(self) -> Replica:
-        """What is shown of it where there are several."""
-        standing, instance, breaker = self.cell.now, self.worker.instance, self._breaker()
-        return Replica(
-            device=self.label,
-            state=standing.state,
-            serving=self.serving,
-            reason=standing.reason,
-            suggestion=standing.suggestion,
-            progress=standing.progress,
-            version=None if instance is None else instance.version,
-            queue_depth=len(self.queue),
-            in_flight=self.progress.in_flight,
-            breaker="closed" if breaker is None else breaker.state,
-        )
+        return self.report.identity()
 
     @property
     def fill(self) -> float:
@@ -275,7 +234,7 @@ class Engine:
         """The scheduled deep check, behind the requests; waits at most ``wait_seconds`` for it."""
         if self.serving:
             # A success of a while ago proves nothing of a model that has been kept from requests since.
-            self._examiner.ask(now_ms, wait_seconds, urgent=self._breaker_facts() is not None)
+            self._examiner.ask(now_ms, wait_seconds, urgent=self.report.breaker() is not None)
             self.medic.look()
 
     def close(self, *, drained: bool) -> int:
@@ -309,25 +268,10 @@ class Engine:
         self.medic.installed(instance)
         self._on_installed(instance, failure)
 
-    def _breaker(self) -> Breaker | None:
-        instance = self.worker.instance
-        return None if instance is None else self.medic.guard.breaker(instance)
-
-    def _breaker_facts(self) -> BreakerFacts | None:
-        """What health has to know: nothing while the breaker is closed."""
-        instance, breaker = self.worker.instance, self._breaker()
-        if instance is None or breaker is None or (reason := breaker.reason) is None:
-            return None
-        return BreakerFacts(reason, breaker.state == "open", bool(instance.golden))
-
     def _memory(self) -> int:
         """What the model holds, as well as that can be known: the GPU's tensors, else the whole process."""
         found = self._examiner.last
         return resident_bytes() if found is None or found.memory is None else found.memory.allocated
-
-    def _loading_seconds(self) -> float | None:
-        began = self.cell.now.load_began
-        return None if began is None else self._common.clock() - began
 
     def _hang(self, seconds: float) -> None:
         run = self.progress.run

@@ -160,15 +160,15 @@ class Fleet:
 
     def status(self) -> ModelStatus:
         """Where the host stands at this moment."""
-        found = [engine.status() for engine in self.engines]
+        found = [engine.report.status() for engine in self.engines]
         if len(found) == 1:
             return found[0]
-        return joint.status_of(found, [engine.replica() for engine in self.engines], self.standing())
+        return joint.status_of(found, [engine.report.replica() for engine in self.engines], self.standing())
 
     def health(self) -> Health:
         """The verdicts at this moment."""
         model, health = self._common.settings, self._common.health
-        verdicts = [judge(engine.facts(), model, health) for engine in self.engines]
+        verdicts = [judge(engine.report.facts(), model, health) for engine in self.engines]
         return joint.health_of(verdicts, [engine.label for engine in self.engines])
 
     def remedies(self) -> list[Remedy]:

@@ -8,11 +8,11 @@ from functools import partial
 
 import structlog
 
-from model.device import Device
+from model.attempt import Attempt, too_late
 from model.errors import NotReady
 from model.examiner import Examiner
 from model.fault import LoadFailure, Poisoned, brief
-from model.loader import Instance, Loader, Say
+from model.loader import Instance
 from model.meter import InferenceMeter
 from model.plan import Plan as Plan
 from model.queue import Errand, WorkQueue
@@ -26,24 +26,12 @@ log = structlog.get_logger(__name__)
 _NO_TARGET = LoadFailure("load_failed: no_version", "There is nothing to load.")
 
 
-def _without_frames(failure: LoadFailure) -> LoadFailure:
-    """It is kept for a while, and its traceback would keep the model that failed in memory."""
-    failure.__cause__ = failure.__context__ = None
-    return failure.with_traceback(None)
-
-
-def _too_late(instance: Instance) -> Device:
-    """A load has ended after it was given up. The caller has to let go of it and free its memory."""
-    log.warning("model_loaded_too_late", load_seconds=round(instance.load_seconds, 3))
-    return instance.device
-
-
 class Reloader:
     """Brings instances into service. What fails to load never replaces what serves."""
 
     def __init__(
         self,
-        loader: Loader,
+        attempt: Attempt,
         releases: Releases,
         worker: Worker,
         queue: WorkQueue,
@@ -63,7 +51,7 @@ class Reloader:
         self._on_given_up = on_given_up  # the first load hangs
         self._on_installed = on_installed  # with why it is not what was wanted, if it is not
         self._on_reloaded = on_reloaded  # with its reason, and what it failed of
-        self._loader = loader
+        self._attempt = attempt
         self._releases = releases
         self._worker = worker
         self._queue = queue
@@ -75,18 +63,16 @@ class Reloader:
         self._lock = threading.Lock()
         self._plan: Plan | None = None  # the reload whose outcome is open
         self._untold: Plan | None = None  # the reload whose end has not been told
-        self._awaited = False  # the model thread loads, and whoever asked for it waits
-        self._stuck = False  # it hangs in that, and nobody waits for it any more
 
     @property
     def possible(self) -> bool:
         """Whether a load could begin now."""
         now = self._cell.now
-        return not self._stuck and now.fatal is None and now.state in ("ready", "failed")
+        return not self._attempt.stuck and now.fatal is None and now.state in ("ready", "failed")
 
     def first_load(self, targets: Sequence[Target]) -> None:
         """On the model thread, once. A failure leaves the host standing and explains itself. Raises ``Poisoned``."""
-        instance, failure = self._load_here(targets)
+        instance, failure = self._attempt.awaited(targets, self._cell.say)
         if instance is not None:
             self._install(instance, failure)
         elif failure is not None:
@@ -96,7 +82,7 @@ class Reloader:
     def start(self, plan: Plan) -> bool:
         """Begin a reload and return at once; ``False`` while a load is under way or none is possible."""
         serving = self._worker.instance is not None
-        if self._stuck or not self._cell.begin_load("reloading" if serving else "loading", self._clock()):
+        if self._attempt.stuck or not self._cell.begin_load("reloading" if serving else "loading", self._clock()):
             return False
         log.info("model_reload_begins", reason=plan.reason)
         self._worker.revive()
@@ -125,7 +111,7 @@ class Reloader:
             failure = LoadFailure(words, suggestion)
             self._releases.failed(plan.targets[0].path, failure, serves_on=True)
             self._give_up(failure, plan)
-        elif self._leave_stuck():  # the model thread itself
+        elif self._attempt.leave():  # the model thread itself
             log.error("replica_given_up", reason=words)
             if (untold := self._untold) is not None:
                 self._give_up(LoadFailure(words, suggestion), untold)
@@ -167,22 +153,6 @@ class Reloader:
         self._fail(plan, failure)
         return None
 
-    def _load_any(self, targets: Sequence[Target], say: Say) -> tuple[Instance | None, LoadFailure | None]:
-        """The first of ``targets`` that can serve, and why the one that was wanted cannot. Raises ``Poisoned``."""
-        wanted: LoadFailure | None = None
-        for target in targets:
-            try:
-                instance = target.loaded or self._loader.load(say, target.path)
-                target.approve(instance)
-            except LoadFailure as failure:
-                log.error("target_not_loaded", path=target.path, reason=failure.reason)
-                serves_on = self._worker.instance is not None or self._others_serve()
-                self._releases.failed(target.path, failure, serves_on=serves_on)
-                wanted = wanted or _without_frames(failure)
-                continue
-            return instance, wanted
-        return None, wanted
-
     def _load_beside(self, plan: Plan) -> Errand | None:
         """The switch to a new instance, or ``None`` when nobody waits for it any more, or it cannot serve."""
 
@@ -192,7 +162,7 @@ class Reloader:
 
         # What serves goes on serving: nothing else has to be tried.
         targets = plan.targets if self._worker.instance is None else plan.targets[:1]
-        instance, failure = self._load_any(targets, say)
+        instance, failure = self._attempt.any(targets, say)
         if instance is None:
             self._fail(plan, failure or _NO_TARGET)
         elif self._settle(plan):
@@ -200,7 +170,7 @@ class Reloader:
                 return partial(self._seat, instance, plan, plan.seat)
             return partial(self._switch, instance, plan, failure)
         else:
-            device = _too_late(instance)
+            device = too_late(instance)
             del instance  # the last reference, so that its weights can be freed
             device.release()
         return None
@@ -238,32 +208,12 @@ class Reloader:
             device = old.device
             del old
             device.release()
-        instance, failure = self._load_here(plan.targets)
+        instance, failure = self._attempt.awaited(plan.targets, self._cell.say)
         if instance is not None:
             self._install(instance, failure)
             self._report(plan, failure)
         elif self._untold is plan:  # else it was given up, and that has been told
             self._give_up(failure or _NO_TARGET, plan)
-
-    def _load_here(self, targets: Sequence[Target]) -> tuple[Instance | None, LoadFailure | None]:
-        """As :meth:`_load_any`, on the model thread. Neither an instance nor a failure: it has been given up."""
-        self._awaited = True
-        instance, failure = self._load_any(targets, self._cell.say)
-        with self._lock:
-            awaited, self._awaited, self._stuck = self._awaited, False, False
-        if awaited:
-            return instance, failure
-        if instance is not None:
-            device = _too_late(instance)
-            del instance
-            device.release()
-        return None, None
-
-    def _leave_stuck(self) -> bool:
-        """Wait no more for the model thread, which hangs in a load; ``False`` if it does not."""
-        with self._lock:
-            self._stuck, self._awaited = self._awaited, False
-            return self._stuck
 
     def _install(self, instance: Instance, failure: LoadFailure | None) -> None:
         """``failure`` is why it is not what was wanted."""
