@@ -5,6 +5,7 @@ import { ask, toast } from "./dialog.js";
 import { el, field, find, reconcile, show, text } from "./dom.js";
 import { ago, digits, duration, sayFull, sayText } from "./format.js";
 import { sayReason, t } from "./i18n.js";
+import { loadVersions } from "./versions.js";
 
 /** How often a canary under way is looked at, in ms. */
 const AGAIN = 5000;
@@ -13,13 +14,13 @@ const SHOWN = 12;
 const LOOKS = { loading: "busy", running: "info", failed: "critical", taken_out: "critical", ended: "offline", promoted: "ok" };
 const FIGURES = [
   [() => t("Requests"), (side) => sayText(side.requests, "count")],
-  [() => t("Requests/s"), (side) => sayText(side.rate, "per_second")],
+  [() => t("Requests/s"), (side) => digits(side.rate)],
   [() => t("Failed"), (side) => (side.judged ? `${sayText(side.failed, "count")} (${sayText(side.failed / side.judged, "ratio")})` : "–")],
   [() => t("Median"), (side) => sayText(side.p50_seconds, "seconds")],
   [() => "p95", (side) => sayText(side.p95_seconds, "seconds")],
   [() => "p99", (side) => sayText(side.p99_seconds, "seconds")],
 ];
-const points = (value) => `${digits(Math.abs(value) * 100)} ${t("points")}`;
+const points = (value) => `${digits(Math.abs(value) * 100)} ${t("percentage points")}`;
 
 /** Builds the card; what comes back loads it anew. */
 export function startCanary(store) {
@@ -28,6 +29,7 @@ export function startCanary(store) {
   place.replaceChildren(card());
   let timer = 0;
   let versions = [];
+  let before;
 
   async function load() {
     clearTimeout(timer);
@@ -40,7 +42,9 @@ export function startCanary(store) {
     }
     versions = known.versions.filter((one) => !one.serving);
     paint(found.canary);
-    const busy = ["loading", "running"].includes(found.canary?.state);
+    if (before !== undefined && before !== found.canary?.state) loadVersions(store);
+    before = found.canary?.state;
+    const busy = ["loading", "running"].includes(before);
     if (busy) timer = setTimeout(load, document.hidden ? 6 * AGAIN : AGAIN);
   }
 
@@ -124,6 +128,7 @@ export function startCanary(store) {
   field(place, "promote").addEventListener("click", promote);
   field(place, "end").addEventListener("click", end);
   for (const range of place.querySelectorAll("input")) {
+    setRange(range, range.value);
     range.addEventListener("input", () => {
       range.dataset.dirty = "yes";
       setRange(range, range.value);

@@ -6,11 +6,11 @@ import { el, find, reconcile, show, text } from "./dom.js";
 import { ago, sayFull, sayMoment } from "./format.js";
 import { sayReason, t } from "./i18n.js";
 
-const LOOKS = { good: "ok", trial: "busy", failed: "critical", rolled_back: "critical", refused: "warning", unknown: "offline" };
+const LOOKS = { good: "ok", trial: "busy", canary: "busy", failed: "critical", rolled_back: "critical", refused: "warning", unknown: "offline" };
 
 function said({ state, checked_ms }) {
   return {
-    good: t("good"), trial: t("on probation"), failed: t("failed"), rolled_back: t("taken back"), refused: t("refused"),
+    good: t("good"), trial: t("on probation"), canary: t("canary"), failed: t("failed"), rolled_back: t("taken back"), refused: t("refused"),
     unknown: checked_ms ? t("no verdict yet") : t("not loaded yet"),
   }[state];
 }
@@ -24,6 +24,7 @@ export async function loadVersions(store) {
   }
   show(find("#versions-card"), found.versions.length > 0);
   const list = find("#versions");
+  const busy = found.versions.some((one) => one.state === "canary"); // promoted or ended before anything else
   reconcile(list, found.versions, {
     key: (one) => one.version,
     make: () => el("li", {}, el("span", { className: "dot" }), el("span", {}, el("b"), " ", el("span", { className: "mute" })),
@@ -34,7 +35,7 @@ export async function loadVersions(store) {
       text(name.firstElementChild, one.version);
       text(name.lastElementChild, [one.serving && t("serves"), one.last_good && t("the last good one"), said(one)].filter(Boolean).join(" · "));
       text(button, one.last_good ? t("Roll back") : one.state === "refused" ? t("Switch all the same") : t("Switch"));
-      show(button, !one.serving && "operator" in list.dataset && store.state.model.state !== "disabled");
+      show(button, !one.serving && !busy && "operator" in list.dataset && store.state.model.state !== "disabled");
       button.onclick = () => confirmSwitch(one, found.serving);
       const ends = one.version === found.probation?.version && t("until {time}; {failed} of {count} requests failed", {
         time: sayMoment(store.now() + found.probation.left_seconds * 1000), failed: found.probation.failures, count: found.probation.requests,
