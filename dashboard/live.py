@@ -82,6 +82,12 @@ def malformed(_: Exception) -> Response:
     return render(Problem(400, "bad-request", "The websocket handshake is malformed.", headers={"Connection": "close"}))
 
 
+@blueprint.errorhandler(ConnectionError)
+def gone(_: ConnectionError) -> Response:
+    """A page that went away during the handshake: this is for the log, nobody reads it."""
+    return render(Problem(499, "canceled", "The page went away.", headers={"Connection": "close"}))
+
+
 def frame(text: bytes) -> bytes:
     """The text as one websocket frame (RFC 6455, 5.2; a server does not mask)."""
     if len(text) < 126:
