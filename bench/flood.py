@@ -45,6 +45,8 @@ class Tally:
     #: Refusals (429, 503, 504) that did not say when to come back.
     mute: int = 0
     times: dict[int, dict[int, int]] = field(default_factory=dict)
+    #: Answers by status that came while it lasted; the last ones come later.
+    meanwhile: dict[int, int] = field(default_factory=dict)
     #: How late the sender itself was, in steps.
     late: dict[int, int] = field(default_factory=dict)
 
@@ -53,15 +55,15 @@ class Tally:
         """From the line that a flood prints."""
         found = json.loads(text)
         found["times"] = {int(status): _whole(counts) for status, counts in found["times"].items()}
-        return cls(**{**found, "late": _whole(found["late"])})
+        return cls(**{**found, "late": _whole(found["late"]), "meanwhile": _whole(found["meanwhile"])})
 
     def count(self, *statuses: int) -> int:
         """How many answers had one of these."""
         return sum(sum(self.times.get(status, {}).values()) for status in statuses)
 
     def rate(self, status: int = 200) -> float:
-        """Answers with ``status`` in a second."""
-        return self.count(status) / self.seconds
+        """Answers with ``status`` in a second, while it lasted."""
+        return self.meanwhile.get(status, 0) / self.seconds
 
     def seconds_at(self, share: float, *statuses: int) -> float:
         """The time within which ``share`` of the answers with these came (all without); NaN if there are none."""
@@ -153,6 +155,8 @@ class _Flood:
         self.tally = Tally()
         self._times: dict[int, Counter[int]] = {}
         self._late: Counter[int] = Counter()
+        self._meanwhile: Counter[int] = Counter()
+        self._over = False
 
     async def run(self, seconds: float) -> Tally:
         """Send by the timetable for so long, then wait for the last answers."""
@@ -172,13 +176,13 @@ class _Flood:
         return await self._end(seconds)
 
     async def _end(self, seconds: float) -> Tally:
-        self.tally.seconds = seconds
+        self.tally.seconds, self._over = seconds, True
         until = self._loop.time() + PATIENCE_SECONDS
         while self._open > len(self.idle) and self._loop.time() < until:
             await asyncio.sleep(0.02)
         self.tally.lost += self._open - len(self.idle)
         self.tally.times = {status: dict(counts) for status, counts in sorted(self._times.items())}
-        self.tally.late = dict(self._late)
+        self.tally.late, self.tally.meanwhile = dict(self._late), dict(self._meanwhile)
         return self.tally
 
     def _send(self, due: float) -> None:
@@ -206,6 +210,7 @@ class _Flood:
     def answered(self, due: float, status: int, returns: bool) -> None:
         now = self._loop.time()
         self._times.setdefault(status, Counter())[_step(now - due)] += 1
+        self._meanwhile[status] += not self._over
         self.tally.mute += status in (429, 503, 504) and not returns
         if now < self._ask_again:
             self._send(now)

@@ -51,6 +51,7 @@ def test_every_request_of_the_timetable_is_accounted_for(port: int) -> None:
     assert tally.sent == tally.count(*STATUSES) == _Manners.served
     assert (tally.unsent, tally.lost) == (0, 0)
     assert tally.mute == tally.count(503) > 0
+    assert 0 < tally.meanwhile[200] <= tally.count(200)
     assert tally.count(429) > 0
 
 
@@ -67,7 +68,7 @@ def test_what_is_not_there_is_lost(port: int) -> None:
 
 
 def test_times_are_told_by_share() -> None:
-    tally = Tally(seconds=2.0, times={200: {10: 98, 5000: 2}, 429: {1: 100}})
+    tally = Tally(seconds=2.0, times={200: {10: 98, 5000: 2}, 429: {1: 100}}, meanwhile={200: 100})
     assert tally.rate() == 50.0
     assert (tally.seconds_at(0.5, 200), tally.seconds_at(0.99, 200)) == (0.001, 0.5)
     assert tally.seconds_at(0.5) == 0.0001
