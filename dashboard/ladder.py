@@ -31,9 +31,17 @@ blueprint = Blueprint("ladder", __name__, url_prefix="/api/model")
 MONTH_MS = 30 * 24 * HOUR_MS
 #: What was done: a process was started, with everything, with another version, or without the model; the model was
 #: loaded anew or the last good version put back; somebody asked for something; or nothing, and it passed or did not.
-Action = Literal["start", "start_other", "start_without", "reload", "rollback", "asked", "stop", "none"]
+Action = Literal["start", "start_other", "start_without", "reload", "rollback", "end_canary", "asked", "stop", "none"]
 #: What people do that no other line of the list tells of.
-ASKED = {"model.reload": "Model reload asked for", "model.switch": "Switch to another version asked for"}
+ASKED = {
+    "model.reload": "Model reload asked for",
+    "model.switch": "Switch to another version asked for",
+    "model.canary": "Canary asked for",
+    "model.canary_end": "Canary's end asked for",
+    "model.promote": "Canary's promotion asked for",
+}
+#: What a remedy's action is called here.
+_DONE: dict[str, Action] = {"rollback": "rollback", "end_canary": "end_canary"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +81,8 @@ def rungs(rooms: Services, start_ms: int, end_ms: int) -> list[Rung]:
     """All lines of a window, newest first."""
     ends, incidents = rooms.ledger.exits(), rooms.incidents.between(start_ms, end_ms)
     found = [*_ends(rooms, ends, incidents), *_remedies(incidents, rooms.model.remedies())]
-    found += [_trouble(incident) for incident in incidents if incident.kind == "model"]
+    # Of safe mode the end that led to it tells.
+    found += [_trouble(one) for one in incidents if one.kind == "model" and one.cause != "safe_mode"]
     found += [_asked(entry) for entry in rooms.audit.between(start_ms, end_ms) if entry.action in ASKED]
     return sorted(
         (rung for rung in found if start_ms <= rung.time_ms <= end_ms), key=lambda rung: rung.time_ms, reverse=True
@@ -100,11 +109,12 @@ def _ends(rooms: Services, ends: Sequence[Exit], incidents: Iterable[Incident]) 
 
 def _end(rooms: Services, end: Exit, later: Exit | None, outage: Incident | None) -> Rung:
     """``later`` is the end of the process that came next, ``outage`` how the database has it."""
-    helped = _helped(rooms, end, later) if end.unexpected else None
+    helped = _helped(rooms, end, later) if end.unexpected and not end.detail.get("safe_mode") else None
     started_ms = rooms.started_ms if later is None else later.started_ms
     seconds: float | None = max(0.0, (started_ms - end.ended_ms) / 1000)
     if outage is not None and helped is not False:
         seconds = _lasted(outage)
+        helped = None if seconds is None else helped
     detail = {
         "pid": end.pid,
         "code": end.code,
@@ -129,9 +139,7 @@ def _helped(rooms: Services, end: Exit, later: Exit | None) -> bool | None:
         lived = later.ended_ms - later.started_ms
         return not later.unexpected or lived >= rooms.settings.supervisor.crash_loop_seconds * 1000
     state = rooms.model.status().state
-    if end.detail.get("safe_mode") or state == "loading":
-        return None
-    return state != "failed"
+    return None if state == "loading" else state != "failed"
 
 
 def _remedies(incidents: Iterable[Incident], running: Iterable[Remedy]) -> list[Rung]:
@@ -144,7 +152,7 @@ def _remedies(incidents: Iterable[Incident], running: Iterable[Remedy]) -> list[
             kind="remedy",
             cause=one.get("cause", ""),
             why=one.get("why", ""),
-            action="rollback" if one.get("action") == "rollback" else "reload",
+            action=_DONE.get(one.get("action", ""), "reload"),
             seconds=one.get("seconds"),
             helped=one.get("helped"),
             outcome=one.get("outcome"),

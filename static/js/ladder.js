@@ -15,6 +15,7 @@ const DONE = {
   start_without: () => t("a new process was started without the model: safe mode"),
   reload: () => t("the model was loaded anew"),
   rollback: () => t("the last good version was put back"),
+  end_canary: () => t("the canary was taken out"),
 };
 
 /** The lines of the last 30 days, newest first, shown and returned; none where the server does not answer. */
@@ -42,7 +43,7 @@ export async function loadLadder(store) {
 function fill(row, rung, store) {
   const [dot, title, when, why, done] = row.children;
   dot.dataset.state = level(rung);
-  text(title, rung.kind === "action" ? t(rung.cause) : sayReason(rung.cause));
+  text(title, rung.kind === "action" ? t(rung.cause) : rung.action === "start_other" ? t("Rolled back") : sayReason(rung.cause));
   text(when, sayMoment(rung.time_ms, store.now()));
   when.title = sayFull(rung.time_ms);
   text(why, sayWhy(rung));

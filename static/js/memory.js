@@ -1,6 +1,6 @@
 // A small picture of the memory that a process held before its end: MB over seconds, drawn as SVG.
 
-import { digits, sayText, seconds } from "./format.js";
+import { sayText, seconds, valueTicks } from "./format.js";
 import { t } from "./i18n.js";
 
 const WIDTH = 320;
@@ -17,7 +17,10 @@ const make = (tag, attributes) => {
 export function memoryPicture(curve) {
   const sound = curve.filter((point) => Array.isArray(point) && point.every(Number.isFinite));
   const oldest = Math.max(1, ...sound.map(([ago]) => ago));
-  const highest = Math.max(1, ...sound.flatMap(([, resident, gpu]) => [resident, gpu])) * 1.05;
+  const most = Math.max(1, ...sound.flatMap(([, resident, gpu]) => [resident, gpu]));
+  const [unit, factor] = most >= 1000 ? ["GB", 1000] : ["MB", 1];
+  const ticks = valueTicks(most / factor, "");
+  const highest = ticks.end * factor;
   const x = (ago) => ((1 - ago / oldest) * WIDTH).toFixed(1);
   const y = (mb) => (HEIGHT - (mb / highest) * (HEIGHT - 2)).toFixed(1);
   const series = [[t("in the machine"), 1, "--s1"], ...(sound.some(([, , gpu]) => gpu > 0) ? [[t("on the GPU"), 2, "--s2"]] : [])];
@@ -25,7 +28,7 @@ export function memoryPicture(curve) {
   const first = sound[0]?.[1] ?? 0;
   const last = sound.at(-1)?.[1] ?? 0;
   picture.setAttribute("aria-label", t("Memory in the last {duration}: from {first} to {last}", { duration: seconds(oldest), first: sayText(first * 1e6, "bytes"), last: sayText(last * 1e6, "bytes") }));
-  for (const place of [0, 0.5, 1]) picture.append(make("line", { x1: 0, x2: WIDTH, y1: y(highest * place), y2: y(highest * place), class: "grid" }));
+  for (const value of ticks.values) picture.append(make("line", { x1: 0, x2: WIDTH, y1: y(value * factor), y2: y(value * factor), class: "grid" }));
   for (const [, column, color] of series) {
     const path = sound.map((point, index) => `${index ? "L" : "M"}${x(point[0])} ${y(point[column])}`).join("");
     const line = make("path", { d: path });
@@ -34,8 +37,7 @@ export function memoryPicture(curve) {
   }
   const figure = document.createElement("figure");
   figure.className = "memory";
-  const unit = highest >= 1000 ? ["GB", 1000] : ["MB", 1];
-  const marks = [highest, highest / 2, 0].map((mb) => `${digits(mb / unit[1])}\u202f${unit[0]}`);
+  const marks = ticks.labels.map((label, place) => (place === ticks.labels.length - 1 ? `${label}\u202f${unit}` : label)).reverse();
   const legend = series.map(([name, , color]) => span(name, "key", `--key: var(${color})`));
   figure.append(column("scale", marks.map((mark) => span(mark))), picture,
     column("times", [span(`−${seconds(oldest)}`), ...legend, span(t("the end"))]));

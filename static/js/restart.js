@@ -12,9 +12,14 @@ export function startActions(store) {
   const card = find("#progress");
   let run = null;
 
+  function look(state) {
+    card.dataset.state = find(".dot", card).dataset.state = state;
+  }
+
   function begin(what, lastSeconds, done) {
     run = { what, lastSeconds, done, begun: Date.now(), was: false };
-    card.dataset.state = "busy";
+    look("busy");
+    show(field(card, "step"), true);
     show(card, true);
     clearInterval(begin.timer);
     begin.timer = setInterval(paint, 250);
@@ -34,11 +39,11 @@ export function startActions(store) {
 
   function finish(good, message) {
     clearInterval(begin.timer);
-    card.dataset.state = good ? "ok" : "critical";
+    look(good ? "ok" : "critical");
+    show(field(card, "step"), false);
     find(".track i", card).style.transform = "scaleX(1)";
     text(field(card, "what"), message);
     text(field(card, "time"), "");
-    text(field(card, "step"), "\u00a0");
     toast(message, good ? "ok" : "critical");
     setTimeout(() => { if (!run) show(card, false); }, 6000);
     run = null;

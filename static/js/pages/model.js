@@ -1,5 +1,6 @@
 // The model page: its state machine, its checks, versions, what was done about it, and a way to try it.
 
+import { startCanary } from "../canary.js";
 import { all, el, find, icon, reconcile, show, text } from "../dom.js";
 import { ago, duration, sayFull, sayText, seconds } from "../format.js";
 import { language, sayReason, t } from "../i18n.js";
@@ -19,15 +20,17 @@ const AGAIN = 5000;
 
 export function start(store) {
   let known = "";
+  const loadCanary = startCanary(store);
   const begin = find("#reload") ? startActions(store) : null;
 
   function paint() {
     const { model, health, headline, start_id } = store.state;
-    text(find("#sentence"), `${headline[language].title} ${headline[language].facts.join(" · ")}`);
+    const { title, facts } = headline[language];
+    text(find("#sentence"), `${title} ${capital(facts.join(" · "))}`);
     text(find(".page-head h1 .light"), model.version);
     show(find("#reload"), model.state !== "disabled");
     show(find("#restart"), !store.state.safe_mode);
-    paintMachine(model, store.now());
+    paintMachine(model, store);
     paintFacts(model);
     paintChecks(health, store.now());
     const now = `${model.state}${model.breaker}${start_id}`;
@@ -38,6 +41,7 @@ export function start(store) {
   async function load() {
     clearTimeout(load.timer);
     loadVersions(store);
+    loadCanary();
     const rungs = await loadLadder(store);
     paintSafeMode(store, rungs, begin);
     if (rungs.some((rung) => rung.seconds === null)) load.timer = setTimeout(load, AGAIN);
@@ -49,16 +53,20 @@ export function start(store) {
   paint();
 }
 
-function paintMachine(model, now) {
+const capital = (words) => words.charAt(0).toUpperCase() + words.slice(1);
+
+function paintMachine(model, store) {
+  const now = store.now();
   for (const node of all("[data-node]")) {
     const current = node.dataset.node === model.state;
     node.toggleAttribute("aria-current", current);
     if (current) node.setAttribute("aria-current", "true");
+    node.toggleAttribute("data-degraded", current && model.state === "ready" && !store.state.health.ready.ok);
     text(find(".since", node), current ? duration((now - model.since_ms) / 1000) : "");
   }
   const why = find("#why");
   const said = [sayReason(model.reason), sayReason(model.suggestion)].filter(Boolean).join(language === "zh" ? "。" : ". ");
-  show(why, Boolean(said) && model.state !== "loading" && model.state !== "reloading");
+  show(why, Boolean(said) && model.state !== "loading" && model.state !== "reloading" && !store.state.safe_mode);
   why.classList.toggle("quiet", model.state === "ready");
   text(why, model.state === "disabled" && !said ? t("No model is hosted.") : said);
 }
@@ -76,7 +84,7 @@ function fact(name, said, { state = null, visible = true } = {}) {
 function paintFacts(model) {
   const on = model.state !== "disabled";
   const [state, words] = BREAKER[model.breaker];
-  fact("breaker", model.breaker === "closed" ? t(words) : `${t(words)} (${sayReason(model.breaker_reason)})`, { state, visible: on });
+  fact("breaker", model.breaker === "closed" ? t(words) : `${t(words)} (${sayReason(model.breaker_reason?.replace(/^\w+: /, ""))})`, { state, visible: on });
   fact("queue", `${model.queue_depth} / ${model.queue_size}`, { visible: on });
   fact("flight", model.in_flight, { visible: on });
   fact("streams", model.streams_open, { visible: model.streams_open > 0 });
@@ -85,7 +93,7 @@ function paintFacts(model) {
   fact("drift", drift === null ? t("not known yet: it takes 32 batches") : drift < 1.05 ? t("as long as at best") : t("{ratio} times as long as at best", { ratio: drift.toFixed(1) }), { state: slow ? "warning" : null, visible: on });
   const level = model.brownout_level;
   fact("brownout", level ? t("level {level}: inputs are made lighter until the queue is short", { level: sayText(level, "ratio") }) : t("off: inputs are taken in full"), { state: level ? "warning" : null, visible: on });
-  fact("cache", sayCache(model.cache), { visible: Boolean(model.cache) });
+  fact("cache", sayCache(model.cache), { visible: on && Boolean(model.cache) });
   fact("device", [model.device, model.dtype].filter(Boolean).join(" · ") || "–", { visible: on });
   fact("load", model.last_load_seconds === null ? "–" : seconds(model.last_load_seconds), { visible: on });
 }
@@ -94,7 +102,7 @@ function sayCache(cache) {
   if (!cache) return "";
   const asked = cache.hits + cache.misses;
   const held = t("{count} answers, {size}", { count: cache.entries, size: sayText(cache.bytes, "bytes") });
-  return asked ? `${t("{share} of requests answered from it", { share: sayText(cache.hits / asked, "ratio") })} · ${held}` : t("nothing asked yet");
+  return asked ? `${t("{share} of requests answered from it", { share: sayText(Math.round((cache.hits / asked) * 100) / 100, "ratio") })} · ${held}` : t("nothing asked yet");
 }
 
 function paintChecks(health, now) {
