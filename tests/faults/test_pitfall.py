@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,14 +17,14 @@ from tests.faults.pitfall import TAR
 from tests.running import RunningServer, eventually
 
 WATCHDOG_SECONDS = 2.0
-LOAD_SECONDS = 3.0
-#: By so much may the end come later than the limit.
-GRACE_SECONDS = 2.0
+#: Longer than torch takes to be imported on a busy machine.
+LOAD_SECONDS = 10.0
+#: What is noticed within so many seconds was not noticed by the net below, the heartbeat of two minutes.
+SOON_SECONDS = 30.0
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    folder = tmp_path_factory.mktemp("pitfall")
+@contextmanager
+def serving(folder: Path, **settings: object) -> Iterator[RunningServer]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(TAR, str(folder / "tar"))
         with RunningServer(
@@ -32,10 +32,16 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]
             MODEL__PATH="tests.faults.pitfall:Pitfall",
             MODEL__DEVICE="cpu",
             MODEL__WATCHDOG_SECONDS=WATCHDOG_SECONDS,
-            MODEL__LOAD_SECONDS=LOAD_SECONDS,
             SUPERVISOR__BACKOFF_SECONDS=0.1,
+            **settings,
         ) as server:
             yield server
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    with serving(tmp_path_factory.mktemp("pitfall")) as server:
+        yield server
 
 
 @pytest.fixture
@@ -68,36 +74,32 @@ def test_a_hang_on_a_requests_thread_is_found_within_the_watchdogs_limit(
     server: RunningServer, place: str, peril: str
 ) -> None:
     with ends(server) as found, ThreadPoolExecutor(1) as pool:
-        sent_ms = time.time() * 1000
         pool.submit(send, server, {place: peril})
     (end,) = found
     assert end.reason == "hang"
     assert place in end.summary
     (call,) = end.detail["calls"]
     assert (call["what"], call["request_id"]) == (place, "r-1")
-    assert WATCHDOG_SECONDS <= call["seconds"] <= WATCHDOG_SECONDS + GRACE_SECONDS
-    assert end.ended_ms - sent_ms >= WATCHDOG_SECONDS * 1000
+    assert WATCHDOG_SECONDS <= call["seconds"] < SOON_SECONDS
     assert any(f"in {place}" in line for line in end.detail["stderr"]), "the stacks say where it hung"
     assert any("pitfall.py" in line for line in end.detail["stderr"])
 
 
-def test_a_load_that_holds_the_interpreter_is_found_within_its_own_limit(server: RunningServer) -> None:
-    tar = server.data_dir.with_name("tar")
-    operator = server.token("operator") | {"Content-Type": "application/json"}
-    before = len(Ledger(server.data_dir).exits())
-    tar.touch()
-    try:
+def test_a_load_that_holds_the_interpreter_is_found_within_its_own_limit(tmp_path: Path) -> None:
+    tar = tmp_path / "tar"
+    with serving(tmp_path, MODEL__LOAD_SECONDS=LOAD_SECONDS) as server:
+        server.wait_until_ready()
+        operator = server.token("operator") | {"Content-Type": "application/json"}
+        tar.touch()
         with ends(server) as found:
             with suppress(OSError, http.client.HTTPException):  # the answer may not get out any more
                 server.request("POST", "/api/model/restart", b"{}", operator)
-            eventually(lambda: len(Ledger(server.data_dir).exits()) > before, what="the end of the process")
+            eventually(lambda: Ledger(server.data_dir).exits(), what="the end of the process")
             tar.unlink()  # the next one is to get over it
-    finally:
-        tar.unlink(missing_ok=True)
     (end,) = found
     (call,) = end.detail["calls"]
     assert (end.reason, call["what"]) == ("hang", "load")
-    assert LOAD_SECONDS <= call["seconds"] <= LOAD_SECONDS + GRACE_SECONDS
+    assert LOAD_SECONDS <= call["seconds"] < SOON_SECONDS
     assert any("in load" in line for line in end.detail["stderr"]), "the stacks say where it hung"
 
 
