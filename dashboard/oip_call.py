@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dashboard.call import JSON, Call
-from dashboard.schema import INTEGER, STRING, Schema, array, object_of, ref
+from dashboard.schema import INTEGER, NUMBER, STRING, Schema, array, object_of, ref
 
 INFERENCE = "Open Inference Protocol"
 
@@ -43,6 +43,12 @@ SCHEMAS: dict[str, Schema] = {
             "items": object_of("name", name=STRING, parameters=_PARAMETERS),
         },
     ),
+    "AnswerParameters": object_of(
+        degraded={"enum": ["fallback", "stale", "default"]},
+        reason=STRING,
+        brownout=NUMBER,
+        cache={"enum": ["hit", "miss"]},
+    ),
     "InferenceResponse": object_of(
         "model_name",
         "model_version",
@@ -50,6 +56,7 @@ SCHEMAS: dict[str, Schema] = {
         model_name=STRING,
         model_version=STRING,
         id=STRING,
+        parameters=ref("AnswerParameters"),
         outputs=array(ref("Tensor")),
     ),
     "ModelMetadata": object_of(

@@ -8,14 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
+from werkzeug.test import TestResponse
 
 from dashboard.access import rule_of
 from dashboard.openapi import CALLS, describe
+from examples.text.generator import TextGenerator
+from model import Model
 from model.builtin.card import KINDS, Detection
 from model.builtin.detector import CardDetector
 from model.signature import Schema, Signature
-from tests.dashboard.house import House
+from tests.dashboard.house import House, MakeHouse
+from tests.dashboard.test_oip import LABEL, X, hosting, infer
 from tests.dashboard.tiny import Scale
 
 API_PAGE = Path(__file__).parents[2] / "docs" / "api.md"
@@ -128,6 +133,31 @@ def test_the_document_stands_up_to_the_specification() -> None:
     schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not installed")
     loaded = schemathesis.openapi.from_dict(describe())
     assert sum(1 for _ in loaded.get_all_operations()) == len(CALLS)
+
+
+@pytest.mark.parametrize("kind", [None, Scale, CardDetector, TextGenerator])
+def test_the_document_is_valid_openapi_whatever_the_model_says_of_itself(kind: type[Model] | None) -> None:
+    validator = pytest.importorskip("openapi_spec_validator", reason="openapi-spec-validator is not installed")
+    document = orjson.loads(orjson.dumps(describe(None if kind is None else kind().schema())))
+    assert [error.message for error in validator.OpenAPIV31SpecValidator(document).iter_errors()] == []
+
+
+def test_answers_are_as_the_models_own_schema_says(make_house: MakeHouse) -> None:
+    jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed")
+    house = hosting(make_house, "tests.dashboard.yielding:Unlucky", breaker_requests=0)
+    document = house.visitor().get("/api/openapi.json", headers=house.token("viewer")).get_json()
+
+    def check(name: str, answer: TestResponse) -> None:
+        assert answer.status_code == 200, answer.text
+        rule = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
+        jsonschema.validate(answer.get_json(), rule, jsonschema.Draft202012Validator)
+
+    check("Prediction", house.visitor().post("/predict", json=[1, 2, 3]))
+    check("Prediction", house.visitor().post("/predict", json=[13, 2, 3]))
+    check("InferenceResponse", infer(house.visitor()))
+    rows = [X | {"data": [[13, 2, 3], [1, 1, 1]]}, LABEL]
+    check("InferenceResponse", infer(house.visitor(), inputs=rows))
+    check("ModelMetadata", house.visitor().get("/v2/models/scale"))
 
 
 def test_people_get_a_page_of_it(calm: House) -> None:
