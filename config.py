@@ -147,6 +147,9 @@ class ModelSettings(_Section):
     )
     queue_size: int = Field(64, ge=1, le=100_000, description="Requests that may wait; one more gets a 429.")
     batch_size: int = Field(8, ge=1, le=1024, description="Most inputs in one forward pass.")
+    warm_up_seconds: float = Field(
+        30.0, ge=0, le=3600, description="How long a load may run batches of 1, 2, 4 … batch_size. 0: one input only."
+    )
     batch_window_seconds: float = Field(0.0, ge=0, le=1, description="How long to wait for a batch to fill.")
     deadline_seconds: float = Field(30.0, gt=0, le=3600, description="A request not answered by then gets a 504.")
     load_seconds: float = Field(600.0, gt=0, le=86_400, description="A load that takes longer counts as hung.")

@@ -15,6 +15,7 @@ from model.fault import LoadFailure, Poisoned, brief, classify, sticky
 from model.interface import Golden, Model
 from model.result import NotJson, to_json
 from model.source import resolve
+from model.warmup import WarmUp, warm_up
 
 log = structlog.get_logger(__name__)
 
@@ -31,13 +32,18 @@ class Instance:
     device: Device
     dtype: str | None
     golden: tuple[Golden, ...]
-    #: Most inputs that fit into one forward pass; less than the setting when the warm-up ran out of memory.
-    batch_limit: int
+    #: What it has run before its first request.
+    warmed: WarmUp
     load_seconds: float
     #: GPU memory that loading and warming up took; 0 on the CPU.
     gpu_bytes: int
     #: What it was loaded from, as ``model.path`` has it; of a folder with versions, the version's folder.
     path: str = ""
+
+    @property
+    def batch_limit(self) -> int:
+        """Most inputs that fit into one forward pass; less than the setting when the warm-up ran out of memory."""
+        return self.warmed.limit
 
     @property
     def streams(self) -> bool:
@@ -132,7 +138,14 @@ class Loader:
             say("compiling")
             self._compile(model, device, golden)
         say("warming up")
-        limit = self._warm_up(model, device, golden)
+        warmed = warm_up(
+            model,
+            device,
+            golden,
+            batch_size=self._settings.batch_size,
+            seconds=self._settings.warm_up_seconds,
+            clock=self._clock,
+        )
         say("checking golden inputs")
         self._check_golden(model, device, golden)
         after = device.memory()
@@ -143,7 +156,7 @@ class Loader:
             device=device,
             dtype=device.dtype_of(model),
             golden=golden,
-            batch_limit=limit,
+            warmed=warmed,
             load_seconds=self._clock() - began,
             gpu_bytes=max(0, after.allocated - before.allocated) if before and after else 0,
             path=path,
@@ -201,28 +214,6 @@ class Loader:
                 raise
             log.warning("not_compiled", model=model.name, why=brief(error))
             device.uncompile(model)
-
-    def _warm_up(self, model: Model, device: Device, golden: Sequence[Golden]) -> int:
-        """Run one input and a full batch; return how many fit. Without a golden input there is nothing to run."""
-        if not golden:
-            return self._settings.batch_size
-        size, given = self._settings.batch_size, golden[0][0]
-        device.predict(model, [given])
-        while size > 1 and not self._fits(model, device, [given] * size):
-            device.release()
-            log.warning("batch_does_not_fit", size=size, trying=size // 2)
-            size //= 2
-        return size
-
-    @staticmethod
-    def _fits(model: Model, device: Device, batch: Sequence[Any]) -> bool:
-        try:
-            device.predict(model, batch)
-        except Exception as error:  # looked at, and raised again unless it is memory
-            if classify(error) != "memory":
-                raise
-            return False
-        return True
 
     def _check_golden(self, model: Model, device: Device, golden: Sequence[Golden]) -> None:
         try:

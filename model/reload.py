@@ -233,6 +233,8 @@ class Reloader:
             version=instance.version,
             device=instance.device.label,
             load_seconds=round(instance.load_seconds, 3),
+            warmed=list(instance.warmed.sizes),
+            batch_limit=instance.batch_limit,
         )
 
     def _settle(self, plan: Plan) -> bool:

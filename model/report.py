@@ -54,6 +54,7 @@ class Report:
         engine, cache = self._engine, self._common.cache
         standing, queue, breaker = engine.cell.now, engine.queue, engine.breaker
         model, version, device, dtype = self.identity()
+        warmed = None if (instance := engine.instance) is None else instance.warmed
         return ModelStatus(
             state=standing.state,
             reason=standing.reason,
@@ -76,6 +77,9 @@ class Report:
             brownout_level=self._common.brownout.level(),
             latency_drift_ratio=engine.medic.drift.ratio(),
             cache=cache.figures() if cache.enabled else None,
+            batch_limit=None if warmed is None else warmed.limit,
+            warmed=() if warmed is None else warmed.sizes,
+            warm_up_cut_short=None if warmed is None else warmed.cut_short,
         )
 
     def replica(self) -> Replica:
@@ -93,4 +97,6 @@ class Report:
             queue_depth=len(engine.queue),
             in_flight=engine.progress.in_flight,
             breaker="closed" if breaker is None else breaker.state,
+            batch_limit=None if instance is None else instance.batch_limit,
+            warmed=() if instance is None else instance.warmed.sizes,
         )

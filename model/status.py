@@ -30,6 +30,8 @@ class Replica:
     queue_depth: int
     in_flight: int
     breaker: BreakerState
+    batch_limit: int | None
+    warmed: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,11 @@ class ModelStatus:
     latency_drift_ratio: float | None = None
     #: ``None`` where nothing is cached.
     cache: CacheFigures | None = None
+    #: Most inputs that go into one batch, and the sizes of the batches that were run when the model was loaded; why
+    #: these end below ``model.batch_size``, if they do: ``out_of_memory`` or ``too_slow``.
+    batch_limit: int | None = None
+    warmed: tuple[int, ...] = ()
+    warm_up_cut_short: str | None = None
     #: Empty where there is only one.
     replicas: tuple[Replica, ...] = ()
 
