@@ -31,11 +31,10 @@ class ModelCollector:
     def _model_samples(self, status: ModelStatus, health: Health) -> Iterator[Sample]:
         yield Sample("up", make_labels(job=self._host.name), float(self._host.serving))
         yield Sample("model_ready", (), float(health.ready.ok))
-        if status.device is not None:
-            info = make_labels(
-                model=status.model, version=status.version, device=status.device, dtype=status.dtype or "unknown"
-            )
-            yield Sample("model_info", info, 1.0)
+        if status.replicas:
+            yield from _replica_samples(status)
+        elif status.device is not None:
+            yield _info(status, status.version, status.device)
         if status.last_load_seconds is not None:
             yield Sample("model_load_duration_seconds", (), status.last_load_seconds)
         yield Sample("inference_queue_depth", (), float(status.queue_depth))
@@ -44,6 +43,21 @@ class ModelCollector:
         # The metric is defined as 0 while nothing is pending, so an idle model is not a series that comes and goes.
         yield Sample("inference_progress_age_seconds", (), status.progress_age_seconds or 0.0)
         yield from _resilience_samples(status)
+
+
+def _replica_samples(status: ModelStatus) -> Iterator[Sample]:
+    """Where the model runs on several devices."""
+    for replica in status.replicas:
+        device = make_labels(device=replica.device)
+        if replica.version is not None:
+            yield _info(status, replica.version, replica.device)
+        yield Sample("model_replica_up", device, float(replica.serving))
+        yield Sample("model_replica_requests", device, float(replica.queue_depth + replica.in_flight))
+
+
+def _info(status: ModelStatus, version: str, device: str) -> Sample:
+    labels = make_labels(model=status.model, version=version, device=device, dtype=status.dtype or "unknown")
+    return Sample("model_info", labels, 1.0)
 
 
 def _resilience_samples(status: ModelStatus) -> Iterator[Sample]:

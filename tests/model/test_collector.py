@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 from collectors.catalogue import family_of
@@ -55,3 +56,21 @@ def test_safe_mode_is_down_and_a_host_without_a_model_by_choice_is_silent(bench:
 def test_every_sample_is_in_the_catalogue(bench: Make) -> None:
     b = bench().ready()
     assert [sample.name for sample in ModelCollector(b.host).collect() if family_of(sample.name) is None] == []
+
+
+def test_each_replica_has_its_own_values(bench: Make, stage: Stage) -> None:
+    def on_load() -> None:
+        if "cpu:1" in threading.current_thread().name:
+            raise OSError("no memory bus")
+
+    stage.on_load = on_load
+    b = bench(devices=["cpu:0", "cpu:1"]).start()
+    b.until(lambda: {each.state for each in b.host.status().replicas} == {"ready", "failed"})
+    got = values(b)
+    assert (got["model_replica_up/device=cpu:0"], got["model_replica_up/device=cpu:1"]) == (1, 0)
+    assert got["model_replica_requests/device=cpu:0"] == 0
+    assert [name for name in got if name.startswith("model_info")] == [
+        "model_info/device=cpu:0/dtype=float32/model=multiplier/version=1"
+    ]
+    assert got["model_ready"] == got["up/job=shop"] == 1
+    assert {name for name in got if family_of(name.partition("/")[0]) is None} == set()
