@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import sys
+from datetime import UTC, datetime
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from typing import Any, cast
@@ -22,6 +23,9 @@ from config import Settings
 FILE_NAME = "wakeless.log"
 MODE = 0o600
 
+#: Where a record keeps its line.
+_LINE = "wakeless_line"
+
 #: Libraries that bring their own handlers: theirs are removed, so that each line is written once.
 _TALKATIVE = ("gunicorn.error", "gunicorn.access", "werkzeug", "alembic", "sqlalchemy", "apscheduler", "apprise")
 #: Libraries whose information is noise in a service's log.
@@ -31,10 +35,47 @@ _QUIET = {"alembic": logging.WARNING, "apscheduler": logging.WARNING, "PIL": log
 class PrivateFileHandler(RotatingFileHandler):
     """A rotating file that only its owner can read, from its first byte on."""
 
+    _bytes = 0
+
+    def shouldRollover(self, record: logging.LogRecord) -> bool:  # noqa: N802  # the standard library's name
+        """Whether the line would make the file too large; without asking the file system of every line."""
+        return 0 < self.maxBytes <= self._bytes + len(self.format(record)) + 1
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the line, in a new file if it is time for one."""
+        super().emit(record)
+        self._bytes += len(self.format(record)) + 1  # most are ASCII; a few bytes more do no harm
+
     def _open(self) -> TextIOWrapper:
         descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND, MODE)
         os.fchmod(descriptor, MODE)  # a file that was there before may have been made with another mode
+        self._bytes = os.fstat(descriptor).st_size
         return cast(TextIOWrapper, os.fdopen(descriptor, self.mode, encoding=self.encoding, errors="backslashreplace"))
+
+
+class OneLineFormatter(structlog.stdlib.ProcessorFormatter):
+    """Makes a record's line once, for all handlers."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: str | None = record.__dict__.get(_LINE)
+        if line is None:
+            line = record.__dict__[_LINE] = super().format(record)
+        return line
+
+
+def write_line(logger: logging.Logger, level: int, event: str, facts: dict[str, Any]) -> None:
+    """Log what needs none of structlog's processors, at a sixth of the cost: for what is written of every request.
+
+    ``facts`` are names and values that JSON can carry; the line is that of any other event.
+    """
+    if not logger.isEnabledFor(level):
+        return
+    moment = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    name = logging.getLevelName(level).lower()
+    line = _dump({**facts, "event": event, "logger": logger.name, "level": name, "timestamp": moment})
+    record = logging.LogRecord(logger.name, level, __file__, 0, line, None, None)
+    record.__dict__[_LINE] = line
+    logger.handle(record)
 
 
 def configure_logging(settings: Settings) -> None:
@@ -59,7 +100,7 @@ def configure_logging(settings: Settings) -> None:
         # Loggers are not cached: binding costs 2 µs a line, and a test can listen in whatever ran before it.
         cache_logger_on_first_use=False,
     )
-    formatter = structlog.stdlib.ProcessorFormatter(
+    formatter = OneLineFormatter(
         foreign_pre_chain=shared,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,

@@ -6,6 +6,7 @@ counted and logged like any other.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -17,12 +18,13 @@ from flask import Flask, request
 from werkzeug.wsgi import ClosingIterator
 
 from dashboard import request_id
+from dashboard.log import write_line
 from dashboard.services import EXTENSION, Services
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 ENVIRON = "wakeless.exchange"
 #: The status that began a websocket; flask-sock sends it past WSGI.
@@ -136,8 +138,5 @@ def write(found: Exchange, seconds: float) -> None:
         "peer": found.peer,
         "actor": found.actor,
     }
-    quiet = found.quiet or found.websocket
-    if quiet and found.status < 500:
-        log.debug("request", **facts)
-    else:
-        log.info("request", **facts)
+    quiet = (found.quiet or found.websocket) and found.status < 500
+    write_line(log, logging.DEBUG if quiet else logging.INFO, "request", facts)

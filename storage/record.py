@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -88,7 +89,8 @@ class RequestLog:
                 return 0
             try:
                 with self._engine.begin() as connection:
-                    connection.execute(insert(RequestRow), [_columns(entry) for entry in entries])
+                    # In plain SQL: under load these are most of the rows that are ever written.
+                    connection.exec_driver_sql(_INSERT_REQUEST, [_values(entry) for entry in entries])
             except BaseException as error:
                 if isinstance(error, StorageError) and not isinstance(error.__cause__, _REFUSALS):
                     self._put_back(entries)
@@ -153,19 +155,24 @@ class AuditLog:
 
 
 _REQUEST_COLUMNS = [getattr(RequestRow, column.name) for column in fields(RequestEntry)]
+_BUT_INPUT = [column.name for column in fields(RequestEntry) if column.name != "input"]
+_ALL_BUT_INPUT = attrgetter(*_BUT_INPUT)
+_INSERT_REQUEST = (
+    f"INSERT INTO {RequestRow.__tablename__} ({', '.join(_BUT_INPUT)}, input)"  # noqa: S608  # names of our own
+    f" VALUES ({', '.join('?' * (len(_BUT_INPUT) + 1))})"
+)
 
 
-def _columns(entry: RequestEntry) -> dict[str, Any]:
-    return {column.name: getattr(entry, column.name) for column in fields(entry)} | {"input": _plain(entry.input)}
+def _values(entry: RequestEntry) -> tuple[Any, ...]:
+    return (*_ALL_BUT_INPUT(entry), _plain(entry.input) if entry.input else "{}")
 
 
-def _plain(facts: dict[str, Any]) -> Any:
+def _plain(facts: dict[str, Any]) -> str:
     """What a plug-in says about its input, as plain JSON: it may hold numpy's numbers, or anything else."""
     try:
-        text = orjson.dumps(facts, default=str, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
+        return orjson.dumps(facts, default=str, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS).decode()
     except orjson.JSONEncodeError as error:
-        return {"unreadable": str(error)}
-    return orjson.loads(text)
+        return orjson.dumps({"unreadable": str(error)}).decode()
 
 
 def expire_records(engine: Engine, before_ms: int) -> int:
