@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import count
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 #: A load has a limit of its own, and somebody else who watches it.
 LOAD = "load"
@@ -28,8 +27,7 @@ class CallRecorder(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One call that runs: ``decode``, ``encode``, ``load`` … ``since`` is a moment of the clock."""
 
     what: str
@@ -48,18 +46,27 @@ class Calls:
         #: Set before the first call; whoever asks after a crash reads it.
         self.recorder: CallRecorder | None = None
 
+    def enter(self, what: str, request_id: str = "") -> int:
+        """A call starts; returns its number, for :meth:`leave`."""
+        number, recorder = next(self._numbers), self.recorder
+        place = -1 if recorder is None else recorder.enter(what, request_id)
+        self._running[number] = Call(what, request_id, self._clock(), place)
+        return number
+
+    def leave(self, number: int) -> None:
+        """It is over, or nobody waits for it any more."""
+        call = self._running.pop(number, None)
+        if call is not None and self.recorder is not None:
+            self.recorder.leave(call.place)
+
     @contextmanager
     def running(self, what: str, request_id: str = "") -> Iterator[None]:
         """Around a call."""
-        number = next(self._numbers)
-        recorder = self.recorder
-        place = -1 if recorder is None else recorder.enter(what, request_id)
-        self._running[number] = Call(what, request_id, self._clock(), place)
+        number = self.enter(what, request_id)
         try:
             yield
         finally:
-            if self._running.pop(number, None) is not None and recorder is not None:
-                recorder.leave(place)
+            self.leave(number)
 
     def longest(self) -> Call | None:
         """The one that has run for the longest, loads aside."""
@@ -74,5 +81,5 @@ class Calls:
     def give_up_loads(self) -> None:
         """The loads that run are waited for no longer: that they do not end is no reason to end the process."""
         for number, call in list(self._running.items()):
-            if call.what == LOAD and self._running.pop(number, None) is not None and self.recorder is not None:
-                self.recorder.leave(call.place)
+            if call.what == LOAD:
+                self.leave(number)

@@ -91,9 +91,9 @@ class Codec:
     @contextmanager
     def _translated(self, step: str, request_id: str) -> Iterator[None]:
         """Around code of the plug-in: what it raises beside :class:`BadInput` is its own failure, nobody else's."""
+        number = self.calls.enter(step, request_id)
         try:
-            with self.calls.running(step, request_id):
-                yield
+            yield
         except (BadInput, Refusal):
             raise
         except NotJson as error:
@@ -109,6 +109,8 @@ class Codec:
             log.exception(f"{step}_raised", request_id=request_id)
             kind = DecodeFailed if step in _BEFORE_THE_MODEL else InferenceFailed
             raise kind(f"The model's {step} failed.", reason=brief(error)) from error
+        finally:
+            self.calls.leave(number)
 
     @contextmanager
     def _decoding(self, deadline: float) -> Iterator[None]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from tests.model import stage as stages
 from tests.model.plugin import Multiplier
 
 
@@ -32,3 +34,26 @@ class Dice(Multiplier):
     """Would answer otherwise the next time."""
 
     deterministic = False
+
+
+class Stuck(Multiplier):
+    """Does not come back from decode while the gate is closed."""
+
+    def decode(self, body: bytes, content_type: str) -> Any:
+        stage = stages.current
+        stage.entered.release()
+        assert stage.gate.wait(stages.PATIENCE)
+        return super().decode(body, content_type)
+
+
+class Mute(Multiplier):
+    """Does not come back from encode while the gate is closed."""
+
+    def predict(self, batch: Sequence[Any]) -> Sequence[Any]:
+        return [2.0 * number for number in batch]
+
+    def encode(self, result: Any) -> Any:
+        stage = stages.current
+        stage.entered.release()
+        assert stage.gate.wait(stages.PATIENCE)
+        return super().encode(result)
