@@ -127,7 +127,8 @@ def _model(facts: Facts, model: ModelSettings, health: HealthSettings) -> Findin
 
 
 def _gpu(facts: Facts, model: ModelSettings, health: HealthSettings) -> Finding:
-    required = model.enabled and (health.require_gpu or model.device == "cuda")
+    places = model.devices or [model.device]
+    required = model.enabled and (health.require_gpu or any(place.startswith("cuda") for place in places))
     if not facts.on_gpu:
         return False if required else "absent"
     if facts.standing.fatal:

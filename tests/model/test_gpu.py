@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -128,3 +129,54 @@ def test_a_real_device_assert_ends_the_process_with_its_reason() -> None:
     done = subprocess.run([sys.executable, "-c", POISON], capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 70, done.stderr
     assert "cuda_error: device_side_assert" in done.stdout
+
+
+def several() -> list[str]:
+    """All GPUs of this machine; a test that needs more than one is skipped."""
+    import torch
+
+    if (count := torch.cuda.device_count()) < 2:
+        pytest.skip("there is one GPU only")
+    return [f"cuda:{index}" for index in range(count)]
+
+
+def test_a_gpu_that_is_named_and_the_cpu_serve_side_by_side(bench: Make, stage: Stage) -> None:
+    b = bench(devices=["cuda:0", "cpu"], health={"min_free_gpu_bytes": 0}).start()
+    b.until(lambda: [each.state for each in b.host.status().replicas] == ["ready", "ready"])
+    b.ready()
+    seen: list[str] = []
+    stage.on_predict = lambda batch: seen.append(threading.current_thread().name)
+    assert [b.infer(number).result["value"] for number in range(4)] == [0, 2, 4, 6]
+    assert sorted(set(seen)) == ["model cpu", "model cuda:0"]
+    assert b.host.health().checks["gpu"] is True
+
+
+def test_each_gpu_has_a_replica_and_plain_cuda_means_its_own(bench: Make, stage: Stage) -> None:
+    import torch
+
+    devices = several()
+    b = bench(devices=devices, health={"min_free_gpu_bytes": 0}).start()
+    b.until(lambda: all(each.serving for each in b.host.status().replicas))
+    b.ready()
+    seen: dict[str, str] = {}
+
+    def on_predict(batch: list[float]) -> None:
+        seen[threading.current_thread().name.removeprefix("model ")] = str(torch.ones(1, device="cuda").device)
+
+    stage.on_predict = on_predict
+    for number in range(2 * len(devices)):
+        assert b.infer(number).result["value"] == 2 * number
+    assert seen == {device: device for device in devices}
+
+
+def test_a_reload_on_several_gpus_loses_no_request(bench: Make, stage: Stage) -> None:
+    devices = several()
+    b = bench(devices=devices, queue_size=256, health={"min_free_gpu_bytes": 0}).start()
+    b.until(lambda: all(each.serving for each in b.host.status().replicas))
+    b.ready()
+    stage.version = "2"
+    assert b.host.reload("manual")
+    sent = [b.send(number) for number in range(200)]
+    assert [future.result(PATIENCE).result["value"] for future in sent] == [2 * number for number in range(200)]
+    b.until(lambda: b.book.reloads == [("manual", "ok")] * len(devices))
+    assert {each.version for each in b.host.status().replicas} == {"2"}
