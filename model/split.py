@@ -12,5 +12,5 @@ def place(key: str, salt: str) -> float:
 
     A side that takes what stands below its share keeps what it has when the share grows.
     """
-    digest = blake2b(f"{salt}\0{key}".encode(errors="surrogateescape"), digest_size=_BYTES).digest()
-    return int.from_bytes(digest) * 100 / 2 ** (8 * _BYTES)
+    digest = blake2b(f"{salt}\0{key}".encode(errors="surrogatepass"), digest_size=_BYTES).digest()
+    return int.from_bytes(digest) * 100 / (1 << 8 * _BYTES)

@@ -406,13 +406,18 @@ def test_a_golden_input_that_goes_wrong_takes_it_out(bench: Make, shelf: Shelf, 
     b = bench(**shelf.settings(clock)).ready()
     shelf.put("2")
     begin(b, "2", 0)
-    weights = b.host.canary.instance.model.network.weight  # type: ignore[union-attr, attr-defined]
-    weights.data.fill_(7.0)
+    canary: Any = b.host.canary.instance
+    canary.model.network.weight.data.fill_(7.0)
     for _ in range(3):
         clock.now += 1000
         b.host.check(1_000)
         b.until(lambda: b.host.status().queue_depth == 0)
-    b.until(lambda: (b.host.check(1_000), view(b).state == "taken_out")[1])
+
+    def out() -> bool:
+        b.host.check(1_000)
+        return view(b).state == "taken_out"
+
+    b.until(out)
     assert view(b).reason == "golden_failed: pair 1 of 1"
     assert b.host.health().ready.ok
 

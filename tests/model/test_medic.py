@@ -54,7 +54,7 @@ class Ward:
             self.clock.now += 10
             self.memory += leak
             for _ in range(16):
-                self.medic.batch_done(1, seconds)
+                self.medic.batch_done(self.instance, 1, seconds)
             self.medic.look()
 
     def loaded(self) -> None:
