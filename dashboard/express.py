@@ -7,6 +7,7 @@ It takes the requests of programs that need no login, in the plainest form there
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from http import HTTPStatus
 from socket import socket
 from typing import Any, Protocol, cast
@@ -91,8 +92,10 @@ class Express:
         """Whether nothing on a request's way takes long but the wait for the model: no code of a plug-in's own."""
         return self._rooms.model.prompt()
 
-    def answer(self, request: PlainRequest, connection: socket) -> tuple[str, list[tuple[str, str]], bytes]:
-        """Status, headers and body. Counted and logged as every request is."""
+    def answer(
+        self, request: PlainRequest, connection: socket
+    ) -> tuple[str, list[tuple[str, str]], bytes, Callable[[], None]]:
+        """Status, headers and body; and what counts and logs the request as every one is, for when it is answered."""
         meters = self._rooms.meters
         found = Exchange(
             request_id=request_id.accept_request_id(request.headers.get("x-request-id")),
@@ -112,16 +115,16 @@ class Express:
             bug = Problem(500, "internal-error", problem.UNEXPECTED)
             found.status, headers, body = _problem(bug, found.request_id)
         finally:
+            structlog.contextvars.unbind_contextvars("request_id")
+
+        def account() -> None:
             meters.http_active.dec()
             seconds = time.perf_counter() - found.started
             meters.http("POST", PATH, found.status, seconds)
             write(found, seconds)
-            structlog.contextvars.unbind_contextvars("request_id")
-        return (
-            _STATUS.get(found.status, f"{found.status} UNKNOWN"),
-            [*headers, *_ALWAYS, (request_id.HEADER, found.request_id)],
-            body,
-        )
+
+        status = _STATUS.get(found.status, f"{found.status} UNKNOWN")
+        return status, [*headers, *_ALWAYS, (request_id.HEADER, found.request_id)], body, account
 
     def _result(
         self, request: PlainRequest, connection: socket, request_id: str

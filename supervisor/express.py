@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from functools import partial
+from functools import lru_cache, partial
 from selectors import EVENT_READ
 from socket import socket
 from typing import Any, Protocol
@@ -32,8 +32,9 @@ log = logging.getLogger("wakeless.express")
 _NOTIFY_SECONDS = 0.5
 
 
-#: Status line, headers (those that speak of the answer, not of the connection or the server) and body.
-Reply = tuple[str, list[tuple[str, str]], bytes]
+#: Status line, headers (those that speak of the answer, not of the connection or the server) and body; and what is
+#: left to do once the answer is on its way.
+Reply = tuple[str, list[tuple[str, str]], bytes, Callable[[], None]]
 
 
 class Lane(Protocol):
@@ -145,10 +146,13 @@ class ExpressWorker(LingeringWorker):
         """On a thread: whether the connection stays."""
         assert self.lane is not None
         conn.sock.setblocking(True)
-        reply = self.lane.answer(request, conn.sock)
-        keep = self._may_stay()
-        conn.sock.sendall(_written(reply, keep=keep))
-        return keep
+        status, headers, body, account = self.lane.answer(request, conn.sock)
+        try:
+            keep = self._may_stay()
+            conn.sock.sendall(_written(status, headers, body, keep=keep))
+            return keep
+        finally:
+            account()
 
     def _may_stay(self) -> bool:
         return bool(self.alive and len(self.keepalived_conns) < self.max_keepalived)
@@ -157,12 +161,15 @@ class ExpressWorker(LingeringWorker):
         """In a greenlet of its own, which nothing may leave as an exception: the loop would get it."""
         try:
             assert self.lane is not None
-            reply = self.lane.answer(request, conn.sock)
+            status, headers, body, account = self.lane.answer(request, conn.sock)
             keep = self._may_stay()
-            data = _written(reply, keep=keep)
-            sent = conn.sock.send(data)
-        except BlockingIOError:
-            sent = 0
+            data = _written(status, headers, body, keep=keep)
+            try:
+                sent = conn.sock.send(data)
+            except BlockingIOError:
+                sent = 0
+            finally:
+                account()
         except BaseException as error:  # the connection is lost, the server is not
             if not isinstance(error, OSError):
                 log.exception("a request on the express lane was lost")
@@ -219,13 +226,18 @@ class ExpressWorker(LingeringWorker):
             self._linger(conn)
 
 
-def _written(reply: Reply, *, keep: bool) -> bytes:
+@lru_cache(maxsize=1)
+def _date(now: int) -> str:
+    """The second at hand, as HTTP has it."""
+    return str(http_date(now))
+
+
+def _written(status: str, headers: list[tuple[str, str]], body: bytes, *, keep: bool) -> bytes:
     """The bytes of an answer. Control characters in a header are a mistake of ours, and never sent."""
-    status, headers, body = reply
     lines = [
         f"HTTP/1.1 {status}",
         f"Server: {SERVER}",
-        f"Date: {http_date()}",
+        f"Date: {_date(int(time.time()))}",
         f"Connection: {'keep-alive' if keep else 'close'}",
         f"Content-Length: {len(body)}",
         *(f"{name}: {value}" for name, value in headers),

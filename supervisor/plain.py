@@ -6,8 +6,7 @@ This is no HTTP parser. Whatever is not exactly of the form that follows is noth
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 #: Of the head, and of head and body together.
 HEAD_BYTES = 4096
@@ -20,8 +19,7 @@ _LENGTH = re.compile(r"0|[1-9][0-9]{0,7}")
 _FRAMING = ("transfer-encoding", "upgrade", "expect", "te", "trailer")
 
 
-@dataclass(frozen=True, slots=True)
-class PlainRequest:
+class PlainRequest(NamedTuple):
     """A whole request. The names of ``headers`` are in lower case, and each is there once."""
 
     method: str
