@@ -28,6 +28,8 @@ from supervisor.plain import WHOLE_BYTES, PlainRequest, read_plain
 
 log = logging.getLogger("wakeless.express")
 
+#: Connections taken in one turn of the loop. One each turn, as gunicorn does, would keep a crowd waiting for seconds.
+_ACCEPTS = 256
 #: How often the supervisor is told that the loop is alive.
 _NOTIFY_SECONDS = 0.5
 
@@ -73,13 +75,12 @@ class ExpressWorker(LingeringWorker):
             super().notify()
 
     def accept(self, listener: socket) -> None:
-        """Take a new connection as one that is kept alive: nobody waits for its first request either."""
-        try:
-            client, address = listener.accept()
-        except (BlockingIOError, ConnectionAbortedError):
-            return
-        self.nr_conns += 1
-        self._keep(TConn(self.cfg, client, address, listener.getsockname()), watched=False)
+        """Take new connections as ones that are kept alive: nobody waits for their first request either."""
+        with suppress(BlockingIOError, ConnectionAbortedError):
+            for _ in range(min(_ACCEPTS, self.worker_connections - self.nr_conns)):
+                client, address = listener.accept()
+                self.nr_conns += 1
+                self._keep(TConn(self.cfg, client, address, listener.getsockname()), watched=False)
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         """One turn of the loop; it ends in time for whoever stands aside."""
