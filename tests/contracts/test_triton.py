@@ -150,7 +150,7 @@ def test_its_aio_client_infers_as_well(scale: RunningServer) -> None:
     ("ask", "status", "words"),
     [
         (lambda client: client.infer("other", given()), "404", "hosts scale"),
-        (lambda client: client.infer("scale", given(), model_version="9"), "404", "version 3 only"),
+        (lambda client: client.infer("scale", given(), model_version="9"), "404", "Version 9 is not loaded"),
         (lambda client: client.infer("scale", given()[:1]), "400", "lacks the input label"),
         (lambda client: client.infer("scale", given(X[:, :2])), "400", "Input x: its shape is [-1, 3]"),
         (lambda client: client.infer("scale", given(), sequence_id=7), "400", "Sequences"),
