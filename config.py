@@ -151,6 +151,9 @@ class ModelSettings(_Section):
         30.0, ge=0, le=3600, description="How long a load may run batches of 1, 2, 4 … batch_size. 0: one input only."
     )
     batch_window_seconds: float = Field(0.0, ge=0, le=1, description="How long to wait for a batch to fill.")
+    batch_fill_ratio: float = Field(
+        0.1, ge=0, le=1, description="Share of a batch's time to wait for as many again; 50 ms at most. 0: never."
+    )
     deadline_seconds: float = Field(30.0, gt=0, le=3600, description="A request not answered by then gets a 504.")
     load_seconds: float = Field(600.0, gt=0, le=86_400, description="A load that takes longer counts as hung.")
     watchdog_seconds: float = Field(60.0, gt=0, le=3600, description="A batch longer than this counts as hung.")

@@ -71,6 +71,7 @@ class Engine:
             settings.batch_size,
             settings.batch_window_seconds,
             clock,
+            fill_share=settings.batch_fill_ratio,
             shed=(settings.shed_normal_ratio, settings.shed_low_ratio),
             aging_seconds=settings.aging_seconds,
             max_streams=settings.max_streams,

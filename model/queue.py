@@ -10,6 +10,7 @@ from typing import Literal
 
 from model.errors import DeadlineExceeded
 from model.lane import Lanes
+from model.refill import Refill
 from model.stream import Stream
 from model.work import Work
 
@@ -32,7 +33,8 @@ _REST_SECONDS = 1.0
 class WorkQueue:
     """At most ``size`` works wait and ``max_streams`` streams are open. Many request threads offer, one thread takes.
 
-    ``window_seconds`` is how long the oldest work may wait for its batch to fill; 0 takes what is there. ``shed`` says
+    ``window_seconds`` is how long the oldest work may wait for its batch to fill; 0 takes what is there, but for a
+    moment in which those who have just been answered may come back (``fill_share``, see :class:`Refill`). ``shed`` says
     from which share of ``size`` on works of normal and of low priority are refused, and ``aging_seconds`` how long a
     work waits until it counts as one priority higher.
 
@@ -51,11 +53,13 @@ class WorkQueue:
         shed: tuple[float, float] = (1.0, 1.0),
         aging_seconds: float = math.inf,
         max_streams: int = 16,
+        fill_share: float = 0.0,
     ) -> None:
         self.size = size
         self.batch_size = batch_size
         self.max_streams = max_streams
         self._window = window_seconds
+        self._refill = Refill(fill_share)
         self._clock = clock
         self._limits = tuple(math.ceil(size * share) for share in (1.0, *shed))
         self._stream_limits = tuple(math.ceil(max_streams * share) for share in (1.0, *shed))
@@ -133,8 +137,9 @@ class WorkQueue:
             work.enqueued = self._clock()
             filled = self._waiting.add(work)
             self._overrun |= len(self._waiting) >= self._limits[1]
-            # The taker sleeps through arrivals that change nothing for it: only the first and the filling one wake it.
-            if filled == self.batch_size or len(self._waiting) == 1:
+            # The taker sleeps through arrivals that change nothing for it: only the first one wakes it, and the last
+            # one that it waits for.
+            if filled == self.batch_size or len(self._waiting) in (1, self._refill.expected):
                 self._changed.notify()
             return True
 
@@ -184,6 +189,7 @@ class WorkQueue:
         A batch, then a step of each stream that stands in line, and so on: neither blocks the other.
         """
         with self._changed:
+            self._refill.back(self._clock())
             while True:
                 if self._urgent:
                     return self._urgent.popleft()
@@ -236,9 +242,12 @@ class WorkQueue:
         oldest = self._waiting.oldest()
         if oldest is None:
             return None
-        if self._closed or self._window <= 0 or self._waiting.filled(self.batch_size) is not None:
+        if self._closed or self._waiting.filled(self.batch_size) is not None:
             return 0.0
-        return oldest + self._window - now
+        until = oldest + self._window
+        if len(self._waiting) < self._refill.expected:
+            until = max(until, self._refill.until)
+        return until - now
 
     def _pop_batch(self, now: float) -> list[Work]:
         """Works of one bucket that are still in time, as many as go together; those that are late are dropped here.
@@ -260,6 +269,7 @@ class WorkQueue:
                 batch.append(work)
             work = self._waiting.lead_of(bucket, now) if batch else self._waiting.lead(now)
         self._overrun &= len(self._waiting) > 0
+        self._refill.taken(len(batch), len(self._waiting), now)
         return batch
 
     def _line_up(self, stream: Stream) -> None:

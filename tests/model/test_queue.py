@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Hashable
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from model.errors import DeadlineExceeded, Draining
 from model.queue import Stream, Work, WorkQueue
+from model.refill import Refill
 from tests.model.stage import PATIENCE
 
 HIGH, NORMAL, LOW = range(3)
@@ -358,3 +360,54 @@ class QueueMachine(RuleBasedStateMachine):
 
 QueueMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
 TestQueueMachine = QueueMachine.TestCase
+
+
+def served(queue: WorkQueue, clock: Clock, seconds: float) -> int:
+    """Take a batch and be busy with it for a while."""
+    batch = queue.take()
+    assert isinstance(batch, list)
+    clock.now += seconds
+    return len(batch)
+
+
+def test_callers_who_come_back_are_served_together_again() -> None:
+    clock = Clock()
+    queue = WorkQueue(32, 8, 0.0, clock, fill_share=0.1)
+    for _ in range(4):
+        assert queue.offer(Work(0, clock.now + 100))
+    assert served(queue, clock, 0.2) == 4
+    taken: list[int] = []
+    taker = threading.Thread(target=lambda: taken.append(served(queue, clock, 0.2)))
+    taker.start()
+    for _ in range(4):
+        assert taken == []  # the clock stands still: it waits for the last of them, however long that takes
+        assert queue.offer(Work(0, clock.now + 100))
+    taker.join(10)
+    assert taken == [4]
+
+
+def test_nobody_is_waited_for_longer_than_a_share_of_the_batch_nor_a_caller_who_was_alone() -> None:
+    clock = Clock()
+    queue = WorkQueue(32, 8, 0.0, clock, fill_share=0.1)
+    assert queue.offer(Work(0, clock.now + 100))
+    assert served(queue, clock, 0.2) == 1
+    assert queue.offer(Work(0, clock.now + 100))
+    assert served(queue, clock, 0.2) == 1
+    for _ in range(3):
+        assert queue.offer(Work(0, clock.now + 100))
+    assert served(queue, clock, 0.2) == 3
+    assert queue.offer(Work(0, clock.now + 100))
+    queue.submit(lambda: None, urgent=True)
+    assert callable(queue.take())  # the taker is back, and would wait now
+    clock.now += 0.021
+    assert served(queue, clock, 0.0) == 1
+
+
+@pytest.mark.parametrize(("seconds", "waits"), [(0.1, 0.01), (100.0, 0.05)])
+def test_the_wait_is_short_however_long_a_batch_takes(seconds: float, waits: float) -> None:
+    refill = Refill(0.1)
+    refill.taken(8, 0, 1000.0)
+    refill.back(1000.0 + seconds)
+    assert refill.until == pytest.approx(1000.0 + seconds + waits)
+    refill.back(5000.0)  # from an errand, which nobody waited for
+    assert refill.until < 2000.0
