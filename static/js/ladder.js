@@ -34,7 +34,7 @@ export async function loadLadder(store) {
   }
   reconcile(list, found, {
     key: (rung) => `${rung.kind}${rung.time_ms}${rung.cause}`,
-    make: () => el("li", {}, el("span", { className: "dot" }), el("b"), el("time"), el("p"), el("p", { className: "done" }, el("span"), icon("check-lg"), el("span"))),
+    make: () => el("li", {}, el("span", { className: "dot" }), el("b"), el("time"), el("p"), el("p", { className: "done" }, el("span"), el("span", { className: "helped" }, icon("check-lg"), el("span")))),
     fill: (row, rung) => fill(row, rung, store),
   });
   return found;
@@ -48,13 +48,14 @@ function fill(row, rung, store) {
   when.title = sayFull(rung.time_ms);
   text(why, sayWhy(rung));
   show(why, Boolean(why.textContent));
-  const [what, mark, verdict] = done.children;
+  const [what, judgement] = done.children;
+  const [mark, verdict] = judgement.children;
   text(what, sayDone(rung));
   show(done, Boolean(what.textContent));
   const judged = rung.helped !== null && rung.kind !== "action";
   mark.toggleAttribute("hidden", !judged);
   mark.firstChild.setAttribute("href", mark.firstChild.getAttribute("href").replace(/#.*/, rung.helped ? "#check-lg" : "#x-lg"));
-  verdict.dataset.state = rung.helped === null ? "" : rung.helped ? "ok" : "critical";
+  judgement.dataset.state = rung.helped === null ? "" : rung.helped ? "ok" : "critical";
   text(verdict, sayVerdict(rung));
   if (!row.ending && rung.kind === "restart") {
     row.ending = endingOf(rung.detail, store.first.may.operator);

@@ -16,11 +16,13 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import PASSWORD, Server, start_server, stop_server
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+#: Processes start in between, on machines that have other things to do.
+expect.set_options(timeout=40_000)
 
 CODE = """
+import ctypes
 import os
-import signal
 
 from model import Model
 
@@ -29,13 +31,13 @@ class Shop(Model):
 
     def load(self, device):
         if {deadly}:
-            os.kill(os.getpid(), signal.SIGSEGV)
+            ctypes.string_at(0)
 
     def predict(self, batch):
         for one in batch:
             if one.get("die"):
                 os.write(2, b"<img src=x onerror=document.title='hacked'> is what it said\\n")
-                os.kill(os.getpid(), signal.SIGSEGV)
+                ctypes.string_at(0)
         return [dict(version={version}) for _ in batch]
 
     def golden(self):
@@ -96,7 +98,6 @@ def test_a_calm_page_shows_what_stands_between_callers_and_the_model(page: Page)
     expect(page.locator("[data-fact=drift]")).to_contain_text("not known yet")
     expect(page.locator("[data-fact=cache]")).to_be_hidden()
     expect(page.locator("#safe-mode")).to_be_hidden()
-    expect(page.locator("#past")).to_contain_text("will be listed here")
     expect(page.locator("#checks li", has_text="Ready for traffic")).to_contain_text("good · ")
 
 
@@ -105,21 +106,25 @@ def test_a_crash_is_told_with_its_batch_its_memory_and_its_last_words(page: Page
     request = urllib.request.Request(shop.url + "/predict", data=b'{"die": true}', headers={"X-Request-ID": "deadly-1"})
     with suppress(urllib.error.URLError, ConnectionError, http.client.HTTPException):
         urllib.request.urlopen(request, timeout=20)
-    row = page.locator("#past li", has_text="segfault").first
+    row = page.locator("#past li").first
+    expect(row.locator(".helped")).to_have_text("it helped")
+    expect(row.locator("b")).to_have_text("segfault")
     expect(row).to_contain_text("the program crashed with SIGSEGV")
     expect(row.locator(".done")).to_contain_text("a new process was started · back after")
-    expect(row.locator(".done")).to_contain_text("it helped")
     row.get_by_text("How it ended").click()
     ending = row.locator(".ending")
     expect(ending.locator(".pairs")).to_contain_text("SIGSEGV")
     expect(ending.locator(".pairs")).to_contain_text(str(first))
-    expect(ending).to_contain_text("a batch · 1 inputs · running for")
+    expect(ending).to_contain_text("a batch · one input · running for")
     expect(ending.locator("td").nth(1)).to_have_text("dict of 1")
     expect(ending.locator("td").nth(2)).to_have_text("deadly-1")
-    expect(ending.locator("svg[role=img]")).to_have_attribute("aria-label", re.compile(r"^Memory in the last .* MB"))
+    expect(ending.locator("svg[role=img]")).to_have_attribute("aria-label", re.compile(r"^Memory in the last .*MB$"))
     expect(ending.locator("pre").first).to_contain_text("<img src=x onerror=document.title='hacked'> is what it said")
     assert ending.locator("img").count() == 0
     assert page.title() != "hacked"
+    page.goto(f"{shop.url}/language/zh?next=/model")
+    expect(page.locator("#past")).to_contain_text("程序因 SIGSEGV 崩溃")
+    assert _english(page) == []
     serious = [one["id"] for one in Axe().run(page).response["violations"] if one["impact"] in ("serious", "critical")]
     assert serious == []
 
@@ -147,16 +152,16 @@ def test_safe_mode_says_why_and_a_rollback_leads_out_of_it(page: Page, shop: Ser
     expect(card).to_be_hidden()
     expect(page.locator("h1")).to_have_text("shop 1")
     newest = page.locator("#past li").first
+    expect(newest.locator("b")).to_have_text("Rolled back")
     expect(newest).to_contain_text("rolled back by admin from version 2 to 1 · asleep")
     expect(newest).to_contain_text("a new process was started with version 1")
     expect(page.locator("#versions li", has_text="taken back")).to_contain_text("the server kept crashing with it")
-
-
-def test_on_a_chinese_page_nothing_of_this_is_english(browser: Browser, shop: Server, page: Page) -> None:
     page.goto(f"{shop.url}/language/zh?next=/model")
-    list_of = page.locator("#past")
-    expect(list_of).to_contain_text("段错误")
-    expect(list_of).to_contain_text("程序因 SIGSEGV 崩溃")
-    expect(list_of).to_contain_text("由 admin 从版本 2 回退到 1")
-    for heading in page.locator("main h2").all_inner_texts():
-        assert not heading.isascii(), heading
+    expect(page.locator("#past")).to_contain_text("由 admin 从版本 2 回退到 1")
+    assert _english(page) == []
+
+
+def _english(page: Page) -> list[str]:
+    """What the Chinese page says in English: titles of cards, and of what was done."""
+    said = page.locator("main h2, #past li b, #past li > p").all_inner_texts()
+    return [text for text in said if text and text.isascii()]

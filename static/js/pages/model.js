@@ -32,7 +32,7 @@ export function start(store) {
     show(find("#restart"), !store.state.safe_mode);
     paintMachine(model, store);
     paintFacts(model);
-    paintChecks(health, store.now());
+    paintChecks(health, store.now(), store.state.safe_mode || !find("#why").hidden ? model.reason : null);
     const now = `${model.state}${model.breaker}${start_id}`;
     if (now !== known) load();
     known = now;
@@ -53,6 +53,7 @@ export function start(store) {
   paint();
 }
 
+const sentences = ({ reason, suggestion }) => [sayReason(reason), sayReason(suggestion)].filter(Boolean).join(language === "zh" ? "。" : ". ");
 const capital = (words) => words.charAt(0).toUpperCase() + words.slice(1);
 
 function paintMachine(model, store) {
@@ -65,7 +66,7 @@ function paintMachine(model, store) {
     text(find(".since", node), current ? duration((now - model.since_ms) / 1000) : "");
   }
   const why = find("#why");
-  const said = [sayReason(model.reason), sayReason(model.suggestion)].filter(Boolean).join(language === "zh" ? "。" : ". ");
+  const said = sentences(model);
   show(why, Boolean(said) && model.state !== "loading" && model.state !== "reloading" && !store.state.safe_mode);
   why.classList.toggle("quiet", model.state === "ready");
   text(why, model.state === "disabled" && !said ? t("No model is hosted.") : said);
@@ -83,16 +84,17 @@ function fact(name, said, { state = null, visible = true } = {}) {
 
 function paintFacts(model) {
   const on = model.state !== "disabled";
+  const serves = ["ready", "reloading", "draining"].includes(model.state);
   const [state, words] = BREAKER[model.breaker];
-  fact("breaker", model.breaker === "closed" ? t(words) : `${t(words)} (${sayReason(model.breaker_reason?.replace(/^\w+: /, ""))})`, { state, visible: on });
+  fact("breaker", model.breaker === "closed" ? t(words) : `${t(words)} (${sayReason(model.breaker_reason?.replace(/^\w+: /, ""))})`, { state, visible: serves });
   fact("queue", `${model.queue_depth} / ${model.queue_size}`, { visible: on });
-  fact("flight", model.in_flight, { visible: on });
+  fact("flight", model.in_flight, { visible: serves });
   fact("streams", model.streams_open, { visible: model.streams_open > 0 });
   const drift = model.latency_drift_ratio;
   const slow = drift !== null && drift >= SLOW;
-  fact("drift", drift === null ? t("not known yet: it takes 32 batches") : drift < 1.05 ? t("as long as at best") : t("{ratio} times as long as at best", { ratio: drift.toFixed(1) }), { state: slow ? "warning" : null, visible: on });
+  fact("drift", drift === null ? t("not known yet: it takes 32 batches") : drift < 1.05 ? t("as long as at best") : t("{ratio} times as long as at best", { ratio: drift.toFixed(1) }), { state: slow ? "warning" : null, visible: serves });
   const level = model.brownout_level;
-  fact("brownout", level ? t("level {level}: inputs are made lighter until the queue is short", { level: sayText(level, "ratio") }) : t("off: inputs are taken in full"), { state: level ? "warning" : null, visible: on });
+  fact("brownout", level ? t("level {level}: inputs are made lighter until the queue is short", { level: sayText(level, "ratio") }) : t("off: inputs are taken in full"), { state: level ? "warning" : null, visible: serves });
   fact("cache", sayCache(model.cache), { visible: on && Boolean(model.cache) });
   fact("device", [model.device, model.dtype].filter(Boolean).join(" · ") || "–", { visible: on });
   fact("load", model.last_load_seconds === null ? "–" : seconds(model.last_load_seconds), { visible: on });
@@ -105,7 +107,8 @@ function sayCache(cache) {
   return asked ? `${t("{share} of requests answered from it", { share: sayText(Math.round((cache.hits / asked) * 100) / 100, "ratio") })} · ${held}` : t("nothing asked yet");
 }
 
-function paintChecks(health, now) {
+/** `above` is the reason that the page tells above: once is enough. */
+function paintChecks(health, now, above) {
   const busy = /^model_(re)?loading/.test(health.ready.reason ?? "");
   const isBusy = (check) => check.ok === false && (busy || /^model_(re)?loading/.test(check.reason ?? ""));
   const full = [health.live, health.startup, health.ready];
@@ -124,7 +127,7 @@ function paintChecks(health, now) {
       const verdict = check.ok === "absent" ? t("not present") : check.ok ? t("good") : isBusy(check) ? t("not yet") : t("bad");
       text(age, check.ok === "absent" || !check.checked_ms ? verdict : `${verdict} · ${ago(check.checked_ms, now)}`);
       age.title = check.checked_ms ? sayFull(check.checked_ms) : "";
-      const said = [sayReason(check.reason), sayReason(check.suggestion)].filter(Boolean).join(language === "zh" ? "。" : ". ");
+      const said = check.reason === above ? "" : sentences(check);
       text(why, said);
       show(why, Boolean(said));
     },
