@@ -172,8 +172,13 @@ class ModelHost:
 
     def prompt(self) -> bool:
         """Whether :meth:`infer` takes long over nothing but the wait for the model thread, as an event loop may."""
-        instance = self._fleet.first.instance
-        return instance is not None and not self._cache.enabled and only_predicts(type(instance.model))
+        serving, canary = self._fleet.first.instance, self.canary.instance
+        return (
+            serving is not None
+            and not self._cache.enabled
+            and only_predicts(type(serving.model))
+            and (canary is None or only_predicts(type(canary.model)))
+        )
 
     def _route(self, engine: Engine, serving: Instance, request_id: str, terms: Terms) -> tuple[Engine, Instance]:
         """Who answers: what serves, or the canary, where it lives. Raises :class:`NoVersion`."""
