@@ -245,6 +245,31 @@ def test_large_answers_are_packed_for_callers_elsewhere(make_house: MakeHouse) -
     assert "Content-Encoding" not in infer(house.visitor(), inputs=many, headers={"Accept-Encoding": "gzip"}).headers
 
 
+def test_requests_as_kserves_own_client_writes_them_are_understood(scale: House) -> None:
+    """Its document names the model and always has an id; what is sent as bytes is counted in a header in lower case."""
+    x = np.array([[1, 2, 3]], "<f4").tobytes()
+    document = orjson.dumps(
+        {
+            "id": "5f0c8ad8-39a6-4ab2-9d7e-0f4f7c4c1c55",
+            "model_name": "scale",
+            "inputs": [
+                {"name": "x", "shape": [1, 3], "datatype": "FP32", "parameters": {"binary_data_size": 12}},
+                {"name": "label", "shape": [1, 1], "datatype": "BYTES", "data": ["a"]},
+            ],
+            "outputs": [{"name": "y", "parameters": {"binary_data": True}}, {"name": "label"}],
+        }
+    )
+    headers = {"inference-header-content-length": str(len(document)), "content-type": "application/octet-stream"}
+    answer = scale.visitor().post(INFER, data=document + x, headers=headers)
+    assert answer.status_code == 200, answer.text
+    length = int(answer.headers["inference-header-content-length"])
+    found = orjson.loads(answer.data[:length])
+    assert (found["id"], found["model_name"]) == ("5f0c8ad8-39a6-4ab2-9d7e-0f4f7c4c1c55", "scale")
+    assert np.frombuffer(answer.data[length:], "<f4").tolist() == [2, 4, 6]
+    refused = scale.visitor().post(INFER, data=b"{}", headers={"content-type": "application/json"})
+    assert refused.headers["Content-Type"] == "application/json", "it looks for exactly that, to show the error"
+
+
 # --- a model that knows nothing of tensors ----------------------------------------------------------------------
 
 
