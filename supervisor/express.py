@@ -219,7 +219,10 @@ class ExpressWorker(LingeringWorker):
         future.add_done_callback(lambda done: self.method_queue.defer(self._back, conn, done))
 
     def _back(self, conn: Any, done: Future[bool]) -> None:
-        if done.exception() is not None:
+        error = done.exception()
+        if error is not None:
+            if not isinstance(error, OSError):
+                log.error("a request on the express lane was lost", exc_info=error)
             self._end(conn)
         elif done.result():
             self._keep(conn, watched=False)
