@@ -43,12 +43,10 @@ def test_it_refuses_with_a_reason_and_a_time_to_come_back_until_the_model_is_loa
     assert b.book.outcomes == ["rejected", "ok"]
 
 
-def test_it_loads_then_warms_up_with_one_and_with_a_full_batch_then_checks_golden_inputs(
-    bench: Make, stage: Stage
-) -> None:
+def test_it_loads_then_warms_up_with_every_batch_size_then_checks_golden_inputs(bench: Make, stage: Stage) -> None:
     b = bench(batch_size=4).start()
     b.until(lambda: b.host.status().state == "ready")
-    assert stage.events == ["load", "predict 1", "predict 4", "predict 1"]
+    assert stage.events == ["load", "predict 1", "predict 2", "predict 4", "predict 1"]
     assert stage.threads == {"model"}
     assert b.progress[-4:] == ["importing the model", "loading weights", "warming up", "checking golden inputs"]
     assert b.host.status().last_load_seconds is not None

@@ -49,10 +49,10 @@ class Unproven(Timed):
 
 
 class Moody(Timed):
-    """Passes its golden input once for each of a load's, and never again."""
+    """Passes as often as a load asks: batches of 1, 2, 4 and 8, and the golden input. Never again."""
 
     def load(self, device: str) -> None:
-        self.left = 3
+        self.left = 5
 
     def predict(self, batch: Sequence[Any]) -> Sequence[Any]:
         self.left -= 1

@@ -87,17 +87,15 @@ def test_requests_one_at_a_time_take_turns(bench: Make, stage: Stage) -> None:
 def test_a_slow_replica_gets_less(bench: Make, stage: Stage) -> None:
     b = started(bench)
     places = Places(stage)
-    places.held["cpu:0"] = gate = threading.Event()
+    places.held = {place: threading.Event() for place in TWO}
     slow = b.send(1)
-    if not places.entered.acquire(timeout=0.0):  # it may have been the other one's turn
-        slow.result(PATIENCE)
-        slow = b.send(1)
-        assert places.entered.acquire(timeout=PATIENCE)
-    places.seen.clear()
+    assert places.entered.acquire(timeout=PATIENCE)
+    (busy,), (other,) = places.seen, set(TWO) - set(places.seen)
+    places.held[other].set()
     for number in range(5):
         assert b.infer(number).result["value"] == 2 * number
-    assert places.seen == {"cpu:1": 5}
-    gate.set()
+    assert places.seen == {busy: 1, other: 5}
+    places.held[busy].set()
     assert slow.result(PATIENCE).result["value"] == 2
 
 
@@ -348,7 +346,7 @@ def test_only_the_replica_that_fails_is_loaded_anew(bench: Make, stage: Stage) -
 def test_a_lost_context_is_the_end_of_the_process_for_all(bench: Make, stage: Stage) -> None:
     b = started(bench)
     places = Places(stage)
-    places.held["cpu:0"] = gate = threading.Event()
+    places.held = {place: threading.Event() for place in TWO}
 
     def on_predict(batch: list[Any]) -> None:
         places(batch)
@@ -357,8 +355,11 @@ def test_a_lost_context_is_the_end_of_the_process_for_all(bench: Make, stage: St
 
     stage.on_predict = on_predict
     sent = [b.send(number) for number in range(2)]
+    for _ in TWO:
+        assert places.entered.acquire(timeout=PATIENCE)
+    places.held["cpu:1"].set()
     b.until(lambda: b.fatal == ["cuda_error: device_side_assert"])
-    gate.set()
+    places.held["cpu:0"].set()
     assert sorted(future.exception(PATIENCE) is None for future in sent) == [False, True]
     with pytest.raises(NotReady) as refused:
         b.infer(1)
