@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,44 @@ def predict(house: House, said: str = "hello", **headers: str) -> TestResponse:
 def infer(house: House, path: str) -> TestResponse:
     tensor = {"name": "input", "datatype": "BYTES", "shape": [1], "data": ['"hello"']}
     return house.visitor().post(f"/v2/models/echo{path}", json={"inputs": [tensor]})
+
+
+def test_traffic_through_start_share_promote_and_end_loses_nothing(house: House) -> None:
+    over, seen = threading.Event(), [Counter[tuple[int, str]]() for _ in range(6)]
+
+    def send(mine: Counter[tuple[int, str]]) -> None:
+        visitor, count = house.visitor(), 0
+        while not over.is_set():
+            count += 1
+            answer = visitor.post("/predict", json=f"word {count % 50}")
+            mine[answer.status_code, answer.headers.get("X-Model-Version", "")] += 1
+
+    def traffic(version: str) -> None:
+        """Until that version has answered twenty more."""
+        now = sum(mine[200, version] for mine in seen)
+        eventually(lambda: sum(mine[200, version] for mine in seen) > now + 20, what=f"answers of version {version}")
+
+    threads = [threading.Thread(target=send, args=(mine,)) for mine in seen]
+    for thread in threads:
+        thread.start()
+    try:
+        traffic("1")
+        begin(house, percent=20)
+        traffic("2")
+        ask(house, version="2", percent=80)
+        traffic("2")
+        assert ask(house, "/end").status_code == 200
+        traffic("1")
+        begin(house, percent=50)
+        traffic("2")
+        assert ask(house, "/promote", wait_seconds=20).status_code == 200
+        traffic("2")
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+    assert {status for mine in seen for status, _ in mine} == {200}
+    assert {version for mine in seen for _, version in mine} == {"1", "2"}
 
 
 def test_it_begins_is_shared_promoted_and_ended(house: House) -> None:

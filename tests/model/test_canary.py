@@ -434,6 +434,27 @@ def test_a_version_that_comes_into_service_by_itself_ends_it(bench: Make, shelf:
     assert b.infer(13).version == "3"
 
 
+# --- several replicas --------------------------------------------------------------------------------------------
+
+
+def test_with_several_replicas_it_lives_on_one_and_promoted_it_comes_to_all(bench: Make, shelf: Shelf) -> None:
+    b = bench(**shelf.settings(devices=["cpu:0", "cpu:1"], probation_seconds=0)).start()
+    b.until(lambda: [each.state for each in b.host.status().replicas] == ["ready", "ready"])
+    b.ready()
+    shelf.put("2")
+    begin(b, "2", 50)
+    assert b.stage.events == ["load 2"]
+    assert set(infer_many(b, 40).values()) == {"1", "2"}
+    b.host.promote()
+    done = b.host.switched(PATIENCE)
+    assert done is not None
+    assert done.state == "done"
+    assert b.stage.events == ["load 2", "load 2"], "one for the replica that had none"
+    assert set(infer_many(b, 40).values()) == {"2"}
+    assert serving(b) == ("2", "1")
+    assert set(b.book.outcomes) == {"ok"}
+
+
 # --- what is counted ---------------------------------------------------------------------------------------------
 
 
