@@ -156,7 +156,9 @@ class ModelSettings(_Section):
     )
     deadline_seconds: float = Field(30.0, gt=0, le=3600, description="A request not answered by then gets a 504.")
     load_seconds: float = Field(600.0, gt=0, le=86_400, description="A load that takes longer counts as hung.")
-    watchdog_seconds: float = Field(60.0, gt=0, le=3600, description="A batch longer than this counts as hung.")
+    watchdog_seconds: float = Field(
+        60.0, gt=0, le=3600, description="A batch, or other code of the model, that takes longer counts as hung."
+    )
     shed_low_ratio: float = Field(
         0.5, gt=0, le=1, description="Share of the queue from which low priority gets a 429; of max_streams as well."
     )
@@ -191,7 +193,10 @@ class ModelSettings(_Section):
     breaker_open_max_seconds: float = Field(300.0, gt=0, le=86_400, description="Longest such pause.")
     breaker_probes: int = Field(3, ge=1, le=100, description="Probes that must succeed for the breaker to close.")
     brownout_high: float = Field(
-        0.5, gt=0, le=1, description="Share of the queue above which inputs are made lighter, if the model can."
+        0.5,
+        gt=0,
+        le=1,
+        description="Share of the queue, or of streams, above which inputs are made lighter, if the model can.",
     )
     brownout_low: float = Field(0.2, ge=0, lt=1, description="Share of the queue below which they recover.")
     brownout_step_seconds: float = Field(
