@@ -155,6 +155,7 @@ model_ready gauge: 1 while the model takes traffic.
 model_info{model,version,device,dtype} gauge: Always 1; its labels tell what is loaded.
 model_replica_up{device} gauge: 1 while requests go to the replica on this device; where there are several.
 model_replica_requests{device} gauge: Requests that the replica works on, or that wait for it; where there are several.
+model_canary_share_ratio{model,version} gauge: Share of the requests that the canary takes, while there is one.
 model_load_duration_seconds gauge seconds: How long the last load took.
 model_reloads_total{reason,result} counter: Reloads of the model.
 circuit_breaker_state{model,version} gauge: 0 closed, 1 half-open (a few requests probe the model), 2 open.

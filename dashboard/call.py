@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from dashboard.mark import VERSION
 from dashboard.schema import ALERT, HEALTH, STRING, array, object_of, ref
-from dashboard.terms import PRIORITY
+from dashboard.terms import PRIORITY, STICKY_KEY
 from model.terms import PRIORITIES
 
 JSON = "application/json"
@@ -63,6 +64,8 @@ _REASON = _json(object_of(reason={"type": "string", "maxLength": 500}))
 _GIVEN_REASON = _json(object_of("reason", reason={"type": "string", "minLength": 1, "maxLength": 500}), required=True)
 _TERMS = (
     _header(PRIORITY, "How important it is; normal without it.", {"type": "string", "enum": list(PRIORITIES)}),
+    _header(VERSION, "The version that is to answer, where it is loaded.", STRING),
+    _header(STICKY_KEY, "Keeps a caller on one version while a canary runs.", {"type": "string", "maxLength": 200}),
     *(
         _header(name, f"How many {unit} the caller waits; the settings give the most.", _POSITIVE)
         for name, unit in (("X-Request-Timeout", "seconds"), ("X-Envoy-Expected-Rq-Timeout-Ms", "milliseconds"))
@@ -109,7 +112,7 @@ CALLS: tuple[Call, ...] = (
         parameters=_TERMS,
         body=_INPUT,
         answer=(200, JSON, ref("Prediction")),
-        errors=(400, 406, 413, 415, 422, 429, 500, 503, 504),
+        errors=(400, 404, 406, 413, 415, 422, 429, 500, 503, 504),
         other=(("text/event-stream", STRING),),
     ),
     _health("/health", "The summary for an uptime monitor."),

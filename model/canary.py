@@ -171,6 +171,12 @@ class Canary:
         pair = self._pair
         return None if pair is None else pair.canary
 
+    @property
+    def taking(self) -> tuple[Instance, float] | None:
+        """What runs beside, and how many of 100 requests it takes."""
+        pair = self._pair
+        return None if pair is None else (pair.canary, pair.percent)
+
     def route(self, serving: Instance, request_id: str, terms: Terms) -> Instance:
         """Who answers a request. Raises :class:`NoVersion` where it asks for one that is not loaded."""
         pair = self._pair

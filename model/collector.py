@@ -43,6 +43,9 @@ class ModelCollector:
         # The metric is defined as 0 while nothing is pending, so an idle model is not a series that comes and goes.
         yield Sample("inference_progress_age_seconds", (), status.progress_age_seconds or 0.0)
         yield from _resilience_samples(status)
+        if (share := self._host.canary.taking) is not None:
+            version = make_labels(model=share[0].name, version=share[0].version)
+            yield Sample("model_canary_share_ratio", version, share[1] / 100)
 
 
 def _replica_samples(status: ModelStatus) -> Iterator[Sample]:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from model.canary import CanaryView
+from model.collector import ModelCollector
 from model.errors import InferenceFailed, NotReady, NoVersion, Refusal
 from model.release import NoSwitch
 from model.terms import STANDARD, Terms
@@ -479,6 +480,18 @@ def test_both_sides_are_counted_from_what_really_ran(pair: Bench) -> None:
         (facts["version"], outcome) for facts, outcome in zip(pair.book.requests, pair.book.outcomes, strict=True)
     ]
     assert versions[10:] == [("1", "ok")] * 6 + [("2", "ok")] * 4 + [("2", "error"), ("2", "cached")]
+
+
+def test_its_share_is_a_metric_while_it_runs(pair: Bench) -> None:
+    def shares() -> list[tuple[dict[str, str], float]]:
+        samples = ModelCollector(pair.host).collect()
+        return [(dict(one.labels), one.value) for one in samples if one.name == "model_canary_share_ratio"]
+
+    assert shares() == []
+    begin(pair, "2", 25)
+    assert shares() == [({"model": "times", "version": "2"}, 0.25)]
+    pair.host.canary.end()
+    assert shares() == []
 
 
 # --- the next process --------------------------------------------------------------------------------------------
