@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import re
@@ -114,14 +115,23 @@ class RunningServer:
     def request(
         self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
     ) -> tuple[int, bytes]:
-        """Status and body; an error status is an answer, no connection raises ``OSError``."""
+        """Status and body; an error status is an answer, no connection or half an answer raises ``OSError``."""
         request = urllib.request.Request(self.url + path, data=body, method=method, headers=headers or {})
         try:
             with urllib.request.urlopen(request, timeout=20) as answer:
                 return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             with error:
-                return error.code, error.read()
+                return error.code, self._rest(error)
+        except http.client.HTTPException as error:
+            raise ConnectionError(f"the server went away: {error!r}") from error
+
+    @staticmethod
+    def _rest(error: urllib.error.HTTPError) -> bytes:
+        try:
+            return error.read()
+        except http.client.HTTPException as cut:
+            raise ConnectionError(f"the server went away: {cut!r}") from cut
 
     def json(self, path: str, **headers: str) -> Any:
         status, body = self.get(path, **headers)
