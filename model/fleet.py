@@ -82,7 +82,9 @@ class Fleet:
     @property
     def limits(self) -> Sequence[Limit]:
         """What a watchdog has to look at."""
-        return [limit for engine in self.engines for limit in engine.limits]
+        first, *others = self.engines
+        # Calls on the threads of requests are told to one place by all.
+        return [*first.limits, *(limit for engine in others for limit in engine.limits if limit.what != "call")]
 
     def start(self) -> None:
         """Begin to load; returns at once."""

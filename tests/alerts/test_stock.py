@@ -237,6 +237,7 @@ TROUBLES: dict[str, tuple[dict[Labels, Curve], float, float]] = {
     "DegradedReplies": (requests(ok=slope(2.0), stale=slope(0.1, 300)), 390, 430),
     "BrownOut": ({key("inference_brownout_level"): step(60, 0.5)}, 360, 365),
     "LatencyDrift": ({key("inference_latency_drift_ratio"): slope(0.01, 60, 1.0)}, 760, 770),
+    "ReplicaDown": ({key("model_replica_up", device="cuda:1"): step(60, 0.0, 1.0)}, 660, 670),
     "ModelReloadedByItself": (
         {key("model_reloads_total", reason="leak", result="ok"): step(300, 1.0)},
         300,
