@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from http.client import HTTPException
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from tests.running import RunningServer, eventually
 def in_safe_mode(server: RunningServer) -> bool:
     try:
         status, body = server.get("/health/ready")
-    except OSError:
+    except (OSError, HTTPException):  # the process that answered died on the way
         return False
     return status == 503 and b"safe_mode" in body
 
