@@ -15,7 +15,7 @@ from model.state import wall_ms
 
 
 class Berth:
-    """What the canary asks of the engine that it lives on, one that serves; a :class:`model.canary.Home`."""
+    """What the canary asks of the engine that it lives on, one that serves; a :class:`model.home.Home`."""
 
     def __init__(
         self,
@@ -73,6 +73,4 @@ class Berth:
         """Choose the engine that the next canary lives on."""
         engine, canary = self._fleet.first, self._canary
         self.engine = engine
-        self._examiner = Examiner(
-            engine.queue, engine.progress, lambda: canary.instance, self._clock, self._interval
-        )
+        self._examiner = Examiner(engine.queue, engine.progress, lambda: canary.instance, self._clock, self._interval)

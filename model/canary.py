@@ -5,20 +5,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Literal
 
 import structlog
 
 from model.breaker import Breaker, BreakerState, Verdict
 from model.comparison import Comparison
-from model.contract import Incompatible
+from model.contract import Incompatible, tell_apart
 from model.errors import NoVersion
 from model.examiner import Examination
 from model.fault import LoadFailure
+from model.home import Home
 from model.loader import Instance
 from model.pair import Pair
 from model.plan import Plan
-from model.release import NoSwitch, Releases
+from model.release import NoSwitch, Releases, Target
 from model.terms import Terms
 
 log = structlog.get_logger(__name__)
@@ -45,31 +46,6 @@ class CanaryView:
     suggestion: str | None = None
     differs: tuple[str, ...] = ()
     comparison: Comparison | None = None
-
-
-class Home(Protocol):
-    """The engine on whose device the canary lives, as far as it concerns it."""
-
-    @property
-    def instance(self) -> Instance | None:
-        """What serves there."""
-        ...
-
-    def begin(self, plan: Plan) -> bool:
-        """Begin a load; ``False`` while there is another."""
-        ...
-
-    def breaker(self, instance: Instance) -> Breaker:
-        """The breaker of its version."""
-        ...
-
-    def welcome(self, instance: Instance) -> None:
-        """On the model thread: it answers what it decodes, from now on."""
-        ...
-
-    def dismiss(self, instance: Instance, why: str | None) -> None:
-        """It gets no more requests; ``why`` it failed, where it was taken out."""
-        ...
 
 
 class Canary:
@@ -109,7 +85,7 @@ class Canary:
             if (view := self._current()) is not None and view.state == "running" and view.version == version:
                 return self._share(percent)
             self._refuse_another()
-        target = self._releases.beside(version, force=force)
+        target = self._told_apart(self._releases.beside(version, force=force))
         view = CanaryView(version, self._releases.serving, percent, force, self._wall_ms())
         plan = Plan("canary", [target], seat=lambda instance: self._seat(view, instance), done=self._loaded)
         with self._changed:
@@ -253,6 +229,13 @@ class Canary:
             self._close(pair, "ended", f"canary_ended: version {instance.version} was put into service")
 
     # --- details -------------------------------------------------------------------------------------------------
+
+    def _told_apart(self, target: Target) -> Target:
+        def approve(instance: Instance) -> None:
+            target.approve(instance)
+            tell_apart(self._home().instance, instance)
+
+        return replace(target, approve=approve)
 
     def _seat(self, view: CanaryView, instance: Instance) -> None:
         """On the model thread, between two batches: it has passed all that a switch asks for."""

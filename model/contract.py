@@ -79,6 +79,15 @@ def accept(before: Contract | None, instance: Instance, *, force: bool) -> None:
         log.warning("version_forced", version=instance.version, differs=found)
 
 
+def tell_apart(serving: Instance | None, instance: Instance) -> None:
+    """Refuse two that would be counted and cached as one. Raises :class:`LoadFailure`."""
+    if serving is not None and serving.version == instance.version:
+        raise LoadFailure(
+            f"same_version: both call themselves version {instance.version}",
+            "Let the model say another version, or leave it to the name of its folder.",
+        )
+
+
 def differences(old: Contract, new: Contract) -> list[str]:
     """What a caller of ``old`` could notice of ``new``, a sentence for each; none if it is as good for every caller.
 

@@ -6,10 +6,12 @@ import gc
 import threading
 import weakref
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from model import room
 from model.canary import CanaryView
 from model.collector import ModelCollector
 from model.errors import InferenceFailed, NotReady, NoVersion, Refusal
@@ -103,6 +105,46 @@ def test_what_could_not_be_switched_to_cannot_be_a_canary_either(
     assert {b.infer(1).version for _ in range(5)} == {"1"}
     if found.differs:
         assert begin(b, "2", force=True).state == "running"
+
+
+def test_two_that_call_themselves_the_same_cannot_be_told_apart_not_even_by_force(bench: Make, shelf: Shelf) -> None:
+    shelf.put("1", more='    version = "one"')
+    b = bench(**shelf.settings()).ready()
+    shelf.put("2", more='    version = "one"')
+    found = begin(b, "2", force=True)
+    assert (found.state, found.reason) == ("failed", "same_version: both call themselves version one")
+
+
+def test_it_is_asked_for_as_it_calls_itself(bench: Make, shelf: Shelf) -> None:
+    b = bench(**shelf.settings()).ready()
+    shelf.put("2", more='    version = "two"')
+    assert begin(b, "2", 0).state == "running"
+    assert b.infer(1, named("two")).version == "two"
+    with pytest.raises(NoVersion, match="1 and two can be asked for"):
+        b.infer(1, named("2"))
+
+
+def test_on_a_cpu_its_weights_have_to_fit(bench: Make, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    b = bench(**shelf.settings()).ready()
+    shelf.put("2")
+    monkeypatch.setattr("model.room._available", lambda: 4)
+    found = begin(b, "2", 0)
+    assert (found.state, found.reason) == ("failed", "insufficient_memory: about 0.0 GB needed, 0.0 GB free")
+    monkeypatch.setattr("model.room._available", lambda: 5)
+    assert begin(b, "2", 0).state == "running", "one weight of four bytes, and a quarter more"
+
+
+def test_a_control_group_may_have_less_room_than_its_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    limit, used = tmp_path / "memory.max", tmp_path / "memory.current"
+    monkeypatch.setattr(room, "_LIMIT", limit)
+    monkeypatch.setattr(room, "_USED", used)
+    free = room._available()
+    assert free > 1000
+    limit.write_text("5000\n")
+    used.write_text("4000\n")
+    assert room._available() == 1000
+    limit.write_text("max\n")
+    assert room._available() > 1000
 
 
 def test_it_is_refused_where_there_is_nothing_to_compare(bench: Make, shelf: Shelf, pair: Bench) -> None:
