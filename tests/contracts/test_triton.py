@@ -45,7 +45,7 @@ def unlucky(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]
         yield server
 
 
-def _serving(factory: pytest.TempPathFactory, path: str, **settings: object) -> RunningServer:
+def _serving(factory: pytest.TempPathFactory, path: str, **settings: Any) -> RunningServer:
     folder: Path = factory.mktemp("triton") / "data"
     return RunningServer(folder, MODEL__PATH=path, MODEL__DEVICE="cpu", MODEL__QUEUE_SIZE=1000, **settings)
 

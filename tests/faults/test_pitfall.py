@@ -24,7 +24,7 @@ SOON_SECONDS = 30.0
 
 
 @contextmanager
-def serving(folder: Path, **settings: object) -> Iterator[RunningServer]:
+def serving(folder: Path, **settings: Any) -> Iterator[RunningServer]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(TAR, str(folder / "tar"))
         with RunningServer(

@@ -288,7 +288,9 @@ def test_a_row_of_inputs_too_large_is_told_from_a_model_that_fits_nothing(bench:
     stage.on_predict = no_room
     stage.on_load = lambda: setattr(stage, "on_predict", lambda batch: None)
     fail(b, 3, OutOfMemory)
-    b.until(lambda: b.host._fleet.engines[0].examination is not None and not b.host._fleet.engines[0].examination.model_ok)
+    b.until(
+        lambda: b.host._fleet.engines[0].examination is not None and not b.host._fleet.engines[0].examination.model_ok
+    )
     b.host.check(2_000)
     b.until(lambda: bool(b.host.remedies()) and b.host.remedies()[0].state == "watching")
     assert b.host.remedies()[0].why == "breaker_open: 3 requests in a row ran out of memory"
