@@ -14,9 +14,10 @@ from model.device import Device, DeviceMemory
 from model.errors import Draining, NotReady
 from model.recorder import SharedRecorder
 from model.status import Replica
+from model.track import MIN_FAILURES
 from tests.model.conftest import Bench, Clock
 from tests.model.stage import PATIENCE, Stage
-from tests.model.test_versions import Shelf, switch
+from tests.model.test_versions import Shelf, fail, switch
 from tests.model.test_versions import shelf as shelf
 
 Make = Callable[..., Bench]
@@ -409,6 +410,18 @@ def test_a_replica_that_cannot_follow_to_another_version_serves_no_more(bench: M
     assert (replica(b, "cpu:0").version, replica(b, "cpu:1").version) == ("2", None)
     assert [b.infer(2).result["value"] for _ in range(4)] == [4] * 4
     assert (b.host.status().reason or "").startswith("fewer_replicas: 1 of 2 serve; cpu:1 load_failed: OSError")
+
+
+def test_a_version_that_fails_is_taken_back_everywhere(bench: Make, shelf: Shelf) -> None:
+    b = bench(devices=TWO, **shelf.settings()).start()
+    all_serve(b)
+    shelf.put("2", poison=(13.0,))
+    assert switch(b, "2").state == "done"
+    fail(b, MIN_FAILURES)
+    b.until(lambda: b.host.versions().serving == "1")
+    b.until(lambda: [(each.version, each.serving) for each in b.host.status().replicas] == [("1", True)] * 2)
+    assert b.infer(13).result["value"] == 13
+    assert [remedy.action for remedy in b.host.remedies()] == ["rollback"]
 
 
 # --- settings, and the black box -------------------------------------------------------------------------------------
