@@ -33,6 +33,8 @@ WARM_SECONDS = 10.0
 #: Events of the log that count whatever their level: something was taken for broken, and mended.
 _MENDING = ("remedy_begins", "model_reload_begins")
 _LOUD = ("warning", "error", "critical")
+#: What says only that the machine had no time for a tick; whether that is too late for a verdict, the verdicts tell.
+_LATE = "job_overrun"
 
 
 @dataclass
@@ -41,6 +43,7 @@ class Watched:
 
     minutes: float = 0.0
     alarms: Counter[str] = field(default_factory=Counter)
+    late_ticks: int = 0
     looks: int = 0
     slowest_look: float = 0.0
     #: Resident bytes and threads of the server, warm and at the end.
@@ -61,7 +64,7 @@ class Watched:
                 f"{self.looks} looks at the health, the slowest answer after {self.slowest_look * 1e3:.0f} ms",
                 f"memory {self.resident[0] / 1e6:.0f} MB warm, {self.resident[1] / 1e6:.0f} MB at the end;"
                 f" threads {self.threads[0]} and {self.threads[1]}",
-                f"alarms: {alarms}",
+                f"late ticks: {self.late_ticks}; alarms: {alarms}",
             )
         )
 
@@ -101,6 +104,7 @@ def saturate(folder: Path, seconds: float, batch_size: int, *, verbose: bool = F
         seen.threads = seen.threads[0], server.worker.num_threads()
         for name in _events(server.log):
             seen.alarms[name] += 1
+    seen.late_ticks = seen.alarms.pop(_LATE, 0)
     seen.alarms = +seen.alarms
     return seen
 
