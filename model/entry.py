@@ -52,9 +52,12 @@ def prove(page: Page, version: str) -> None:
         page.notes[version].state = "good"
 
 
-def begin_canary(page: Page, version: str, note: Note) -> None:
-    """It answers a share of the requests beside the one that serves."""
-    page.canary, page.notes[version] = version, note
+def begin_canary(page: Page, version: str, note: Note, serving: str | None) -> None:
+    """It answers a share of the requests beside the one that serves, with which a next process starts.
+
+    Without that a process that the canary has ended would be followed by one that starts with it, if it is the newest.
+    """
+    page.canary, page.notes[version], page.chosen = version, note, serving
 
 
 def end_canary(page: Page, version: str, why: str | None, now_ms: int, *, failed: bool) -> None:

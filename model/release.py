@@ -230,7 +230,7 @@ class Releases:
             load_seconds=round(instance.load_seconds, 3),
         )
         with self._lock:
-            self._book.change(lambda page: entry.begin_canary(page, version, note))
+            self._book.change(lambda page: entry.begin_canary(page, version, note, self._serving))
 
     def canary_ended(self, why: str | None, *, failed: bool) -> None:
         """It does so no more; nothing happens where there is none."""
