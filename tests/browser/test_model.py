@@ -59,11 +59,11 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def shop(chromium: str, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with version 1 of a model, which one input takes down."""
+    """A server with two replicas of version 1 of a model, which one input takes down."""
     started = start_server(
         tmp_path_factory.mktemp("shop"),
         WAKELESS_MODEL__PATH=str(models),
-        WAKELESS_MODEL__DEVICE="cpu",
+        WAKELESS_MODEL__DEVICES="cpu:0,cpu:1",
         WAKELESS_SUPERVISOR__CRASH_LOOP_COUNT="2",
         WAKELESS_SUPERVISOR__BACKOFF_SECONDS="0.1",
     )
@@ -97,6 +97,8 @@ def test_a_calm_page_shows_what_stands_between_callers_and_the_model(page: Page)
     expect(page.locator("[data-fact=brownout]")).to_contain_text("off: inputs are taken in full")
     expect(page.locator("[data-fact=drift]")).to_contain_text("not known yet")
     expect(page.locator("[data-fact=cache]")).to_be_hidden()
+    expect(page.locator("#replicas li")).to_have_count(2)
+    expect(page.locator("#replicas li").last).to_contain_text("cpu:1 Ready · version 1")
     expect(page.locator("#safe-mode")).to_be_hidden()
     expect(page.locator("#checks li", has_text="Ready for traffic")).to_contain_text("good · ")
 

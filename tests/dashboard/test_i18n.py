@@ -32,7 +32,7 @@ _INDIRECT = {
     "As the system", "Light", "Dark", "Loading", "Ready", "Reloading", "Failed", "Draining", "Stopped",
     "OK", "PENDING", "FIRING", "ERROR", "NOT YET", "Alive", "Started", "Ready for traffic", "API", "GPU",
     "viewer", "operator", "admin", "5 m", "15 m", "1 h", "6 h", "24 h", "7 d", "30 d",
-    "Circuit breaker", "Queue", "In flight", "Open streams", "Batches take", "Brown-out", "Cache", "Device",
+    "Circuit breaker", "Queue", "In flight", "Open streams", "Batches take", "Brown-out", "Cache", "Device", "Batch size",
     "Last load took", "a batch", "a health check", "a step of a stream", "the end of a stream", "closed: requests pass",
     "half open: a few requests are let through to see", "open: the model is not asked", "class", "input", "output",
     "id_card", "driving_licence", "passport", "bank_card", "none",

@@ -5,6 +5,7 @@ import { all, el, find, icon, reconcile, show, text } from "../dom.js";
 import { ago, duration, sayFull, sayText, seconds } from "../format.js";
 import { language, sayReason, t } from "../i18n.js";
 import { loadLadder } from "../ladder.js";
+import { paintReplicas } from "../replicas.js";
 import { startActions } from "../restart.js";
 import { paintSafeMode } from "../safemode.js";
 import { startTry } from "../tryit.js";
@@ -32,6 +33,7 @@ export function start(store) {
     show(find("#restart"), !store.state.safe_mode);
     paintMachine(model, store);
     paintFacts(model);
+    paintReplicas(model.replicas);
     paintChecks(health, store.now(), store.state.safe_mode || !find("#why").hidden ? model.reason : null);
     const now = `${model.state}${model.breaker}${start_id}`;
     if (now !== known) load();
@@ -96,6 +98,9 @@ function paintFacts(model) {
   const level = model.brownout_level;
   fact("brownout", level ? t("level {level}: inputs are made lighter until the queue is short", { level: sayText(level, "ratio") }) : t("off: inputs are taken in full"), { state: level ? "warning" : null, visible: serves });
   fact("cache", sayCache(model.cache), { visible: on && Boolean(model.cache) });
+  const cut = model.warm_up_cut_short;
+  const limit = { count: model.batch_limit };
+  fact("batch", cut === "too_slow" ? t("at most {count}: larger ones take too long", limit) : t("at most {count}: larger ones run out of memory", limit), { state: cut ? "warning" : null, visible: serves && Boolean(cut) });
   fact("device", [model.device, model.dtype].filter(Boolean).join(" · ") || "–", { visible: on });
   fact("load", model.last_load_seconds === null ? "–" : seconds(model.last_load_seconds), { visible: on });
 }
