@@ -1,12 +1,12 @@
 """Requests on a timetable, whether or not the earlier ones have been answered: what a crowd does to a server.
 
-    python -m bench.flood PORT RATE SECONDS [--body JSON] [--path PATH]... [--fresh] [--clients N]
+    python -m bench.flood PORT RATE SECONDS [--body JSON] [--path PATH]... [--fresh] [--clients N] [--settle S]
 
 A process of its own with one thread, so that what it measures is not its own queueing. Requests come at random moments
 (a Poisson process), kept-alive connections are used again, and times count from the moment at which a request was due:
 a server that stalls is charged with all who would have come meanwhile. Without a body it GETs the paths, in turn. With
-``--clients`` there is no timetable: so many go on asking, each as soon as it has its answer. Prints one line of JSON, a
-:class:`Tally`.
+``--clients`` there is no timetable: so many go on asking, each as soon as it has its answer. What is asked in the first
+``--settle`` seconds counts neither in times nor in rates. Prints one line of JSON, a :class:`Tally`.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ _END_OF_HEADERS = b"\r\n\r\n"
 class Tally:
     """What came of a flood. ``times`` are counts by status and time, the latter in steps of 0.1 ms."""
 
+    #: How long it lasted, once things had settled.
     seconds: float = 0.0
     sent: int = 0
     #: Requests that were due while every connection waited for an answer; a flood with any of these is none.
@@ -140,7 +141,9 @@ def _length(head: bytes) -> int:
 class _Flood:
     """The sender: ``requests`` in turn, ``rate`` of them in a second, over at most ``connections``."""
 
-    def __init__(self, port: int, requests: Sequence[bytes], rate: float, connections: int, seed: int) -> None:
+    def __init__(
+        self, port: int, requests: Sequence[bytes], rate: float, connections: int, seed: int, settle: float
+    ) -> None:
         self._port = port
         self._requests = requests
         self._rate = rate
@@ -149,6 +152,8 @@ class _Flood:
         self._open = 0
         self._openings: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
+        self._settle = settle
+        self._settled = self._loop.time() + settle
         #: Until when every answer is followed by the next request: that of a flood without a timetable.
         self._ask_again = 0.0
         self.idle: list[_Channel] = []
@@ -176,7 +181,7 @@ class _Flood:
         return await self._end(seconds)
 
     async def _end(self, seconds: float) -> Tally:
-        self.tally.seconds, self._over = seconds, True
+        self.tally.seconds, self._over = seconds - self._settle, True
         until = self._loop.time() + PATIENCE_SECONDS
         while self._open > len(self.idle) and self._loop.time() < until:
             await asyncio.sleep(0.02)
@@ -209,8 +214,9 @@ class _Flood:
 
     def answered(self, due: float, status: int, returns: bool) -> None:
         now = self._loop.time()
-        self._times.setdefault(status, Counter())[_step(now - due)] += 1
-        self._meanwhile[status] += not self._over
+        if due >= self._settled:
+            self._times.setdefault(status, Counter())[_step(now - due)] += 1
+        self._meanwhile[status] += now >= self._settled and not self._over
         self.tally.mute += status in (429, 503, 504) and not returns
         if now < self._ask_again:
             self._send(now)
@@ -271,7 +277,7 @@ class Pending:
 
 async def _flood(options: Any) -> Tally:
     requests = [_request(path, options.body.encode(), options.fresh) for path in options.path or ["/predict"]]
-    flood = _Flood(options.port, requests, options.rate, options.connections, options.seed)
+    flood = _Flood(options.port, requests, options.rate, options.connections, options.seed, options.settle)
     if options.clients:
         return await flood.run_clients(options.clients, options.seconds)
     return await flood.run(options.seconds)
@@ -287,6 +293,7 @@ def main() -> None:
     parser.add_argument("--path", action="append", help="may be repeated; default /predict")
     parser.add_argument("--fresh", action="store_true", help="a connection for each request")
     parser.add_argument("--clients", type=int, default=0, help="so many that wait for their answers; RATE is not used")
+    parser.add_argument("--settle", type=float, default=0.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--connections", type=int, default=1024, help="most connections at once")
     print(json.dumps(asdict(asyncio.run(_flood(parser.parse_args())))))

@@ -4,8 +4,9 @@
 
 Each round measures on a server of its own: as many answers as there are (32 clients that go on asking), then requests
 on a timetable (:mod:`bench.flood`) at 80 % of that, then at 300 %. Meanwhile others, with a connection for each
-request, load the page, the health and a summary ten times a second each. Prints the medians of the rounds, and what is
-worst where a target speaks of all. The models wait instead of computing (:mod:`bench.paced`), as they do for a GPU.
+request, load the page, the health and a summary ten times a second each, from the first moment on. Prints the medians
+of the rounds, and what is worst where a target speaks of all. The models wait instead of computing
+(:mod:`bench.paced`), as they do for a GPU.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ PAGES = ("/health", "/", "/api/model")
 LOOKS_PER_SECOND = 10.0
 #: How long the servers are used before anything is measured.
 WARM_SECONDS = 3.0
+#: How long a load is on before it is measured: until then the queue has filled, and has been worked off.
+SETTLE_SECONDS = 2.0
 #: Targets: share of the most, times p99 at the usual load, and seconds for a page.
 GOODPUT, SLOWER, PAGE_SECONDS = 0.95, 2.0, 0.1
 
@@ -83,7 +86,8 @@ def _load(port: int, rate: float, seconds: float) -> Load:
             page: stack.enter_context(flooding(port, LOOKS_PER_SECOND, seconds, "--path", page, "--fresh"))
             for page in PAGES
         }
-        asked = stack.enter_context(flooding(port, rate, seconds, "--body", BODY)).tally()
+        settled = ("--settle", SETTLE_SECONDS)
+        asked = stack.enter_context(flooding(port, rate, seconds + SETTLE_SECONDS, "--body", BODY, *settled)).tally()
         return Load(asked, {page: look.tally() for page, look in looks.items()})
 
 
