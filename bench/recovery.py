@@ -84,6 +84,8 @@ CASES = (
     Case("hang in native code", hang, "hang-native"),
     Case("hang in native code, GIL held", hang, "hang-gil"),
     Case("hang in a regular expression, GIL held", hang, "hang-pattern"),
+    Case("hang in `decode`", hang, "decode-hang"),
+    Case("hang in `decode`, GIL held", hang, "decode-hang-gil"),
     Case("crash at each start", loop, own={"MODEL__PATH": "tests.faults.slow:CrashingModel"}),
     Case(
         "hang at each start",

@@ -9,7 +9,7 @@ import re
 import resource
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -42,8 +42,10 @@ class Peril(Model):
 
     def decode(self, body: bytes, content_type: str) -> Any:
         given = super().decode(body, content_type)
-        if not isinstance(given, dict) or given.get("peril", "storm") not in PERILS:
-            raise BadInput('Send {"value": 1.5}, and with "peril" one of: ' + ", ".join(PERILS))
+        if not isinstance(given, dict) or given.get("peril", "storm") not in PERILS | PERILS_OF_DECODE:
+            raise BadInput('Send {"value": 1.5}, and with "peril" one of: ' + ", ".join(PERILS | PERILS_OF_DECODE))
+        if (peril := PERILS_OF_DECODE.get(given.get("peril", ""))) is not None:
+            peril(self)
         return {"value": 1.0, **given}
 
     def predict(self, batch: Sequence[Any]) -> Sequence[Any]:
@@ -190,7 +192,7 @@ def hang_in_a_pattern(model: Peril) -> None:
     re.fullmatch(r"(a+)+b", "a" * 100)
 
 
-PERILS: Mapping[str, Callable[[Peril], None]] = {
+PERILS: dict[str, Callable[[Peril], None]] = {
     "eat": eat,
     "storm": storm,
     "rot": rot,
@@ -204,4 +206,9 @@ PERILS: Mapping[str, Callable[[Peril], None]] = {
     "hang-native": hang_in_native_code,
     "hang-gil": hang_with_the_gil,
     "hang-pattern": hang_in_a_pattern,
+}
+#: Those that happen before there is a batch.
+PERILS_OF_DECODE: dict[str, Callable[[Peril], None]] = {
+    "decode-hang": hang_in_native_code,
+    "decode-hang-gil": hang_with_the_gil,
 }
