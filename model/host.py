@@ -152,7 +152,9 @@ class ModelHost:
             try:
                 engine, instance = self._route(engine, instance, request_id, terms)
             except NoVersion as refused:
-                return engine.streams.open_without_model(body, content_type, request_id, refused, *engine.identity()[:2])
+                return engine.streams.open_without_model(
+                    body, content_type, request_id, refused, *engine.identity()[:2]
+                )
             found = engine.streams.open(instance, body, content_type, request_id, terms)
             found.at_close(stack.pop_all().close)
             return found
