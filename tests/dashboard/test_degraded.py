@@ -10,6 +10,7 @@ import orjson
 import pytest
 from werkzeug.test import TestResponse
 
+from model.brownout import Brownout
 from tests.dashboard.house import House, MakeHouse
 from tests.dashboard.test_event_stream import EVENTS, events
 from tests.dashboard.test_oip import LABEL, X
@@ -142,6 +143,18 @@ def test_equal_tensors_are_answered_from_the_cache_whatever_their_requests_are_c
     fewer = infer(house, outputs=[{"name": "y"}])
     assert (fewer.headers["X-Cache"], len(fewer.get_json()["outputs"])) == ("miss", 1)
     assert [entry.outcome for entry in entries(house)] == ["ok", "cached", "ok", "ok"]
+
+
+def test_lighter_tensors_say_so_and_are_not_kept(hosting: Hosting, monkeypatch: pytest.MonkeyPatch) -> None:
+    house = hosting(UNLUCKY, cache_bytes=1_000_000)
+    with monkeypatch.context() as patch:
+        patch.setattr(Brownout, "level", lambda _: 0.5)
+        answer = infer(house)
+    document = answer.get_json()
+    assert document["outputs"][0]["data"] == [1, 2, 3, 1, 0, 0.5], "half of what it would be"
+    assert document["parameters"] == {"brownout": 0.5, "cache": "miss"}
+    assert (answer.headers["X-Brownout"], answer.headers["X-Cache"]) == ("0.5", "miss")
+    assert infer(house).get_json()["parameters"] == {"cache": "miss"}
 
 
 def test_bytes_come_from_the_cache_as_they_were(hosting: Hosting) -> None:

@@ -46,6 +46,9 @@ class Unlucky(Scale):
         zeros = np.zeros(3, dtype=np.float32)
         return {"y": zeros, "half": zeros, "positive": False, "label": input["label"][0]}
 
+    def lighter(self, input: Any, level: float) -> Any:
+        return input | {"x": input["x"] * np.float32(1 - level)}
+
 
 class Patient(Counter):
     """Counts, but its streams fail at once, and then it says how far it would have come."""
