@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import http.client
 import json
 import os
 import re
@@ -106,7 +107,7 @@ class RunningServer:
         """Whether ``path`` answers 200 right now."""
         try:
             return self.get(path)[0] == 200
-        except OSError:
+        except (OSError, http.client.HTTPException):  # no connection, or one that ended in the middle of an answer
             return False
 
     def get(self, path: str, **headers: str) -> tuple[int, bytes]:
