@@ -7,6 +7,8 @@ import { ago, sayFull, sayMoment } from "./format.js";
 import { sayReason, t } from "./i18n.js";
 
 const LOOKS = { good: "ok", trial: "busy", canary: "busy", failed: "critical", rolled_back: "critical", refused: "warning", unknown: "offline" };
+/** While one is loaded, no other can be. */
+const BUSY = new Set(["loading", "reloading"]);
 
 function said({ state, checked_ms }) {
   return {
@@ -36,6 +38,7 @@ export async function loadVersions(store) {
       text(name.lastElementChild, [one.serving && t("serves"), one.last_good && t("the last good one"), said(one)].filter(Boolean).join(" · "));
       text(button, one.last_good ? t("Roll back") : one.state === "refused" ? t("Switch all the same") : t("Switch"));
       show(button, !one.serving && !busy && "operator" in list.dataset && store.state.model.state !== "disabled");
+      button.disabled = BUSY.has(store.state.model.state);
       button.onclick = () => confirmSwitch(one, found.serving);
       const ends = one.version === found.probation?.version && t("until {time}; {failed} of {count} requests failed", {
         time: sayMoment(store.now() + found.probation.left_seconds * 1000), failed: found.probation.failures, count: found.probation.requests,
