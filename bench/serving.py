@@ -143,7 +143,8 @@ def load(url: str, body: object, concurrency: int, seconds: float, folder: Path)
     """What wrk measures at one concurrency; a first second is not counted."""
     script = folder / "post.lua"
     script.write_text(
-        f"wrk.method = 'POST'\nwrk.body = [==[{json.dumps(body)}]==]\nwrk.headers['Content-Type'] = 'application/json'\n"
+        f"wrk.method = 'POST'\nwrk.body = [==[{json.dumps(body)}]==]\n"
+        "wrk.headers['Content-Type'] = 'application/json'\n"
     )
     command = ["wrk", "-t1", f"-c{concurrency}", "--timeout", "60s", "--latency", "-s", str(script)]
     subprocess.run([*command, "-d1s", url], capture_output=True, check=True)

@@ -133,7 +133,7 @@ inference_request_duration_seconds{model,version} histogram seconds: From a requ
 inference_queue_duration_seconds{model,version} histogram seconds: Time spent in the queue.
 inference_compute_duration_seconds{model,version} histogram seconds: Time spent in the model.
 inference_batch_size histogram: Inputs in one forward pass.
-inference_rejections_total{priority,reason} counter: Refused before the queue; reason is queue_full, shed, overload or deadline.
+inference_rejections_total{priority,reason} counter: Refused before the queue: queue_full, shed, overload, deadline.
 inference_streams_open gauge: Streams that are open.
 inference_stream_steps_total counter: Steps of streams that have ended.
 inference_queue_depth gauge: Requests waiting for the model.

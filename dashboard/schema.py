@@ -147,7 +147,19 @@ SCHEMAS: dict[str, Schema] = {
         kind={"enum": ["restart", "remedy", "trouble", "action"]},
         cause=STRING,
         why=STRING,
-        action={"enum": ["start", "start_other", "start_without", "reload", "rollback", "end_canary", "asked", "stop", "none"]},
+        action={
+            "enum": [
+                "start",
+                "start_other",
+                "start_without",
+                "reload",
+                "rollback",
+                "end_canary",
+                "asked",
+                "stop",
+                "none",
+            ]
+        },
         seconds=MAYBE_NUMBER,
         helped={"type": ["boolean", "null"]},
         outcome=MAYBE_STRING,

@@ -35,7 +35,7 @@ class InferenceMeter(Protocol):
         ...
 
     def rejected(self, priority: str, reason: str) -> None:
-        """Count one request that was not let in: ``reason`` is ``queue_full``, ``shed``, ``overload`` or ``deadline``."""
+        """Count one request that was not let in: ``reason``: ``queue_full``, ``shed``, ``overload``, ``deadline``."""
         ...
 
     def streamed(self, steps: int) -> None:

@@ -12,7 +12,11 @@ from model.remedy import Remedy
 from model.retreat import Retreat
 from tests.dashboard.house import House
 
-DETAIL = {"stderr": ["Fatal Python error: Segmentation fault"], "log": ["12:00:00 info x"], "peak_memory_mb": 812.0}
+DETAIL: dict[str, Any] = {
+    "stderr": ["Fatal Python error: Segmentation fault"],
+    "log": ["12:00:00 info x"],
+    "peak_memory_mb": 812.0,
+}
 
 
 def history(house: House, role: str = "operator", query: str = "?start=0") -> list[dict[str, Any]]:
