@@ -178,20 +178,18 @@ class Canary:
         """A request ended."""
         if (pair := self._pair) is not None and model == pair.canary.name:
             pair.finished(version, outcome, seconds, result_class)
+            if version == pair.canary.version and (outcome != "ok" or pair.nan):
+                self._judge(pair)  # now that the request is counted
 
     def answered(self, instance: Instance, *, nan: bool) -> None:
         """A model made an answer, with NaN in it or not."""
         if (pair := self._pair) is not None:
             pair.answered(instance, nan=nan)
-            if nan and instance is pair.canary:
-                self._judge(pair)
 
     def witness(self, instance: Instance, verdict: Verdict) -> None:
         """A model was asked, and this came of it."""
         if (pair := self._pair) is not None:
             pair.witness(instance, verdict)
-            if instance is pair.canary and verdict != "ok":
-                self._judge(pair)
 
     def batch(self, instance: Instance, size: int, seconds: float) -> None:
         """A batch succeeded."""

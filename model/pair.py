@@ -31,6 +31,8 @@ class Pair:
         self._name = serving.name
         self._versions = (serving.version, canary.version)
         self._lock = threading.Lock()
+        #: Whether the canary has ever answered NaN.
+        self.nan = False
         self._serving, self._canary = _Side(Tally(), Track()), _Side(Tally(), Track())
 
     def wants(self, key: str) -> bool:
@@ -52,6 +54,7 @@ class Pair:
             side.tally.add_nan()
         with self._lock:
             side.track.nan.append(nan)
+            self.nan = self.nan or (nan and instance is self.canary)
 
     def witness(self, instance: Instance, verdict: Verdict) -> None:
         """One of the two was asked for something, and this came of it."""

@@ -14,9 +14,10 @@ _MOST_SECONDS = 1e5
 #: Classes that are counted by name; what is answered beyond them is one class more.
 MAX_CLASSES = 100
 OTHER_CLASS = "(other)"
-#: Outcomes that are the model's own doing, well or not; others (the queue's, the caller's, the cache's) are not.
+#: Outcomes that are the model's own doing, well or not; others (the queue's, the caller's, the cache's) are not. Where
+#: something had to stand in for its answer there was none.
 WELL = frozenset({"ok"})
-FAILED = frozenset({"error", "oom", "timeout"})
+FAILED = frozenset({"error", "oom", "timeout", "fallback", "stale", "default"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,7 +188,7 @@ function says(canary) {
     ended: t("The canary of version {version} has ended.", { version }),
     promoted: t("Version {version} was promoted: it serves.", { version }),
   }[state];
-  return said ? [said, why].filter(Boolean).join(" ") : t("Try another version on a share of the requests, and see both side by side.");
+  return said ? [said, why && why.charAt(0).toUpperCase() + why.slice(1)].filter(Boolean).join(" ") : t("Try another version on a share of the requests, and see both side by side.");
 }
 
 function paintFigures(table, { version, before, comparison }) {

@@ -136,10 +136,10 @@ def test_a_tally_stays_small_whatever_comes() -> None:
 
 def test_only_what_the_model_did_is_judged() -> None:
     tally = Tally()
-    for outcome in ("ok", "error", "oom", "timeout", "rejected", "canceled", "bad_input", "cached", "fallback"):
+    for outcome in ("ok", "error", "oom", "timeout", "fallback", "rejected", "canceled", "bad_input", "cached"):
         tally.add(outcome, 0.1, "cat")
     figures = tally.figures(3.0)
-    assert (figures.requests, figures.judged, figures.failed, figures.rate) == (9, 4, 3, 3.0)
+    assert (figures.requests, figures.judged, figures.failed, figures.rate) == (9, 5, 4, 3.0)
     assert figures.classes == {"cat": 1}
 
 
