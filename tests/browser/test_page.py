@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from urllib.parse import urlsplit
 
@@ -9,8 +10,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Page, expect
 
+from dashboard.i18n import LANGUAGES, say_reason
 from dashboard.unit import say
 from tests.browser.conftest import Server
+from tests.dashboard.words import spoken
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -172,6 +175,23 @@ def test_the_browser_says_numbers_as_the_server_does(page: Page, server: Server)
         [values, units],
     )
     assert said == [[str(say(value, unit)) for value in values] for unit in units]
+
+
+def test_the_browser_says_what_rooms_say_as_the_server_does(page: Page, server: Server) -> None:
+    texts = sorted(re.sub(r"\{\d\}", "7 x_y", text) for text in spoken())
+    texts += ["reload_failed: golden_failed: pair 1 of 2", "hang: a batch of 3 running for 12s", "Nothing known: 1", ""]
+    for language in LANGUAGES:
+        page.goto(f"{server.url}/language/{language}?next=/model")
+        said = page.evaluate(
+            """async (texts) => {
+              const main = document.querySelector('script[src$="main.js"]').src;
+              const { loadMessages, sayReason } = await import(main.replace('main.js', 'i18n.js'));
+              await loadMessages();
+              return texts.map(sayReason);
+            }""",
+            texts,
+        )
+        assert said == [say_reason(text, language) for text in texts]
 
 
 def test_the_page_speaks_chinese(page: Page, server: Server) -> None:
