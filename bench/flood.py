@@ -17,12 +17,13 @@ import json
 import random
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 ROOT = Path(__file__).resolve().parents[1]
 #: Steps of time in which latencies are counted.
@@ -246,20 +247,22 @@ def _request(path: str, body: bytes, fresh: bool) -> bytes:
 def flooding(port: int, rate: float, seconds: float, *arguments: object) -> Iterator[Pending]:
     """A flood in a process of its own; it is ended with the block."""
     command = [sys.executable, "-m", "bench.flood", port, f"{rate:.3f}", seconds, *arguments]
-    process = subprocess.Popen([str(part) for part in command], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    try:
-        yield Pending(process, seconds)
-    finally:
-        if process.poll() is None:
-            process.terminate()
-        process.communicate()
+    with tempfile.TemporaryFile("w+") as said:  # a pipe would be full before anybody reads it
+        process = subprocess.Popen([str(part) for part in command], cwd=ROOT, stdout=said)
+        try:
+            yield Pending(process, said, seconds)
+        finally:
+            if process.poll() is None:
+                process.terminate()
+            process.wait()
 
 
 class Pending:
     """A flood under way."""
 
-    def __init__(self, process: subprocess.Popen[str], seconds: float) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], said: IO[str], seconds: float) -> None:
         self._process = process
+        self._said = said
         self._seconds = seconds
 
     @property
@@ -269,10 +272,10 @@ class Pending:
 
     def tally(self) -> Tally:
         """Wait for its end. Raises ``RuntimeError`` when it failed."""
-        said, _ = self._process.communicate(timeout=self._seconds + PATIENCE_SECONDS + 30)
-        if self._process.returncode:
-            raise RuntimeError(f"the flood ended with status {self._process.returncode}")
-        return Tally.read(said)
+        if status := self._process.wait(self._seconds + PATIENCE_SECONDS + 30):
+            raise RuntimeError(f"the flood ended with status {status}")
+        self._said.seek(0)
+        return Tally.read(self._said.read())
 
 
 async def _flood(options: Any) -> Tally:
