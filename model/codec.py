@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -132,9 +132,12 @@ class Codec:
             raise InferenceFailed("The model's result has NaN in it.", reason="nan", suggestion="Look at its weights.")
 
 
-@cache
+@lru_cache(maxsize=2)
 def only_predicts(kind: type[Model]) -> bool:
-    """Whether a model leaves all to the defaults that requests' threads would run of its code."""
+    """Whether a model leaves all to the defaults that requests' threads would run of its code.
+
+    Asked for every request; kept for two classes, as each load of a folder makes a new one with its module behind it.
+    """
     return all(getattr(kind, name) is getattr(Model, name) for name in _ON_THE_WAY)
 
 

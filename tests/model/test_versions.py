@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -448,3 +450,24 @@ def test_without_room_for_two_a_version_that_fails_gives_way_to_the_one_before(b
     assert b.host.status().state == "ready"
     assert serving(b)[0] == "1"
     assert b.infer(2).result == {"value": 2.0}
+
+
+def test_the_code_of_a_load_goes_with_its_instance(bench: Make, shelf: Shelf) -> None:
+    """Each load reads ``model.py`` anew: whoever kept its class would keep all that the module holds."""
+    b = bench(**shelf.settings()).ready()
+    shelf.put("2")
+    switch(b, "2")
+    instance = b.host._fleet.engines[0].instance
+    assert instance is not None
+    kind = weakref.ref(type(instance.model))
+    del instance
+    assert not b.host.prompt(), "it has a decode of its own"
+    for version in ("1", "2"):
+        switch(b, version)
+        assert not b.host.prompt()
+
+    def freed() -> bool:
+        gc.collect()
+        return kind() is None
+
+    b.until(freed)
