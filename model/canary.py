@@ -174,9 +174,9 @@ class Canary:
 
     # --- what it hears -------------------------------------------------------------------------------------------
 
-    def finished(self, model: str, version: str, outcome: str, seconds: float, result_class: str | None) -> None:
+    def finished(self, version: str, outcome: str, seconds: float, result_class: str | None) -> None:
         """A request ended."""
-        if (pair := self._pair) is not None and model == pair.canary.name:
+        if (pair := self._pair) is not None:
             pair.finished(version, outcome, seconds, result_class)
             if version == pair.canary.version and (outcome != "ok" or pair.nan):
                 self._judge(pair)  # now that the request is counted

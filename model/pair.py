@@ -28,7 +28,6 @@ class Pair:
     def __init__(self, canary: Instance, serving: Instance, percent: float) -> None:
         self.canary = canary
         self.percent = percent
-        self._name = serving.name
         self._versions = (serving.version, canary.version)
         self._lock = threading.Lock()
         #: Whether the canary has ever answered NaN.

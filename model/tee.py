@@ -39,4 +39,4 @@ class Tee:
             compute_seconds=compute_seconds,
             result_class=result_class,
         )
-        self._canary.finished(model, version, outcome, total_seconds, result_class)
+        self._canary.finished(version, outcome, total_seconds, result_class)

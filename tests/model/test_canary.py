@@ -524,6 +524,17 @@ def test_both_sides_are_counted_from_what_really_ran(pair: Bench) -> None:
     assert versions[10:] == [("1", "ok")] * 6 + [("2", "ok")] * 4 + [("2", "error"), ("2", "cached")]
 
 
+def test_both_are_counted_though_they_do_not_share_a_name(bench: Make, shelf: Shelf) -> None:
+    b = bench(**shelf.settings()).ready()
+    shelf.put("2", more='    name = "other"')
+    begin(b, "2", 0, force=True)
+    for version in ("1", "2"):
+        b.infer(1, named(version))
+    found = view(b).comparison
+    assert found is not None
+    assert (found.serving.outcomes, found.canary.outcomes) == ({"ok": 1}, {"ok": 1})
+
+
 def test_its_share_is_a_metric_while_it_runs(pair: Bench) -> None:
     def shares() -> list[tuple[dict[str, str], float]]:
         samples = ModelCollector(pair.host).collect()
