@@ -37,6 +37,11 @@ class Berth:
         """What serves there."""
         return self.engine.instance
 
+    @property
+    def serving(self) -> bool:
+        """Whether requests are taken there now."""
+        return self.engine.serving
+
     def begin(self, plan: Plan) -> bool:
         """Begin a load; ``False`` while there is another."""
         self._settle()
@@ -65,7 +70,12 @@ class Berth:
 
     def check(self, now_ms: int) -> None:
         """At every deep check of the engine: have its golden input run as well, and look at what is known."""
-        if self._canary.instance is not None:
+        if self._canary.instance is None:
+            return
+        standing = self.engine.cell.now
+        if standing.state == "failed":
+            self._canary.stranded(standing.reason or standing.state)
+        elif self.serving:
             self._examiner.ask(now_ms, 0.0)
             self._canary.look(self._examiner.last)
 

@@ -83,7 +83,7 @@ class Canary:
         """
         with self._changed:
             if (view := self._current()) is not None and view.state == "running" and view.version == version:
-                return self._share(percent)
+                return self.share(percent)
             self._refuse_another()
         target = self._told_apart(self._releases.beside(version, force=force))
         view = CanaryView(version, self._releases.serving, percent, force, self._wall_ms())
@@ -102,16 +102,16 @@ class Canary:
     def share(self, percent: float) -> CanaryView:
         """Set the share of the one that runs. Raises :class:`NoSwitch`."""
         with self._changed:
-            self.running()
-            return self._share(percent)
+            pair, view = self.running()
+            pair.percent = percent
+        log.info("canary_share", version=view.version, percent=percent)
+        return replace(view, percent=percent)
 
     def end(self) -> CanaryView:
         """All requests go to the version that serves again. Raises :class:`NoSwitch`."""
-        pair, _ = self.running()
+        pair, view = self.running()
         self._close(pair, "ended", None)
-        found = self._view
-        assert found is not None
-        return found
+        return self.view() or view
 
     def running(self) -> tuple[Pair, CanaryView]:
         """The one that runs. Raises :class:`NoSwitch`."""
@@ -160,7 +160,8 @@ class Canary:
             return self.named(serving, terms.version)
         if pair is None or not pair.wants(terms.key or request_id):
             return serving
-        return pair.canary if self._home().breaker(pair.canary).state == "closed" else serving
+        home = self._home()
+        return pair.canary if home.serving and home.breaker(pair.canary).state == "closed" else serving
 
     def named(self, serving: Instance, version: str) -> Instance:
         """The loaded version of that name. Raises :class:`NoVersion`."""
@@ -215,6 +216,11 @@ class Canary:
                 self._take_out(pair, found.reason or "golden_failed")
                 return
         self._judge(pair)
+
+    def stranded(self, why: str) -> None:
+        """The engine that it lives on has failed, and answers nothing any more."""
+        if (pair := self._pair) is not None:
+            self._close(pair, "ended", f"canary_ended: {why}")
 
     def installed(self, instance: Instance) -> None:
         """Something has come into service: the canary itself, or another version that it was not compared with."""
@@ -282,13 +288,6 @@ class Canary:
             self._home().dismiss(pair.canary, why if state == "taken_out" else None)
         log.info("canary_ended", version=pair.canary.version, state=state, why=why)
         return True
-
-    def _share(self, percent: float) -> CanaryView:
-        assert self._pair is not None
-        assert self._view is not None
-        self._pair.percent = percent
-        log.info("canary_share", version=self._view.version, percent=percent)
-        return replace(self._view, percent=percent)
 
     def _current(self) -> CanaryView | None:
         view = self._view

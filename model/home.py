@@ -17,6 +17,11 @@ class Home(Protocol):
         """What serves there."""
         ...
 
+    @property
+    def serving(self) -> bool:
+        """Whether it takes requests now."""
+        ...
+
     def begin(self, plan: Plan) -> bool:
         """Begin a load; ``False`` while there is another."""
         ...

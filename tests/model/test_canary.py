@@ -498,6 +498,28 @@ def test_with_several_replicas_it_lives_on_one_and_promoted_it_comes_to_all(benc
     assert set(b.book.outcomes) == {"ok"}
 
 
+def test_where_its_replica_has_failed_the_others_answer_for_it_and_it_ends(
+    bench: Make, shelf: Shelf, stage: Stage
+) -> None:
+    b = bench(**shelf.settings(devices=["cpu:0", "cpu:1"], deadline_seconds=2)).start()
+    b.until(lambda: [each.state for each in b.host.status().replicas] == ["ready", "ready"])
+    shelf.put("2")
+    begin(b, "2", 100)
+
+    def work(run: list[Any]) -> None:
+        if run[0] == "2":
+            raise SystemExit
+
+    stage.on_predict = work
+    with pytest.raises(InferenceFailed):
+        b.infer(3)
+    b.until(lambda: "failed" in [each.state for each in b.host.status().replicas])
+    assert b.infer(3).version == "1", "in time: nobody waits for a thread that is gone"
+    b.host.check(1_000)
+    assert (view(b).state, view(b).reason) == ("ended", "canary_ended: model_thread_died: SystemExit")
+    assert b.infer(3).version == "1"
+
+
 # --- what is counted ---------------------------------------------------------------------------------------------
 
 
