@@ -8,8 +8,10 @@ Everything else goes to gunicorn's threads with the bytes that have been read, a
 
 from __future__ import annotations
 
+import errno
 import logging
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
@@ -20,7 +22,7 @@ from typing import Any, Protocol
 
 from gunicorn.http.wsgi import SERVER
 from gunicorn.util import http_date
-from gunicorn.workers.gthread import TConn
+from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, PollableMethodQueue, TConn
 
 from pause import Hub
 from supervisor.linger import LingeringWorker
@@ -30,8 +32,14 @@ log = logging.getLogger("wakeless.express")
 
 #: Connections taken in one turn of the loop. One each turn, as gunicorn does, would keep a crowd waiting for seconds.
 _ACCEPTS = 256
+#: How long requests of the lane are begun in one turn of the loop, however many there are: in a flood of them a page's
+#: request would not be read for seconds.
+_TURN_SECONDS = 0.01
 #: How often the supervisor is told that the loop is alive.
 _NOTIFY_SECONDS = 0.5
+#: What the kernel says when it has no room for another connection, and how long it is left alone then.
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_REST_SECONDS = 1.0
 
 
 #: Status line, headers (those that speak of the answer, not of the connection or the server) and body; and what is
@@ -52,18 +60,29 @@ class Lane(Protocol):
         """Answer a request that it takes. Raises nothing."""
 
 
+class _LastingQueue(PollableMethodQueue):  # type: ignore[misc]  # gunicorn has no types
+    """Lives as long as the process: threads that are done after the loop's end must not write into another's file."""
+
+    def close(self) -> None:
+        """Leave the pipe open; its number would be given to the next file that is opened."""
+
+
 class ExpressWorker(LingeringWorker):
     """A thread worker whose loop reads first, and answers what it can."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.method_queue = _LastingQueue()
         self.lane: Lane | None = None
         self.hub = Hub(lambda: self.method_queue.defer(self.hub.go_on))
         #: What has been read of a connection that goes to a thread.
         self._early: dict[Any, bytes] = {}
         #: Connections whose request is being answered on the loop, and whether the poller still watches them.
         self._busy: dict[Any, bool] = {}
+        #: Requests that have been read and not begun: what goes to threads is handed over before them.
+        self._line: deque[tuple[Any, PlainRequest]] = deque()
         self._notified = 0.0
+        self._accept_again = 0.0
 
     # --- what gunicorn calls --------------------------------------------------------------------------------------
 
@@ -76,17 +95,32 @@ class ExpressWorker(LingeringWorker):
 
     def accept(self, listener: socket) -> None:
         """Take new connections as ones that are kept alive: nobody waits for their first request either."""
-        with suppress(BlockingIOError, ConnectionAbortedError):
+        try:
             for _ in range(min(_ACCEPTS, self.worker_connections - self.nr_conns)):
                 client, address = listener.accept()
                 self.nr_conns += 1
                 self._keep(TConn(self.cfg, client, address, listener.getsockname()), watched=False)
+        except OSError as error:  # nobody is there any more, or the client's network has failed: accept(2) tells it
+            if error.errno in _EXHAUSTED:
+                log.warning("no new connections for a moment: %s", error)
+                self._accept_again = time.monotonic() + _REST_SECONDS
+                self.set_accept_enabled(False)
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Called in every turn of the loop as long as it should be otherwise."""
+        super().set_accept_enabled(enabled and time.monotonic() >= self._accept_again)
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         """One turn of the loop; it ends in time for whoever stands aside."""
-        patience = self.hub.patience()
+        patience = 0.0 if self._line else self.hub.patience()
         super().wait_for_and_dispatch_events(timeout if patience is None else min(timeout, patience))
         self.hub.go_on()
+        until = time.monotonic() + _TURN_SECONDS
+        while self._line:
+            conn, request = self._line.popleft()
+            self.hub.start(partial(self._answer, conn, request))
+            if time.monotonic() > until:
+                break
 
     def on_client_socket_readable(self, conn: Any, client: socket) -> None:
         """Something has come from a client; it may be the end."""
@@ -106,9 +140,9 @@ class ExpressWorker(LingeringWorker):
         except OSError:
             data = b""
         request = self._express(data, conn.client)
-        if request is not None and self._prompt():
+        if request is not None and self._is_prompt():
             self._busy[conn] = True
-            self.hub.start(partial(self._answer, conn, request))
+            self._line.append((conn, request))
             return
         self.poller.unregister(client)
         if request is not None:
@@ -132,16 +166,17 @@ class ExpressWorker(LingeringWorker):
     def _express(self, data: bytes, peer: Any) -> PlainRequest | None:
         """The request, if it may be answered here and now."""
         request = read_plain(data, peer) if self.lane is not None and data else None
-        if request is None or self.lane is None:
-            return None
+        return request if request is not None and self._says(lambda lane: lane.takes(request)) else None
+
+    def _is_prompt(self) -> bool:
+        return self._says(lambda lane: lane.prompt())
+
+    def _says(self, ask: Callable[[Lane], bool]) -> bool:
         try:
-            return request if self.lane.takes(request) else None
+            return self.lane is not None and ask(self.lane)
         except Exception:
             log.exception("the express lane cannot tell what it takes")
-            return None
-
-    def _prompt(self) -> bool:
-        return self.lane is not None and self.lane.prompt()
+            return False
 
     def _answer_aside(self, conn: Any, request: PlainRequest) -> bool:
         """On a thread: whether the connection stays."""
@@ -164,8 +199,8 @@ class ExpressWorker(LingeringWorker):
             assert self.lane is not None
             status, headers, body, account = self.lane.answer(request, conn.sock)
             keep = self._may_stay()
-            data = _written(status, headers, body, keep=keep)
             try:
+                data = _written(status, headers, body, keep=keep)
                 sent = conn.sock.send(data)
             except BlockingIOError:
                 sent = 0
@@ -191,12 +226,19 @@ class ExpressWorker(LingeringWorker):
             self._linger(conn)
 
     def _keep(self, conn: Any, *, watched: bool) -> None:
-        """Wait for the next request of a connection."""
+        """Wait for the next request of a connection; when the server stops only for one that is on its way."""
         conn.set_timeout()
-        self.keepalived_conns.append(conn)
+        if not self.alive:
+            conn.timeout = min(conn.timeout, time.monotonic() + STOP_KEEPALIVE_LINGER)
         if not watched:
-            conn.sock.setblocking(False)
-            self.poller.register(conn.sock, EVENT_READ, partial(self.on_client_socket_readable, conn))
+            try:
+                conn.sock.setblocking(False)
+                self.poller.register(conn.sock, EVENT_READ, partial(self.on_client_socket_readable, conn))
+            except (OSError, ValueError, KeyError) as error:  # the kernel's limit
+                log.warning("a connection is not watched, and closed: %s", error)
+                self._end(conn)
+                return
+        self.keepalived_conns.append(conn)
 
     def _forget(self, conn: Any) -> None:
         """The loop has no more to do with what comes from this client."""
