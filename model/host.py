@@ -267,7 +267,7 @@ class ModelHost:
         self._fleet.check(now_ms, wait_seconds)
         if self.serving:
             self._switcher.look()
-            self._berth.check(now_ms)
+        self._berth.check(now_ms)
 
     def stop(self, drain_seconds: float) -> None:
         """Refuse new requests, finish what is here within ``drain_seconds``, then end the model thread."""

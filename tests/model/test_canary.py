@@ -520,6 +520,28 @@ def test_where_its_replica_has_failed_the_others_answer_for_it_and_it_ends(
     assert b.infer(3).version == "1"
 
 
+def test_one_that_takes_the_model_thread_along_is_not_there_after_the_reload(
+    bench: Make, shelf: Shelf, stage: Stage
+) -> None:
+    b = bench(**shelf.settings()).ready()
+    shelf.put("2")
+    begin(b, "2", 100)
+
+    def work(run: list[Any]) -> None:
+        if run[0] == "2":
+            raise SystemExit
+
+    stage.on_predict = work
+    with pytest.raises(InferenceFailed):
+        b.infer(3)
+    b.until(lambda: b.host.status().state == "failed")
+    b.host.check(1_000)
+    assert (view(b).state, view(b).reason) == ("ended", "canary_ended: model_thread_died: SystemExit")
+    assert b.host.reload("manual")
+    b.until(lambda: b.host.status().state == "ready")
+    assert b.infer(3).version == "1"
+
+
 # --- what is counted ---------------------------------------------------------------------------------------------
 
 
