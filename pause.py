@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from greenlet import greenlet
 
@@ -22,6 +24,7 @@ from greenlet import greenlet
 _SLACK = 64
 
 _local = threading.local()
+Result = TypeVar("Result")
 
 
 class Bell(Protocol):
@@ -43,6 +46,27 @@ def make_bell() -> Bell:
 def on_loop() -> bool:
     """Whether the code at hand runs on an event loop, where it may wait for bells only."""
     return getattr(_local, "hub", None) is not None
+
+
+def off_loop(work: Callable[[], Result]) -> Result:
+    """Do what may take long over something else than bells: here, or, on an event loop, on a thread of its own.
+
+    Returns and raises what ``work`` does.
+    """
+    if not on_loop():
+        return work()
+    bell, done = make_bell(), Future[Result]()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:  # noqa: BLE001  # handed on to whoever waits, whatever it is
+            done.set_exception(error)
+        bell.ring()
+
+    threading.Thread(target=run, name="off the loop", daemon=True).start()
+    bell.wait(math.inf)
+    return done.result()
 
 
 class _ThreadBell:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pause import Bell, Hub, make_bell, on_loop
+from pause import Bell, Hub, make_bell, off_loop, on_loop
 
 
 class Loop:
@@ -138,3 +138,34 @@ def test_timers_of_bells_that_have_rung_do_not_pile_up(loop: Loop) -> None:
         loop.turn()
     assert len(loop.hub._timers) < 200
     assert loop.hub.patience() is None
+
+
+def test_work_that_takes_long_is_done_beside_the_loop_and_its_end_is_that_of_a_call(loop: Loop) -> None:
+    said: list[object] = []
+    goes_on = threading.Event()
+
+    def work() -> int:
+        goes_on.wait(10)
+        said.append(on_loop())
+        return threading.get_ident()
+
+    def fail() -> None:
+        raise LookupError("nothing there")
+
+    def run() -> None:
+        said.append(off_loop(work) != threading.get_ident())
+        try:
+            off_loop(fail)
+        except LookupError as error:
+            said.append(str(error))
+
+    loop.hub.start(run)
+    assert said == [], "the loop goes on meanwhile"
+    goes_on.set()
+    loop.turn()
+    loop.turn()
+    assert said == [False, True, "nothing there"]
+
+
+def test_on_a_thread_such_work_is_done_there() -> None:
+    assert off_loop(threading.get_ident) == threading.get_ident()
