@@ -14,7 +14,7 @@ from model.examiner import Examiner
 from model.fault import LoadFailure, Poisoned, brief
 from model.loader import Instance
 from model.meter import InferenceMeter
-from model.plan import Plan as Plan
+from model.plan import Plan
 from model.queue import Errand, WorkQueue
 from model.release import Releases, Target
 from model.room import lack, lack_on_gpu
@@ -60,6 +60,7 @@ class Reloader:
         self._meter = meter
         self._clock = clock
         self._most = queue.batch_size
+        self._before = cell.now  # where things stood when the load under way began
         self._lock = threading.Lock()
         self._plan: Plan | None = None  # the reload whose outcome is open
         self._untold: Plan | None = None  # the reload whose end has not been told
@@ -81,9 +82,10 @@ class Reloader:
 
     def start(self, plan: Plan) -> bool:
         """Begin a reload and return at once; ``False`` while a load is under way or none is possible."""
-        serving = self._worker.instance is not None
+        serving, before = self._worker.instance is not None, self._cell.now
         if self._attempt.stuck or not self._cell.begin_load("reloading" if serving else "loading", self._clock()):
             return False
+        self._before = before
         log.info("model_reload_begins", reason=plan.reason)
         self._worker.revive()
         self._plan = self._untold = plan
@@ -190,7 +192,7 @@ class Reloader:
         self._meter.announce(instance.name, instance.version)
         self._worker.welcome(instance)
         seat(instance)
-        self._cell.move("ready")
+        self._as_before()
         self._untold = None
         self._meter.reloaded(plan.reason, "ok")
         plan.done(None)
@@ -253,8 +255,8 @@ class Reloader:
 
     def _give_up(self, failure: LoadFailure, plan: Plan) -> None:
         log.error("model_reload_failed", reason=failure.reason, suggestion=failure.suggestion)
-        if plan.seat is not None:  # whoever wanted it is told; of what serves this says nothing
-            self._cell.move("ready")
+        if plan.seat is not None:  # whoever wanted it is told
+            self._as_before()
         elif self._worker.instance is not None:
             self._cell.move("ready", reason=f"reload_failed: {failure.reason}", suggestion=failure.suggestion)
         else:
@@ -263,6 +265,10 @@ class Reloader:
                 lambda: NotReady("The model failed to load.", reason=failure.reason, retry_after_seconds=30.0)
             )
         self._report(plan, failure)
+
+    def _as_before(self) -> None:
+        """What was loaded is not for service: of what serves it says nothing."""
+        self._cell.move("ready", reason=self._before.reason, suggestion=self._before.suggestion)
 
     def _report(self, plan: Plan, failure: LoadFailure | None) -> None:
         """A reload ended, well or not."""

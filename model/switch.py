@@ -12,9 +12,9 @@ import structlog
 from model.contract import Incompatible
 from model.fault import LoadFailure
 from model.loader import Instance
+from model.plan import Plan
 from model.probation import Probation
 from model.release import NoSwitch, Release, Releases
-from model.reload import Plan
 
 log = structlog.get_logger(__name__)
 

@@ -107,6 +107,21 @@ def test_what_could_not_be_switched_to_cannot_be_a_canary_either(
         assert begin(b, "2", force=True).state == "running"
 
 
+@pytest.mark.parametrize("put", [{}, {"golden": 7.0}])
+def test_whatever_becomes_of_it_what_is_wrong_with_the_one_that_serves_stays_said(
+    pair: Bench, shelf: Shelf, put: dict[str, Any]
+) -> None:
+    shelf.put("1", golden=7.0)
+    assert pair.host.reload("manual")
+    pair.until(lambda: pair.book.reloads == [("manual", "failed")])
+    before = pair.host.status()
+    assert before.reason == "reload_failed: golden_failed: pair 1 of 1"
+    shelf.put("2", **put)
+    begin(pair, "2", 0)
+    after = pair.host.status()
+    assert (after.state, after.reason, after.suggestion) == ("ready", before.reason, before.suggestion)
+
+
 def test_two_that_call_themselves_the_same_cannot_be_told_apart_not_even_by_force(bench: Make, shelf: Shelf) -> None:
     shelf.put("1", more='    version = "one"')
     b = bench(**shelf.settings()).ready()
@@ -135,14 +150,17 @@ def test_on_a_cpu_its_weights_have_to_fit(bench: Make, shelf: Shelf, monkeypatch
 
 
 def test_a_control_group_may_have_less_room_than_its_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    limit, used = tmp_path / "memory.max", tmp_path / "memory.current"
+    limit, used, stat = tmp_path / "memory.max", tmp_path / "memory.current", tmp_path / "memory.stat"
     monkeypatch.setattr(room, "_LIMIT", limit)
     monkeypatch.setattr(room, "_USED", used)
+    monkeypatch.setattr(room, "_STAT", stat)
     free = room._available()
     assert free > 1000
     limit.write_text("5000\n")
     used.write_text("4000\n")
     assert room._available() == 1000
+    stat.write_text("anon 1000\nfile 3000\ninactive_file 2500\nactive_file 500\n")
+    assert room._available() == 3500, "what it keeps of files that nobody reads any more goes when room is needed"
     limit.write_text("max\n")
     assert room._available() > 1000
 
