@@ -6,8 +6,8 @@ import os
 import threading
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import structlog
 
@@ -20,7 +20,7 @@ from model.fault import brief, classify
 from model.interface import BadInput, Model
 from model.loader import Instance
 from model.result import NotJson, has_nan, to_json
-from pause import on_loop
+from pause import off_loop, on_loop
 
 log = structlog.get_logger(__name__)
 
@@ -28,6 +28,24 @@ log = structlog.get_logger(__name__)
 _ON_THE_WAY = ("decode", "encode", "bucket", "describe", "fallback", "lighter")
 #: Steps that work on what the caller sent: when they raise, the input has brought it about.
 _BEFORE_THE_MODEL = ("decode", "bucket", "lighter")
+
+
+Asked = ParamSpec("Asked")
+Found = TypeVar("Found")
+
+
+def _beside_loop(
+    step: Callable[Concatenate[Codec, Instance, Asked], Found],
+) -> Callable[Concatenate[Codec, Instance, Asked], Found]:
+    """Run a step of the plug-in's own beside an event loop that asks for it, as a switch may bring one at any time."""
+
+    @wraps(step)
+    def run(codec: Codec, instance: Instance, /, *args: Asked.args, **kwargs: Asked.kwargs) -> Found:
+        if not on_loop() or only_predicts(instance.model):
+            return step(codec, instance, *args, **kwargs)
+        return off_loop(lambda: step(codec, instance, *args, **kwargs))
+
+    return run
 
 
 class Codec:
@@ -42,6 +60,7 @@ class Codec:
         # A decoded image is many times its file: hundreds of threads must not hold one each while they wait for a core.
         self._decoders = threading.BoundedSemaphore(2 * (os.cpu_count() or 1))
 
+    @_beside_loop
     def read(
         self, instance: Instance, exchange: Exchange[Any], deadline: float, request_id: str
     ) -> tuple[Order, dict[str, Any]]:
@@ -51,6 +70,7 @@ class Codec:
             one = len(order.inputs) == 1
             return order, instance.model.describe(order.inputs[0]) if one else {"inputs": len(order.inputs)}
 
+    @_beside_loop
     def bucket(self, instance: Instance, given: Any, request_id: str) -> Hashable:
         """What kind of batch an input fits into. Raises a ``Refusal``."""
         if type(instance.model).bucket is Model.bucket:
@@ -60,11 +80,13 @@ class Codec:
             hash(found)  # here it is the model's failure, in the queue it would be everybody's
             return found
 
+    @_beside_loop
     def lightened(self, instance: Instance, inputs: Sequence[Any], level: float, request_id: str) -> Sequence[Any]:
         """The inputs with less to do. Raises :class:`BadInput` or a ``Refusal``."""
         with self._translated("lighter", request_id):
             return [instance.model.lighter(given, level) for given in inputs]
 
+    @_beside_loop
     def written(
         self, instance: Instance, exchange: Exchange[Payload], results: Sequence[Any], request_id: str
     ) -> tuple[Payload, str | None]:
@@ -76,6 +98,7 @@ class Codec:
             self._refuse_nan(found, request_id)
             return exchange.write(instance.model, found), class_of(found[0]) if len(found) == 1 else None
 
+    @_beside_loop
     def fallback(self, instance: Instance, inputs: Sequence[Any], request_id: str) -> list[Any]:
         """What the model says without computing. Raises whatever it raises; ``LookupError`` where that is nothing."""
         with self.calls.running("fallback", request_id):
@@ -132,12 +155,14 @@ class Codec:
             raise InferenceFailed("The model's result has NaN in it.", reason="nan", suggestion="Look at its weights.")
 
 
-@lru_cache(maxsize=2)
-def only_predicts(kind: type[Model]) -> bool:
-    """Whether a model leaves all to the defaults that requests' threads would run of its code.
+def only_predicts(model: Model) -> bool:
+    """Whether a model leaves all to the defaults that requests' threads would run of its code."""
+    return _leaves_all(type(model)) and vars(model).keys().isdisjoint(_ON_THE_WAY)
 
-    Asked for every request; kept for two classes, as each load of a folder makes a new one with its module behind it.
-    """
+
+@lru_cache(maxsize=2)
+def _leaves_all(kind: type[Model]) -> bool:
+    """Asked for every request; kept for two, as each load of a folder makes a new class with its module behind it."""
     return all(getattr(kind, name) is getattr(Model, name) for name in _ON_THE_WAY)
 
 

@@ -174,13 +174,9 @@ class ModelHost:
 
     def prompt(self) -> bool:
         """Whether :meth:`infer` takes long over nothing but the wait for the model thread, as an event loop may."""
-        serving, canary = self._fleet.first.instance, self.canary.instance
-        return (
-            serving is not None
-            and not self._cache.enabled
-            and only_predicts(type(serving.model))
-            and (canary is None or only_predicts(type(canary.model)))
-        )
+        there = (*(engine.instance for engine in self._fleet.engines), self.canary.instance)
+        found = [instance.model for instance in there if instance is not None]
+        return bool(found) and not self._cache.enabled and all(only_predicts(model) for model in found)
 
     def _route(self, engine: Engine, serving: Instance, request_id: str, terms: Terms) -> tuple[Engine, Instance]:
         """Who answers: what serves, or the canary, where it lives. Raises :class:`NoVersion`."""
