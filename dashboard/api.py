@@ -42,8 +42,15 @@ def model() -> Response:
     remedies = [asdict(one) for one in host.remedies()]
     #: Where safe mode can go back to, and why it cannot where ``to`` is null.
     retreat = asdict(host.rearguard.way()) if services().safe_mode else None
+    taken = host.intake()
     return answer(
-        {"status": asdict(host.status()), "health": asdict(verdicts()), "remedies": remedies, "retreat": retreat}
+        {
+            "status": asdict(host.status()),
+            "health": asdict(verdicts()),
+            "remedies": remedies,
+            "retreat": retreat,
+            "intake": None if taken is None else asdict(taken),
+        }
     )
 
 

@@ -127,7 +127,7 @@ CALLS: tuple[Call, ...] = (
         OPEN,
         answer=(200, "text/plain", STRING),
     ),
-    Call("get", "/api/model", "The model's state and health.", "viewer"),
+    Call("get", "/api/model", "The model's state and health.", "viewer", answer=(200, JSON, ref("Model"))),
     Call(
         "post",
         "/api/model/restart",

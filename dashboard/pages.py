@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,8 @@ def alerts() -> str:
 @access.require("viewer")
 def model() -> str:
     """The model's state, its checks, its restarts, and a way to try it."""
-    return _page("model", samples=_samples())
+    taken = services().model.intake()
+    return _page("model", data={"intake": None if taken is None else asdict(taken)}, samples=_samples())
 
 
 @blueprint.get("/explore")

@@ -24,6 +24,7 @@ from model.errors import NoVersion, Refusal
 from model.exchange import Body, Exchange
 from model.fault import LoadFailure
 from model.fleet import Fleet
+from model.intake import Intake, Intakes
 from model.loader import Instance
 from model.logbook import FILE_NAME, Logbook
 from model.meter import InferenceMeter
@@ -94,6 +95,7 @@ class ModelHost:
         self.canary = Canary(self._releases, lambda: self._berth, settings.probation_latency_ratio, clock, wall_ms)
         self._cache = ResultCache(settings.cache_bytes, settings.cache_seconds, clock)
         codec = self._codec = Codec(clock, reject_nan=settings.reject_nan, canary=self.canary)
+        self._intakes = Intakes(codec.calls)
         self._fleet = Fleet(
             Common(
                 settings=settings,
@@ -203,6 +205,11 @@ class ModelHost:
         with self._codec.calls.running("signature"):
             inputs, outputs, schema = tuple(model.inputs()), tuple(model.outputs()), model.schema()
         return Signature(instance.name, instance.version, inputs, outputs, schema)
+
+    def intake(self) -> Intake | None:
+        """What a request to the model that serves now may look like; ``None`` while none serves."""
+        instance = self._fleet.first.instance
+        return None if instance is None else self._intakes.of(instance)
 
     def remedies(self) -> list[Remedy]:
         """What this process has done about its model by itself, newest first."""

@@ -3,21 +3,26 @@
 const token = document.querySelector('meta[name="csrf"]')?.content ?? "";
 
 export class Problem extends Error {
-  constructor(status, document) {
+  constructor(status, document, headers = new Headers()) {
     super(document.detail ?? document.error ?? document.title ?? `HTTP ${status}`);
     this.document = document;
     this.status = status;
+    this.headers = headers;
     this.suggestion = document.suggestion;
     this.requestId = document.request_id;
   }
 }
 
-export async function call(path, { method = "GET", json, body, headers = {}, signal } = {}) {
+/** The answer as it comes in; a refusal is thrown. */
+export async function ask(path, { method = "GET", json, body, headers = {}, signal } = {}) {
   const all = { Accept: "application/json", ...headers };
   if (method !== "GET") all["X-CSRF-Token"] = token;
   if (json !== undefined) all["Content-Type"] = "application/json";
   const answer = await fetch(path, { method, headers: all, body: json === undefined ? body : JSON.stringify(json), signal });
-  const document = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Problem(answer.status, document);
-  return document;
+  if (!answer.ok) throw new Problem(answer.status, await answer.json().catch(() => ({})), answer.headers);
+  return answer;
+}
+
+export async function call(path, options) {
+  return (await ask(path, options)).json().catch(() => ({}));
 }

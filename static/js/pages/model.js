@@ -51,7 +51,7 @@ export function start(store) {
 
   store.on("state", paint);
   store.on("connection", ({ connection }) => { if (connection === "open") load(); });
-  startTry();
+  startTry(store);
   paint();
 }
 
