@@ -109,7 +109,13 @@ def test_the_lane_takes_what_is_plain_and_open_to_all(make_house: MakeHouse) -> 
     assert takes({}, {"content-type": "image/png", "x-priority": "low"})
     for more in ("cookie", "authorization", "origin", "x-forwarded-for", "via", "content-encoding", "x-anything"):
         assert not takes({}, {more: "1"})
-    assert not takes({}, {"host": "elsewhere"})
+    assert takes({}, {"host": "localhost.:65535"})
+    for host in ("elsewhere", "[::1", "127.0.0.1:8:9", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1/x"):
+        assert not takes({}, {"host": host})
+    abroad: dict[str, object] = {"server": {"host": "0.0.0.0"}, "auth": {"open_predict": True}}
+    assert takes(abroad, {"host": "elsewhere.example:8000"})
+    for host in (".", "a..b", "x" * 64, "elsewhere/x", "u@elsewhere"):
+        assert not takes(abroad, {"host": host})
     assert not takes({}, {}, path="/api/status")
     assert not takes({"server": {"trusted_proxies": 1}}, {})
     assert not takes({"auth": {"open_predict": False}}, {})
