@@ -80,7 +80,16 @@ class Engine:
         runner = BatchRunner(meter, self.progress, clock)
         steps = StepRunner(self.queue, self.progress, clock)
         name = "model" if device is None else f"model {device}"
-        self.worker = Worker(self.queue, runner, steps, cell, self._first_load, on_fatal, name)
+        self.worker = Worker(
+            self.queue,
+            runner,
+            steps,
+            cell,
+            self._first_load,
+            on_fatal,
+            lambda failure: self._reloader.lost(failure),
+            name,
+        )
         self._examiner = Examiner(
             self.queue, self.progress, lambda: self.worker.instance, clock, common.health.interval_seconds
         )

@@ -121,12 +121,23 @@ class Reloader:
                 self._cell.move("failed", reason=words, suggestion=suggestion)
                 self._on_given_up()
 
+    def lost(self, failure: LoadFailure) -> None:
+        """The model thread has died, and with it what was loaded for it: the reload under way has failed."""
+        if (untold := self._untold) is not None:
+            self._settle(untold)
+            self._report(untold, failure)
+
+    def _unless_lost(self, plan: Plan, errand: Errand) -> None:
+        """On the model thread, which may be another one than that for which it was meant."""
+        if self._untold is plan:
+            errand()
+
     def _reload(self, plan: Plan) -> None:
         """On the helper thread: load while the old instance serves, and let the model thread switch."""
         try:
             errand = self._errand(plan)
             if errand is not None:
-                self._queue.submit(errand, urgent=True)
+                self._queue.submit(partial(self._unless_lost, plan, errand), urgent=True)
         except Poisoned as poisoned:
             self._untold = None
             self._meter.reloaded(plan.reason, "failed")

@@ -10,7 +10,7 @@ import structlog
 
 from model.batch import BatchRunner
 from model.errors import InferenceFailed, NotReady
-from model.fault import Poisoned, brief
+from model.fault import LoadFailure, Poisoned, brief
 from model.loader import Instance
 from model.queue import Errand, Turn, Work, WorkQueue
 from model.state import StateCell
@@ -31,6 +31,7 @@ class Worker:
         cell: StateCell,
         first: Errand,
         on_fatal: Callable[[str], None],
+        on_died: Callable[[LoadFailure], None],
         name: str = "model",
     ) -> None:
         self.name = name
@@ -40,6 +41,7 @@ class Worker:
         self._cell = cell
         self._first = first
         self._on_fatal = on_fatal
+        self._on_died = on_died  # of a plug-in; another load starts another thread
         self._thread: threading.Thread | None = None
         self._former: ref[Instance] | None = None
         self._apart: list[ref[Instance]] = []
@@ -113,8 +115,10 @@ class Worker:
         except BaseException as error:  # the edge of the thread: even sys.exit in a plug-in ends here
             log.exception("model_thread_died")
             reason = f"model_thread_died: {brief(error)}"
-            self._cell.move("failed", reason=reason, suggestion="Reload the model; the log has the traceback.")
+            failure = LoadFailure(reason, "Reload the model; the log has the traceback.")
+            self._cell.move("failed", reason=failure.reason, suggestion=failure.suggestion)
             self._queue.fail_all(lambda: NotReady("The model failed.", reason=reason, retry_after_seconds=5.0))
+            self._on_died(failure)
 
     def _do(self, turn: Turn) -> None:
         if isinstance(turn, Stream):

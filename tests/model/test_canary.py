@@ -29,6 +29,14 @@ NAN = """
     def encode(self, result):
         return {"value": float("nan") if result == 26.0 else result}
 """
+SLOW = """
+    _load = load
+
+    def load(self, device):
+        stages.current.load_entered.release()
+        assert stages.current.load_gate.wait(stages.PATIENCE)
+        self._load(device)
+"""
 STREAM = """
     def stream(self, given):
         yield from range(int(given[1]))
@@ -536,6 +544,30 @@ def test_where_its_replica_has_failed_the_others_answer_for_it_and_it_ends(
     b.host.check(1_000)
     assert (view(b).state, view(b).reason) == ("ended", "canary_ended: model_thread_died: SystemExit")
     assert b.infer(3).version == "1"
+
+
+def test_one_that_still_loads_when_the_model_thread_dies_has_failed(bench: Make, shelf: Shelf, stage: Stage) -> None:
+    b = bench(**shelf.settings()).ready()
+    shelf.put("2", more=SLOW)
+    stage.load_gate.clear()
+    b.host.canary.begin("2", 100, force=False)
+    assert stage.load_entered.acquire(timeout=PATIENCE)
+
+    def leave(run: list[Any]) -> None:
+        raise SystemExit
+
+    stage.on_predict = leave
+    with pytest.raises(InferenceFailed):
+        b.infer(3)
+    stage.on_predict = lambda run: None
+    b.until(lambda: view(b).state == "failed")
+    assert view(b).reason == "model_thread_died: SystemExit"
+    assert b.host.status().state == "failed", "the one that serves is what has died"
+    stage.load_gate.set()
+    assert b.host.reload("manual")
+    b.until(lambda: b.host.status().state == "ready")
+    assert begin(b, "2", 100).state == "running"
+    assert b.infer(3).version == "2"
 
 
 def test_one_that_takes_the_model_thread_along_is_not_there_after_the_reload(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from itertools import chain, repeat
 from pathlib import Path
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from model.device import Device, DeviceMemory
-from model.errors import NotReady
+from model.errors import InferenceFailed, NotReady
+from model.queue import Errand
 from tests.model.conftest import Bench, Clock
 from tests.model.stage import PATIENCE, Stage
 
@@ -198,3 +200,106 @@ def test_a_failed_reload_in_a_pause_refuses_what_waits(bench: Make, stage: Stage
         waiting.result(PATIENCE)
     assert refused.value.reason == "golden_failed: pair 1 of 1"
     assert b.host.status().state == "failed"
+
+
+# --- the model thread dies meanwhile -----------------------------------------------------------------------------
+
+
+def dying(b: Bench, stage: Stage) -> None:
+    """A batch ends the thread of the replica that takes it."""
+
+    def leave(batch: list[float]) -> None:
+        if batch == [13.0]:
+            raise SystemExit("goodbye")
+
+    stage.on_predict = leave
+    with pytest.raises(InferenceFailed):
+        b.infer(13)
+
+
+def test_a_reload_whose_thread_dies_has_failed_and_the_next_one_serves(bench: Make, stage: Stage) -> None:
+    b = bench().ready()
+    stage.load_gate.clear()
+    assert b.host.reload("operator")
+    assert stage.load_entered.acquire(timeout=PATIENCE)
+    dying(b, stage)
+    b.until(lambda: b.book.reloads == [("operator", "failed")])
+    assert (b.host.status().state, b.host.status().reason) == ("failed", "model_thread_died: SystemExit: goodbye")
+    stage.load_gate.set()
+    assert b.host.reload("again")
+    b.until(lambda: b.host.status().state == "ready")
+    assert b.infer(1).result["value"] == 2.0
+    assert b.book.reloads == [("operator", "failed"), ("again", "ok")]
+
+
+def test_what_was_loaded_for_a_thread_that_has_died_does_not_come_into_service_later(bench: Make, stage: Stage) -> None:
+    b = bench().ready()
+    stage.version = "2"
+    gate, lined_up, queue = threading.Event(), threading.Event(), b.host._fleet.engines[0].queue
+    submit = queue.submit
+
+    def leave(batch: list[float]) -> None:
+        if threading.current_thread().name == "model":
+            assert gate.wait(PATIENCE)
+            raise SystemExit
+
+    def note(errand: Errand, *, urgent: bool) -> bool:
+        found = submit(errand, urgent=urgent)
+        lined_up.set()
+        return found
+
+    queue.submit = note  # type: ignore[method-assign]
+    stage.on_predict = leave
+    held = b.send(13)
+    b.until(lambda: b.host.status().in_flight == 1)
+    assert b.host.reload("operator")
+    assert lined_up.wait(PATIENCE)
+    gate.set()
+    with pytest.raises(InferenceFailed):
+        held.result(PATIENCE)
+    b.until(lambda: b.host.status().state == "failed")
+    stage.version, stage.on_predict = "3", lambda batch: None
+    assert b.host.reload("again")
+    b.until(lambda: b.host.status().state == "ready")
+    assert b.infer(1).version == "3"
+    assert b.book.announced == [("multiplier", "1"), ("multiplier", "3")]
+
+
+@pytest.mark.usefixtures("small_gpu")
+def test_a_load_in_a_pause_that_ends_the_thread_has_failed(bench: Make, stage: Stage) -> None:
+    b = bench(health={"min_free_gpu_bytes": 0}).ready()
+    stage.on_load = _leave
+    assert b.host.reload("operator")
+    b.until(lambda: b.book.reloads == [("operator", "failed")])
+    assert b.host.status().state == "failed"
+    stage.on_load = lambda: None
+    assert b.host.reload("again")
+    b.until(lambda: b.host.status().state == "ready")
+
+
+def test_of_several_replicas_one_that_dies_in_a_reload_does_not_keep_the_next_one_from_beginning(
+    bench: Make, stage: Stage
+) -> None:
+    b = bench(devices=["cpu:0", "cpu:1"]).start()
+    b.until(lambda: [each.state for each in b.host.status().replicas] == ["ready", "ready"])
+    b.ready()
+    stage.load_gate.clear()
+    assert b.host.reload("operator")
+    assert stage.load_entered.acquire(timeout=PATIENCE)
+
+    def leave(batch: list[float]) -> None:
+        if threading.current_thread().name == "model cpu:0":
+            raise SystemExit("goodbye")
+
+    stage.on_predict = leave
+    failed = [sent.exception(PATIENCE) for sent in [b.send(number) for number in range(4)]]
+    assert any(failed)
+    b.until(lambda: b.host.status().replicas[0].state == "failed")
+    stage.on_predict = lambda batch: None
+    stage.load_gate.set()
+    b.until(lambda: b.host.reload("again"))
+    b.until(lambda: [each.state for each in b.host.status().replicas] == ["ready", "ready"])
+
+
+def _leave(*_: object) -> None:
+    raise SystemExit("goodbye")
