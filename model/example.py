@@ -80,12 +80,14 @@ def _object(node: Mapping[str, Any], root: Any, trail: Trail) -> dict[str, Any]:
 
 
 def _number(node: Mapping[str, Any], *, whole: bool) -> int | float:
-    low, high = node.get("minimum"), node.get("maximum")
-    if low is None and (above := node.get("exclusiveMinimum")) is not None:
-        low = above + 1 if whole or high is None else (above + high) / 2
-    if high is None and (below := node.get("exclusiveMaximum")) is not None:
-        high = below - 1 if whole or low is None else (below + low) / 2
-    value = max(0, low) if low is not None else 0
+    """0, or what is nearest to it of what is allowed; between two bounds that are excluded their middle."""
+    step = 1 if whole else 0.5
+    above, below = node.get("exclusiveMinimum"), node.get("exclusiveMaximum")
+    if above is not None and below is not None and not whole:
+        return float((above + below) / 2)
+    low = node.get("minimum") if above is None else above + step
+    high = node.get("maximum") if below is None else below - step
+    value = 0 if low is None else max(0, low)
     value = value if high is None else min(value, high)
     return int(value) if whole else value
 
