@@ -13,7 +13,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import lru_cache, partial
 from selectors import EVENT_READ
@@ -22,11 +22,12 @@ from typing import Any, Protocol
 
 from gunicorn.http.wsgi import SERVER
 from gunicorn.util import http_date
-from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, PollableMethodQueue, TConn
+from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn
 
 from pause import Hub
 from supervisor.linger import LingeringWorker
 from supervisor.plain import WHOLE_BYTES, PlainRequest, read_plain
+from supervisor.pool import LastingQueue, ThriftyPool
 
 log = logging.getLogger("wakeless.express")
 
@@ -60,19 +61,12 @@ class Lane(Protocol):
         """Answer a request that it takes. Raises nothing."""
 
 
-class _LastingQueue(PollableMethodQueue):  # type: ignore[misc]  # gunicorn has no types
-    """Lives as long as the process: threads that are done after the loop's end must not write into another's file."""
-
-    def close(self) -> None:
-        """Leave the pipe open; its number would be given to the next file that is opened."""
-
-
 class ExpressWorker(LingeringWorker):
     """A thread worker whose loop reads first, and answers what it can."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.method_queue = _LastingQueue()
+        self.method_queue = LastingQueue()
         self.lane: Lane | None = None
         self.hub = Hub(lambda: self.method_queue.defer(self.hub.go_on))
         #: What has been read of a connection that goes to a thread.
@@ -92,6 +86,10 @@ class ExpressWorker(LingeringWorker):
         if now - self._notified >= _NOTIFY_SECONDS:
             self._notified = now
             super().notify()
+
+    def get_thread_pool(self) -> ThreadPoolExecutor:
+        """Called once."""
+        return ThriftyPool(self.cfg.threads)
 
     def accept(self, listener: socket) -> None:
         """Take new connections as ones that are kept alive: nobody waits for their first request either."""

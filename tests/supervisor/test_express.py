@@ -8,7 +8,6 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from selectors import EVENT_READ, DefaultSelector
 from typing import Any
@@ -58,9 +57,10 @@ class Stage:
         self.listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         config = Config()
         config.set("keepalive", 15)
+        config.set("threads", 2)
         self.worker = ExpressWorker(1, os.getppid(), [self.listener], None, 30, config, logging.getLogger("test"))
         self.worker.lane = self.lane
-        self.worker.tpool = stack.enter_context(ThreadPoolExecutor(2))
+        self.worker.tpool = stack.enter_context(self.worker.get_thread_pool())
         self.worker.poller = DefaultSelector()
         self.worker.method_queue.init()
         self.worker.poller.register(
@@ -198,3 +198,28 @@ def test_who_rings_after_the_end_writes_into_nobody_s_file(stage: Stage) -> None
     thread.start()
     thread.join(10)
     assert os.fstat(writer)  # the number still is the pipe's: nothing that is opened from here on gets it
+
+
+def test_without_another_thread_requests_wait_for_those_that_there_are(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    stage.lane.is_prompt = lambda: False
+    gate = threading.Event()
+
+    def wait() -> None:
+        assert gate.wait(10)
+
+    stage.lane.wait = wait
+    first, second = stage.client(), stage.client()
+    first.sendall(WHOLE)
+    stage.turn()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        second.sendall(WHOLE)
+        stage.turn()
+    gate.set()
+    for client in (first, second):
+        assert client.recv(1000).endswith(b"hello")
