@@ -80,16 +80,7 @@ class Engine:
         runner = BatchRunner(meter, self.progress, clock)
         steps = StepRunner(self.queue, self.progress, clock)
         name = "model" if device is None else f"model {device}"
-        self.worker = Worker(
-            self.queue,
-            runner,
-            steps,
-            cell,
-            self._first_load,
-            on_fatal,
-            lambda failure: self._reloader.lost(failure),
-            name,
-        )
+        self.worker = Worker(self.queue, runner, steps, cell, self._first_load, on_fatal, self._died, name)
         self._examiner = Examiner(
             self.queue, self.progress, lambda: self.worker.instance, clock, common.health.interval_seconds
         )
@@ -269,6 +260,9 @@ class Engine:
             self._reloader.first_load(self._peers.first_targets())
         finally:
             self._peers.first_done(self)
+
+    def _died(self, failure: LoadFailure) -> None:
+        self._reloader.lost(failure)
 
     def _reloaded(self, reason: str, failure: str | None) -> None:
         self.resting = False

@@ -116,9 +116,10 @@ class Worker:
             log.exception("model_thread_died")
             reason = f"model_thread_died: {brief(error)}"
             failure = LoadFailure(reason, "Reload the model; the log has the traceback.")
+            self._on_died(failure)
+            self._thread = None  # before the state says that a load may begin, which needs a new one
             self._cell.move("failed", reason=failure.reason, suggestion=failure.suggestion)
             self._queue.fail_all(lambda: NotReady("The model failed.", reason=reason, retry_after_seconds=5.0))
-            self._on_died(failure)
 
     def _do(self, turn: Turn) -> None:
         if isinstance(turn, Stream):
