@@ -199,14 +199,12 @@ class Canary:
 
     def breaker_changed(self, breaker: Breaker, state: BreakerState) -> None:
         """Some breaker did; the canary's takes it out when it opens."""
-        pair = self._pair
-        if state == "open" and pair is not None and breaker is self._home().breaker(pair.canary):
+        if state == "open" and (pair := self._pair) is not None and breaker is self._home().breaker(pair.canary):
             self._take_out(pair, breaker.reason or "breaker_open")
 
     def look(self, found: Examination | None) -> None:
         """At every deep check, with what the last one of the canary itself has found."""
-        pair = self._pair
-        if pair is None:
+        if (pair := self._pair) is None:
             return
         if found is not None and found is not self._seen:
             self._seen = found
@@ -294,5 +292,8 @@ class Canary:
         return view if view is not None and view.state in ("loading", "running") else None
 
     def _refuse_another(self) -> None:
-        if (view := self._current()) is not None:
-            raise NoSwitch(f"Version {view.version} is a canary now: promote or end it first.")
+        if (view := self._current()) is None:
+            return
+        if view.state == "loading":  # there is nothing to promote or to end yet
+            raise NoSwitch(f"Version {view.version} is being loaded as a canary.")
+        raise NoSwitch(f"Version {view.version} is a canary now: promote or end it first.")

@@ -552,6 +552,8 @@ def test_one_that_still_loads_when_the_model_thread_dies_has_failed(bench: Make,
     stage.load_gate.clear()
     b.host.canary.begin("2", 100, force=False)
     assert stage.load_entered.acquire(timeout=PATIENCE)
+    with pytest.raises(NoSwitch, match="Version 2 is being loaded as a canary"):
+        b.host.switch("2")
 
     def leave(run: list[Any]) -> None:
         raise SystemExit
