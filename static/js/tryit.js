@@ -10,6 +10,9 @@ import { Form } from "./try/form.js";
 import { draw } from "./try/picture.js";
 import { Steps } from "./try/steps.js";
 
+/** Events of a stream are read for so many ms before the page gets its turn. */
+const AT_ONCE = 20;
+
 export function startTry(store) {
   let running = null;
   const form = new Form(send, send);
@@ -57,7 +60,17 @@ async function exchange(form, signal, begun) {
   }
   const steps = new Steps(begun);
   tell("busy", t("The answer is coming …"), sayVersion(given));
-  for await (const event of readEvents(answer)) steps.take(event);
+  try {
+    let rested = performance.now();
+    for await (const event of readEvents(answer)) {
+      steps.take(event);
+      if (performance.now() - rested < AT_ONCE) continue;
+      await new Promise((go) => { setTimeout(go); }); // what has come already would never let the page have its turn
+      rested = performance.now();
+    }
+  } finally {
+    steps.paint(); // what there is when it is stopped
+  }
   if (!steps.over) steps.fail({ detail: t("The connection ended before the answer did.") });
   if (steps.failed) return;
   tell(given.get("X-Degraded") ? "warning" : "ok", String(status), since(begun), steps.said(), sayVersion(given));

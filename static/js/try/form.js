@@ -130,6 +130,7 @@ export class Form {
     const stock = pictures && this.files.every((one) => PICTURES.includes(one));
     text(find("#drop-note"), stock ? t("JPEG, PNG or WebP. Pasting works, too. The image is not kept.") : [this.files.join(", "), t("The file is not kept.")].filter(Boolean).join(" · "));
     show(find("#send"), this.form !== "file" || this.file !== null);
+    find("#send").classList.toggle("primary", this.form !== "file"); // a file is sent as soon as it is chosen
     text(find("#send span"), this.form === "file" ? t("Send again") : t("Send"));
     const { form, body, type, image, streams: stream } = this;
     text(find("#curl"), curl(find("#curl").dataset.url, { form, body, type, image, stream }));
