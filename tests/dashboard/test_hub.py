@@ -198,7 +198,7 @@ def test_a_reason_is_said_in_words_of_the_language() -> None:
     failed = status("failed", reason="golden_failed: pair 4 of 5")
     said = situation(model=lambda: failed).now(T0, Figures())["headline"]
     assert said["en"]["title"] == "The model is not serving: golden failed: pair 4 of 5."
-    assert said["zh"]["title"] == "模型当前不提供服务：基准输入未通过：pair 4 of 5。"
+    assert said["zh"]["title"] == "模型当前不提供服务：基准输入未通过：第 4 对，共 5 对。"
 
 
 def test_a_load_says_how_far_it_is() -> None:
