@@ -16,7 +16,7 @@ from model.device import Device, NoDevice
 from model.fault import LoadFailure, Poisoned, brief, classify, sticky
 from model.interface import Golden, Model
 from model.result import NotJson, to_json
-from model.source import resolve
+from model.source import is_file_path, resolve
 from model.warmup import WarmUp, warm_up
 
 log = structlog.get_logger(__name__)
@@ -137,6 +137,8 @@ class Loader:
         began = self._clock()
         device = self._open_device(say)
         say("importing the model")
+        if is_file_path(path):  # each load reads its code anew; that has to go with its instance
+            _set_imports_aside()
         kind = resolve(path)
         _set_imports_aside()
         before = device.memory()

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from model.errors import InferenceFailed
+from model.loader import _set_imports_aside
 from model.logbook import FILE_NAME
 from model.release import MAX_STARTS, NoSwitch
 from model.switch import Switch
@@ -465,6 +466,24 @@ def test_the_code_of_a_load_goes_with_its_instance(bench: Make, shelf: Shelf) ->
     for version in ("1", "2"):
         switch(b, version)
         assert not b.host.prompt()
+
+    def freed() -> bool:
+        gc.collect()
+        return kind() is None
+
+    b.until(freed)
+
+
+def test_the_code_of_the_first_load_goes_as_well(bench: Make, shelf: Shelf) -> None:
+    """What has been imported by then is set aside from the garbage collector; this is not."""
+    _set_imports_aside.cache_clear()
+    b = bench(**shelf.settings()).ready()
+    instance = b.host._fleet.engines[0].instance
+    assert instance is not None
+    kind = weakref.ref(type(instance.model))
+    del instance
+    assert b.host.reload("manual")
+    b.until(lambda: b.book.reloads == [("manual", "ok")])
 
     def freed() -> bool:
         gc.collect()
