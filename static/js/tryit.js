@@ -82,8 +82,8 @@ function fail(error, begun) {
 }
 
 function busy(is) {
+  if (!is && document.activeElement === find("#stop")) find("#send").focus(); // who stops it by keyboard goes on from there
   show(find("#stop"), is);
-  find("#send").disabled = is;
   find("#drop").classList.toggle("busy", is);
   if (is) text(find("#answer [data-field=json]"), "");
 }
