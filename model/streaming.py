@@ -13,6 +13,7 @@ from model.codec import Codec, can_be_lighter
 from model.errors import NoStream, Refusal
 from model.exchange import Body
 from model.guard import Guard
+from model.interface import BadInput
 from model.loader import Instance
 from model.meter import InferenceMeter
 from model.queue import Stream, WorkQueue
@@ -79,6 +80,8 @@ class StreamPath:
         except Refusal as refusal:
             return self._substitute(question, refusal)
         except BaseException as error:
+            if isinstance(error, BadInput):
+                error.version = instance.version
             self._count(question, outcome_of(error))
             raise
         found = self._subscription(question, opened, lambda refusal: self._replies.stand_in(question, refusal), terms)

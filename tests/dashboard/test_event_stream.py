@@ -75,6 +75,7 @@ def test_a_failure_before_the_first_step_has_a_status_of_its_own(hosting: House)
     assert ask(hosting, to=3, fail=1).status_code == 500
     bad = ask(hosting, wrong=1)
     assert (bad.status_code, bad.get_json()["detail"]) == (422, "Say how far to count.")
+    assert bad.headers["X-Model-Version"] == "1"
     eventually(lambda: hosting.services.model.status().streams_open == 0)
     assert (counted(hosting, "error"), counted(hosting, "bad_input")) == (1, 1)
 
