@@ -115,6 +115,8 @@ def _note_route(app: Flask) -> None:
 def _check_host() -> None:
     """On loopback only loopback names are answered: a name that a stranger's DNS points here is not one of them."""
     settings = services().settings
+    if not can_be_a_host(request.host):
+        raise Problem(400, "bad-request", "The header Host names nothing that could be a host.")
     if answers_to(settings, request.host) or (settings.server.trusted_proxies and came_through_proxy()):
         return
     raise Problem(
@@ -128,7 +130,13 @@ def _check_host() -> None:
 
 def answers_to(settings: Settings, host: str) -> bool:
     """Whether a request that names ``host`` may be meant for this server; see :func:`_check_host`."""
-    return not is_loopback(settings.server.host) or is_loopback(host_name(host))
+    return can_be_a_host(host) and (not is_loopback(settings.server.host) or is_loopback(host_name(host)))
+
+
+def can_be_a_host(host: str) -> bool:
+    """Whether a name of this length can exist (RFC 1035 section 2.3.4): no address can be made of a longer one."""
+    name = host_name(host)
+    return len(name) <= 253 and all(len(label) <= 63 for label in name.split("."))
 
 
 def _check_role(role: Rule, csrf: CSRFProtect) -> BaseResponse | None:

@@ -9,7 +9,6 @@ import orjson
 import structlog
 from flask import Flask, Response, make_response, render_template, request
 from gunicorn.http.errors import ParseException
-from jinja2 import TemplateError
 from werkzeug.exceptions import HTTPException
 
 from dashboard.request_id import current_request_id
@@ -211,7 +210,7 @@ def _page(status: int, title: str, detail: str, suggestion: object) -> Response:
             suggestion=suggestion,
             request_id=current_request_id(),
         )
-    except TemplateError as error:  # the page about an error must not be the next error
+    except Exception as error:  # the page about an error must not be the next error
         log.error("error_page_failed", exc_info=error)
         text = f"{status} {title}. {detail} Request id: {current_request_id()}"
         return Response(text, status, content_type="text/plain; charset=utf-8")

@@ -283,6 +283,16 @@ def test_a_name_that_was_pointed_here_gets_no_answer(calm: House, host: str, pat
     assert answer.status_code == 421
 
 
+@pytest.mark.parametrize("host", ["x" * 64, f"a.{'x' * 100}.example:80", ".".join(["x" * 60] * 5)])
+@pytest.mark.parametrize("bound", ["127.0.0.1", "0.0.0.0"])
+@pytest.mark.parametrize("path", ["/", "//", "/login", "/health/live", "/predict", "/nothing"])
+def test_a_name_that_no_host_can_have_is_the_callers_mistake(
+    make_house: MakeHouse, host: str, bound: str, path: str
+) -> None:
+    client = make_house(server={"host": bound}).visitor()
+    assert client.open(path, method="PATCH" if path == "//" else "GET", headers={"Host": host}).status_code == 400
+
+
 def test_behind_a_trusted_proxy_its_host_name_is_answered(make_house: MakeHouse) -> None:
     house = make_house(server={"trusted_proxies": 1})
     client = house.visitor()
