@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Literal, TypeVar
 from urllib.parse import quote
 
 import structlog
 from flask import Flask, redirect, request
 from flask_wtf.csrf import CSRFError, CSRFProtect
+from werkzeug.sansio.utils import host_is_trusted
 from werkzeug.wrappers import Response as BaseResponse
 
 from config import Settings, is_loopback
@@ -133,10 +135,17 @@ def answers_to(settings: Settings, host: str) -> bool:
     return can_be_a_host(host) and (not is_loopback(settings.server.host) or is_loopback(host_name(host)))
 
 
+@lru_cache(maxsize=256)
 def can_be_a_host(host: str) -> bool:
-    """Whether a name of this length can exist (RFC 1035 section 2.3.4): no address can be made of a longer one."""
-    name = host_name(host)
-    return len(name) <= 253 and all(len(label) <= 63 for label in name.split("."))
+    """Whether a header ``Host`` names what could be one: werkzeug takes another for none, and makes no address of it.
+
+    Names have at most 253 characters, and 63 between two dots (RFC 1035 section 2.3.4), which the codec looks at.
+    """
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return len(host_name(host)) <= 253 and host_is_trusted(host)
 
 
 def _check_role(role: Rule, csrf: CSRFProtect) -> BaseResponse | None:

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from functools import lru_cache
 from http import HTTPStatus
 from socket import socket
 from typing import Any, Protocol, cast
 
 import structlog
 from flask import Flask
-from werkzeug.sansio.utils import host_is_trusted
 
 from dashboard import access, predict, problem, request_id
 from dashboard.header import CACHE_CONTROL, HEADERS
@@ -86,7 +84,6 @@ class Express:
             and "event-stream" not in headers.get("accept", "")
             and not settings.server.trusted_proxies
             and "host" in headers
-            and _names_a_host(headers["host"])
             and access.answers_to(settings, headers["host"])
             and access.is_open(settings, "predict", _address(request))
         )
@@ -144,16 +141,6 @@ class Express:
             return _problem(error, request_id)
         headers = [("Content-Type", "application/json"), *headers_of(answer).items()]
         return 200, headers, predict.document(answer, request_id)
-
-
-@lru_cache(maxsize=64)
-def _names_a_host(header: str) -> bool:
-    """Whether werkzeug takes it for a host as well; it would read another as none, and the lane a part of it."""
-    try:
-        header.encode("idna")
-    except UnicodeError:
-        return False
-    return host_is_trusted(header)
 
 
 def _problem(error: Problem, request_id: str) -> tuple[int, list[tuple[str, str]], bytes]:

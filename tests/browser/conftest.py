@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -135,16 +136,34 @@ def browser(chromium: str) -> Iterator[Browser]:
         opened.close()
 
 
+def log_in(page: Page, url: str) -> None:
+    """Through the form, as a person does."""
+    page.goto(f"{url}/login")
+    page.fill("[name=name]", "admin")
+    page.fill("[name=password]", PASSWORD)
+    page.click("button.primary")
+    page.wait_for_url(f"{url}/")
+
+
+@contextmanager
+def logged_in(browser: Browser, url: str, width: int, height: int) -> Iterator[Page]:
+    """A page of one who has logged in at ``url``; fails on errors in its scripts."""
+    opened = browser.new_context(viewport={"width": width, "height": height}, locale="en-GB")
+    opened.set_default_timeout(20_000)
+    errors: list[str] = []
+    opened.on("weberror", lambda error: errors.append(str(error.error)))
+    page = opened.new_page()
+    log_in(page, url)
+    yield page
+    opened.close()
+    assert errors == []
+
+
 @pytest.fixture(scope="session")
 def login(browser: Browser, server: Server) -> StorageState:
     """The cookies of a person who logged in through the form."""
     opened = browser.new_context()
-    page = opened.new_page()
-    page.goto(f"{server.url}/login")
-    page.fill("[name=name]", "admin")
-    page.fill("[name=password]", PASSWORD)
-    page.click("button.primary")
-    page.wait_for_url(f"{server.url}/")
+    log_in(opened.new_page(), server.url)
     state = opened.storage_state()
     opened.close()
     return state

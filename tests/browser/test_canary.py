@@ -8,7 +8,7 @@ import urllib.request
 
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import PASSWORD, Server
+from tests.browser.conftest import Server, logged_in
 from tests.browser.test_versions import versioned as versioned
 
 
@@ -22,50 +22,40 @@ def predict(server: Server, number: int) -> str:
 
 
 def test_a_version_is_tried_compared_promoted_and_another_one_ended(browser: Browser, versioned: Server) -> None:
-    context = browser.new_context(viewport={"width": 390, "height": 850}, locale="en-GB")
-    context.set_default_timeout(20_000)
-    errors: list[str] = []
-    context.on("weberror", lambda error: errors.append(str(error.error)))
-    page = context.new_page()
-    page.goto(f"{versioned.url}/login")
-    page.fill("[name=name]", "admin")
-    page.fill("[name=password]", PASSWORD)
-    page.click("button.primary")
-    page.goto(f"{versioned.url}/model")
-    card = page.locator("section.canary")
-    expect(card).to_contain_text("Try another version on a share of the requests")
-    card.get_by_label("Version").select_option("2")
-    card.locator("[data-field=begin] input").fill("40")
-    _do(page, "Begin")
-    expect(card).to_contain_text("Version 2 takes 40 % of the requests, version 1 the others.")
-    expect(page.locator("#versions li").nth(1)).to_contain_text("canary")
-    expect(page.locator("#versions").get_by_role("button")).to_have_count(0)
+    with logged_in(browser, versioned.url, 390, 850) as page:
+        page.goto(f"{versioned.url}/model")
+        card = page.locator("section.canary")
+        expect(card).to_contain_text("Try another version on a share of the requests")
+        card.get_by_label("Version").select_option("2")
+        card.locator("[data-field=begin] input").fill("40")
+        _do(page, "Begin")
+        expect(card).to_contain_text("Version 2 takes 40 % of the requests, version 1 the others.")
+        expect(page.locator("#versions li").nth(1)).to_contain_text("canary")
+        expect(page.locator("#versions").get_by_role("button")).to_have_count(0)
 
-    share = card.locator("[data-field=running] input")
-    share.focus()
-    page.keyboard.press("End")
-    expect(card.locator("[data-field=running] output")).to_have_text("100 %")
-    page.keyboard.press("Tab")
-    page.keyboard.press("Enter")
-    expect(card).to_contain_text("Version 2 takes 100 % of the requests")
-    assert {predict(versioned, number) for number in range(5)} == {"2"}
-    row = card.get_by_role("row", name=re.compile("^Requests "))
-    expect(row.locator("td")).to_have_text(["0", "5"])
-    expect(card).to_contain_text("Failures: too few requests for a word yet.")
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        share = card.locator("[data-field=running] input")
+        share.focus()
+        page.keyboard.press("End")
+        expect(card.locator("[data-field=running] output")).to_have_text("100 %")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        expect(card).to_contain_text("Version 2 takes 100 % of the requests")
+        assert {predict(versioned, number) for number in range(5)} == {"2"}
+        row = card.get_by_role("row", name=re.compile("^Requests "))
+        expect(row.locator("td")).to_have_text(["0", "5"])
+        expect(card).to_contain_text("Failures: too few requests for a word yet.")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
-    _do(page, "Promote")
-    expect(card).to_contain_text("Version 2 was promoted: it serves.")
-    expect(page.locator("#versions li").nth(1)).to_contain_text("serves · on probation")
+        _do(page, "Promote")
+        expect(card).to_contain_text("Version 2 was promoted: it serves.")
+        expect(page.locator("#versions li").nth(1)).to_contain_text("serves · on probation")
 
-    card.get_by_label("Version").select_option("1")
-    _do(page, "Begin")
-    expect(card).to_contain_text("Version 1 takes")
-    _do(page, "End")
-    expect(card).to_contain_text("The canary of version 1 has ended.")
-    assert predict(versioned, 7) == "2"
-    context.close()
-    assert errors == []
+        card.get_by_label("Version").select_option("1")
+        _do(page, "Begin")
+        expect(card).to_contain_text("Version 1 takes")
+        _do(page, "End")
+        expect(card).to_contain_text("The canary of version 1 has ended.")
+        assert predict(versioned, 7) == "2"
 
 
 def _do(page: Page, words: str) -> None:

@@ -14,7 +14,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import PASSWORD, Server, start_server, stop_server
+from tests.browser.conftest import Server, logged_in, start_server, stop_server
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 #: Processes start in between, on machines that have other things to do.
@@ -77,19 +77,10 @@ def shop(chromium: str, models: Path, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture
 def page(browser: Browser, shop: Server) -> Iterator[Page]:
     """The Model page of somebody who is logged in; fails on errors in its scripts."""
-    context = browser.new_context(viewport={"width": 1440, "height": 950}, locale="en-GB")
-    context.set_default_timeout(40_000)
-    errors: list[str] = []
-    context.on("weberror", lambda error: errors.append(str(error.error)))
-    found = context.new_page()
-    found.goto(f"{shop.url}/login?next=/model")
-    found.fill("[name=name]", "admin")
-    found.fill("[name=password]", PASSWORD)
-    found.click("button.primary")
-    found.goto(f"{shop.url}/model")
-    yield found
-    context.close()
-    assert errors == []
+    with logged_in(browser, shop.url, 1440, 950) as found:
+        found.set_default_timeout(40_000)
+        found.goto(f"{shop.url}/model")
+        yield found
 
 
 def test_a_calm_page_shows_what_stands_between_callers_and_the_model(page: Page) -> None:

@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
-from tests.browser.conftest import PASSWORD, Server, start_server, stop_server
+from tests.browser.conftest import Server, logged_in, start_server, stop_server
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -90,19 +90,9 @@ def page(browser: Browser, teller: Server) -> Iterator[Page]:
 @contextmanager
 def visit(browser: Browser, teller: Server) -> Iterator[Page]:
     """The Model page on a phone; fails on errors in its scripts."""
-    context = browser.new_context(viewport={"width": 390, "height": 800}, locale="en-GB")
-    context.set_default_timeout(20_000)
-    errors: list[str] = []
-    context.on("weberror", lambda error: errors.append(str(error.error)))
-    found = context.new_page()
-    found.goto(f"{teller.url}/login?next=/model")
-    found.fill("[name=name]", "admin")
-    found.fill("[name=password]", PASSWORD)
-    found.click("button.primary")
-    found.wait_for_url(f"{teller.url}/model")
-    yield found
-    context.close()
-    assert errors == []
+    with logged_in(browser, teller.url, 390, 800) as found:
+        found.goto(f"{teller.url}/model")
+        yield found
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import PASSWORD, Server, start_server, stop_server
+from tests.browser.conftest import Server, logged_in, start_server, stop_server
 
 CODE = """
 from model import Model
@@ -50,31 +50,21 @@ def versioned(chromium: str, tmp_path: Path) -> Iterator[Server]:
 def test_a_version_is_switched_to_and_one_that_differs_only_when_it_is_meant(
     browser: Browser, versioned: Server
 ) -> None:
-    context = browser.new_context(viewport={"width": 1500, "height": 950}, locale="en-GB")
-    context.set_default_timeout(20_000)
-    errors: list[str] = []
-    context.on("weberror", lambda error: errors.append(str(error.error)))
-    page = context.new_page()
-    page.goto(f"{versioned.url}/login")
-    page.fill("[name=name]", "admin")
-    page.fill("[name=password]", PASSWORD)
-    page.click("button.primary")
-    page.goto(f"{versioned.url}/model")
-    rows = page.locator("#versions li")
-    expect(rows).to_have_count(3)
-    expect(rows.nth(2)).to_contain_text("serves · good")
-    _switch(page, 1, "Switch")
-    expect(rows.nth(1)).to_contain_text("serves · on probation")
-    expect(rows.nth(2)).to_contain_text("the last good one")
-    _switch(page, 0, "Switch")
-    expect(rows.nth(0)).to_contain_text("differs: no class cat any more; a new class dog")
-    expect(rows.nth(1)).to_contain_text("serves")
-    _switch(page, 0, "Switch all the same")
-    expect(rows.nth(0)).to_contain_text("serves · on probation")
-    expect(rows.nth(1)).to_contain_text("no verdict yet")
-    expect(page.locator("h1")).to_have_text("echo 3")
-    context.close()
-    assert errors == []
+    with logged_in(browser, versioned.url, 1500, 950) as page:
+        page.goto(f"{versioned.url}/model")
+        rows = page.locator("#versions li")
+        expect(rows).to_have_count(3)
+        expect(rows.nth(2)).to_contain_text("serves · good")
+        _switch(page, 1, "Switch")
+        expect(rows.nth(1)).to_contain_text("serves · on probation")
+        expect(rows.nth(2)).to_contain_text("the last good one")
+        _switch(page, 0, "Switch")
+        expect(rows.nth(0)).to_contain_text("differs: no class cat any more; a new class dog")
+        expect(rows.nth(1)).to_contain_text("serves")
+        _switch(page, 0, "Switch all the same")
+        expect(rows.nth(0)).to_contain_text("serves · on probation")
+        expect(rows.nth(1)).to_contain_text("no verdict yet")
+        expect(page.locator("h1")).to_have_text("echo 3")
 
 
 def _switch(page: Page, row: int, words: str) -> None:
