@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Server, logged_in, start_server, stop_server
+from tests.running import eventually
 
 CODE = """
 from model import Model
@@ -67,7 +68,16 @@ def test_a_version_is_switched_to_and_one_that_differs_only_when_it_is_meant(
         expect(page.locator("h1")).to_have_text("echo 3")
 
 
+def _settled(page: Page) -> bool:
+    """Whether the last switch has ended: the page shows a version as soon as it serves, which is a moment before."""
+    answer = page.request.get(page.url.replace("/model", "/api/model/versions"))
+    assert answer.ok
+    switch = answer.json()["switch"]
+    return switch is None or switch["state"] != "loading"
+
+
 def _switch(page: Page, row: int, words: str) -> None:
+    eventually(lambda: _settled(page), what="the end of the last switch")
     page.locator("#versions li").nth(row).get_by_role("button", name=words, exact=True).click()
     page.get_by_role("dialog").get_by_role("button", name=words, exact=True).click()
     expect(page.get_by_role("dialog")).to_have_count(0)
