@@ -25,14 +25,14 @@ $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	  echo "the weights of examples/similarity are not installed: the tests that need them will be skipped"
 	@touch $@
 
-# Browser tests drive Debian's Chromium, and some ask Prometheus' own promtool. Both are installed where that is possible
-# without a password (RUNLEVEL=1: without starting a Prometheus); elsewhere those tests are skipped and say so, except
-# under CI=true.
+# Browser tests drive Debian's Chromium, and some ask Prometheus' own promtool and Alertmanager. They are installed
+# where that is possible without a password (RUNLEVEL=1: without starting them); elsewhere those tests are skipped and
+# say so, except under CI=true.
 chromium:
-	@command -v chromium >/dev/null && command -v promtool >/dev/null || { \
+	@command -v chromium >/dev/null && command -v promtool >/dev/null && command -v amtool >/dev/null || { \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends chromium prometheus fonts-noto-cjk >/dev/null; \
-	  else echo "chromium or promtool is not installed: the tests that need them will be skipped"; fi; }
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends chromium prometheus prometheus-alertmanager fonts-noto-cjk >/dev/null; \
+	  else echo "chromium, promtool or amtool is not installed: the tests that need them will be skipped"; fi; }
 
 test: install-dev chromium
 	@$(BIN)/python -m pytest -n 2 --dist worksteal

@@ -113,7 +113,7 @@ def _refuse_taken_port(host: str, port: int) -> None:
 @with_settings
 def check_config(settings: Settings) -> None:
     """Read the settings and every file they name, and say whether they are right."""
-    from alerts.channel import AppriseChannel
+    from alerts.delivery.channel import AppriseChannel
     from alerts.rule import RuleError, load_rules
     from dashboard.panels import PanelError, load_panels
 

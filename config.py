@@ -123,6 +123,9 @@ class ServerSettings(_Section):
     port: int = Field(8000, ge=0, le=65535, description="TCP port; 0 takes a free one.")
     threads: int = Field(512, ge=8, le=4096, description="Request threads; every open page holds one.")
     drain_seconds: float = Field(8.0, gt=0, le=600, description="How long a stop waits for requests in flight.")
+    public_url: Annotated[str | None, BeforeValidator(_web_address)] = Field(
+        None, description="Where people reach this server, for the links in notices. Unset: notices have no links."
+    )
     secure_cookies: bool = Field(False, description="Send cookies over HTTPS only; set it behind a TLS proxy.")
     trusted_proxies: int = Field(0, ge=0, le=10, description="How many proxies in front may set X-Forwarded-* headers.")
 
@@ -276,12 +279,41 @@ class StorageSettings(_Section):
 class AlertSettings(_Section):
     rules: Paths = Field([], description="Prometheus rule files, relative to the settings file.")
     stock_rules: bool = Field(True, description="Load the rules that come with Wakeless.")
+    routing: Path | None = Field(
+        None, description="An Alertmanager routing file, relative to the settings file. None: everything, by level."
+    )
     evaluation_interval_seconds: float = Field(5.0, ge=1, le=3600, description="Seconds between two evaluations.")
+    reload_seconds: float = Field(5.0, ge=1, le=3600, description="Seconds between two looks at the rule files.")
+    resolve_seconds: float = Field(
+        300.0,
+        ge=1,
+        le=86_400,
+        description="An alert that another server sent ends when it is not sent again for so long.",
+    )
+    flap_count: int = Field(4, ge=0, le=1000, description="An alert that fires so often … 0: none is said to flap.")
+    flap_seconds: float = Field(
+        1800.0, gt=0, le=86_400, description="… within so many seconds flaps: it stays open, and is told of once …"
+    )
+    flap_quiet_seconds: float = Field(
+        600.0, gt=0, le=86_400, description="… until its condition has been gone for so many seconds."
+    )
+    action_limit_per_hour: int = Field(
+        2, ge=0, le=60, description="How often in an hour an alert's wakeless_action may be carried out. 0: never."
+    )
+    action_help_seconds: float = Field(
+        300.0, ge=1, le=86_400, description="An action has helped if its alert ends within so many seconds."
+    )
     channels: Annotated[list[SecretStr], BeforeValidator(_words)] = Field(
         [], description="Apprise URLs that get a notice of every alert; in the environment, separated by spaces."
     )
     notice_retry_seconds: float = Field(10.0, gt=0, description="Wait before the first retry of a notice; it doubles.")
     notice_give_up_hours: float = Field(24.0, gt=0, description="A notice undelivered for so long is given up.")
+    catch_up_seconds: float = Field(
+        300.0, ge=0, description="Notices that waited for longer are told in one summary. 0: each by itself."
+    )
+    ack_link_hours: float = Field(
+        12.0, ge=0, le=720, description="How long the link in a notice may acknowledge its alerts, once. 0: no link."
+    )
 
 
 class AliasSettings(_Section):
@@ -433,7 +465,12 @@ def _known_keys(section: list[str]) -> str:
 
 def _resolve(settings: Settings, base: Path) -> Settings:
     """Make file lists relative to the settings file; the data folder stays relative to where the program started."""
-    alerts = settings.alerts.model_copy(update={"rules": [base / path for path in settings.alerts.rules]})
+    routing = settings.alerts.routing
+    files = {
+        "rules": [base / path for path in settings.alerts.rules],
+        "routing": None if routing is None else base / routing,
+    }
+    alerts = settings.alerts.model_copy(update=files)
     return settings.model_copy(update={"alerts": alerts, "panels": [base / path for path in settings.panels]})
 
 

@@ -26,8 +26,8 @@ def main() -> int:
 
 
 def _notify(order: dict[str, Any]) -> str:
-    from alerts.channel import AppriseChannel, DeliveryError
-    from alerts.privacy import deidentify
+    from alerts.delivery.channel import AppriseChannel, DeliveryError
+    from alerts.delivery.privacy import deidentify
 
     try:
         AppriseChannel(order["url"]).send(deidentify(order["title"]), deidentify(order["body"]), order["kind"])
@@ -41,7 +41,7 @@ def _notify(order: dict[str, Any]) -> str:
 def _ping(order: dict[str, Any]) -> str:
     body = None
     if order["body"]:
-        from alerts.privacy import deidentify
+        from alerts.delivery.privacy import deidentify
 
         body = deidentify(order["body"]).encode()
     request = urllib.request.Request(order["url"], data=body, headers={"User-Agent": "wakeless"})  # noqa: S310

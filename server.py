@@ -18,14 +18,14 @@ from flask import Flask
 
 import allocator
 import dashboard
-from alerts.channel import AppriseChannel
-from alerts.collector import NoticeCollector
+from alerts.delivery.channel import AppriseChannel
+from alerts.delivery.collector import NoticeCollector
+from alerts.delivery.notice import Notices
+from alerts.delivery.outbox import Outbox
+from alerts.delivery.sender import Sender
 from alerts.engine import AlertEngine
 from alerts.evaluation import Origin
-from alerts.notice import Notices
-from alerts.outbox import Outbox
 from alerts.rule import Group, load_rules, load_stock
-from alerts.sender import Sender
 from blackbox import BlackBox
 from chronicle import Chronicle
 from collectors.build import build

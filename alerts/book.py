@@ -65,7 +65,7 @@ def _values(alert: Alert) -> dict[str, Any]:
 
 
 def _alert(row: Row[Any]) -> Alert:
-    values = dict(row._mapping)
+    values = {name: row._mapping[name] for name in Alert.__slots__}
     if values["state"] == "firing" and values["ack_ms"] is not None:
         values["state"] = "acknowledged"
     return Alert(**values)

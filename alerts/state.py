@@ -13,6 +13,10 @@ from collectors.sample import Labels
 
 State = Literal["pending", "firing", "acknowledged", "resolved"]
 EventKind = Literal["fired", "resolved", "acknowledged"]
+#: Who raised an alert: our own rules, or another server through the Alertmanager API.
+Source = Literal["rules", "api"]
+#: Why an alert resolved: its condition or its data ended, its rule went away, it was not sent again, its sender said so.
+Ending = Literal["recovered", "no_data", "rule_removed", "expired", "told"]
 
 #: The least time after a start in which an alert read from disk is not taken for gone: its data may not be back yet.
 GRACE_MS = 15_000
@@ -36,7 +40,9 @@ class AlertError(Exception):
 class Alert:
     """One breach of one rule by one label set, from the moment it became pending until it resolved.
 
-    ``id`` is 0 until it is in the database. ``value`` is None where the expression gave NaN.
+    ``id`` is 0 until it is in the database. ``value`` is None where the expression gave NaN. ``flaps`` is how often it
+    had fired shortly before, this time included: more than a few and it flaps. ``no_data_ms`` is since when the data
+    that it is about are missing. ``ends_ms`` is when an alert that another server sent ends unless it is sent again.
     """
 
     id: int
@@ -56,6 +62,13 @@ class Alert:
     ack_by: str | None = None
     ack_reason: str | None = None
     ack_ms: int | None = None
+    source: Source = "rules"
+    ended_by: Ending | None = None
+    no_data_ms: int | None = None
+    flaps: int = 0
+    streak: int = 0
+    ends_ms: int | None = None
+    generator_url: str | None = None
 
     @property
     def summary(self) -> str:

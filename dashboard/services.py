@@ -11,8 +11,8 @@ from flask import current_app
 if TYPE_CHECKING:
     from sqlalchemy import Engine as Database
 
+    from alerts.delivery.outbox import Outbox
     from alerts.engine import AlertEngine
-    from alerts.outbox import Outbox
     from collectors.collection import Collection
     from collectors.requests import Meters
     from config import Settings

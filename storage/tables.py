@@ -14,7 +14,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 class Base(DeclarativeBase):
     """The root of all tables."""
 
-    type_annotation_map = {dict[str, Any]: JSON, dict[str, str]: JSON, list[Any]: JSON}  # noqa: RUF012 - SQLAlchemy reads it
+    type_annotation_map = {dict[str, Any]: JSON, dict[str, str]: JSON, list[Any]: JSON, dict[str, Any] | None: JSON}  # noqa: RUF012 - SQLAlchemy reads it
 
 
 # --- time series -------------------------------------------------------------------------------------------------
@@ -97,10 +97,19 @@ class AlertRow(Base):
     """One alert from the moment it became pending until it resolved; a new breach is a new row.
 
     ``state`` is pending, firing or resolved; an alert is acknowledged while ``ack_ms`` is set and it is firing.
+    ``source`` says who raised it: our own rules, or another server through the Alertmanager API, which may name the
+    time it ends on its own (``ends_ms``). ``ended_by`` is why it resolved: recovered, no_data, rule_removed, expired or
+    told. ``no_data_ms`` is since when the data that it is about are missing, ``flaps`` how often it had fired shortly
+    before, this time included; ``streak`` counts evaluations in a row that held while it is pending.
     """
 
     __tablename__ = "alerts"
-    __table_args__ = (Index("alerts_state", "state"), Index("alerts_active", "active_ms"))
+    __table_args__ = (
+        Index("alerts_state", "state"),
+        Index("alerts_active", "active_ms"),
+        Index("alerts_fingerprint", "fingerprint", "firing_ms"),
+        Index("alerts_incident", "incident"),
+    )
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     fingerprint: Mapped[str] = mapped_column(String)  # of the label set: Alertmanager's FNV-1a, as hex
     rule: Mapped[str] = mapped_column(String)
@@ -118,25 +127,148 @@ class AlertRow(Base):
     ack_by: Mapped[str | None] = mapped_column(String)
     ack_reason: Mapped[str | None] = mapped_column(Text)
     ack_ms: Mapped[int | None] = mapped_column(Integer)
+    source: Mapped[str] = mapped_column(String, default="rules", server_default="rules")  # rules or api
+    ended_by: Mapped[str | None] = mapped_column(String)
+    no_data_ms: Mapped[int | None] = mapped_column(Integer)
+    flaps: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    streak: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    ends_ms: Mapped[int | None] = mapped_column(Integer)
+    generator_url: Mapped[str | None] = mapped_column(Text)
+    incident: Mapped[int | None] = mapped_column(Integer)
+
+
+class RuleTextRow(Base):
+    """One version of the rule file that is written in the page; the newest is the one in force."""
+
+    __tablename__ = "rule_texts"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    time_ms: Mapped[int] = mapped_column(Integer)
+    author: Mapped[str] = mapped_column(String)
+    comment: Mapped[str] = mapped_column(Text)
+    text: Mapped[str] = mapped_column(Text)
+
+
+class SilenceRow(Base):
+    """No notices for what matches, from one moment to another; ``matchers`` as Alertmanager's API has them."""
+
+    __tablename__ = "silences"
+    __table_args__ = (Index("silences_ends", "ends_ms"),)
+    id: Mapped[str] = mapped_column(String, primary_key=True)  # a UUID
+    matchers: Mapped[list[Any]]
+    starts_ms: Mapped[int] = mapped_column(Integer)
+    ends_ms: Mapped[int] = mapped_column(Integer)
+    updated_ms: Mapped[int] = mapped_column(Integer)
+    created_by: Mapped[str] = mapped_column(String)
+    comment: Mapped[str] = mapped_column(Text)
+
+
+class MaintenanceRow(Base):
+    """A window that recurs, in which what matches sends no notices; ``intervals`` as Alertmanager's time_intervals."""
+
+    __tablename__ = "maintenance"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    name: Mapped[str] = mapped_column(String, unique=True)
+    matchers: Mapped[list[Any]]
+    intervals: Mapped[list[Any]]
+    disabled: Mapped[bool] = mapped_column(Boolean, default=False)
+    created_by: Mapped[str] = mapped_column(String)
+    created_ms: Mapped[int] = mapped_column(Integer)
+    comment: Mapped[str] = mapped_column(Text)
+
+
+class AckLinkRow(Base):
+    """A link in a notice by which its alerts can be acknowledged once, kept as SHA-256."""
+
+    __tablename__ = "ack_links"
+    link_hash: Mapped[str] = mapped_column(String, primary_key=True)
+    alerts: Mapped[list[Any]]  # their ids
+    expires_ms: Mapped[int] = mapped_column(Integer)
+    used_ms: Mapped[int | None] = mapped_column(Integer)
+    used_by: Mapped[str | None] = mapped_column(String)
+
+
+class DispatchGroupRow(Base):
+    """Alerts that are told of together: one route's alerts with equal values of its ``group_by`` labels.
+
+    ``members`` are fingerprints of those that the next flush may tell of. ``flushed_ms`` is null until the first flush;
+    ``escalation`` says since when nobody acknowledges and how far that has gone up.
+    """
+
+    __tablename__ = "dispatch_groups"
+    key: Mapped[str] = mapped_column(String, primary_key=True)  # as Alertmanager's groupKey
+    route: Mapped[str] = mapped_column(String)
+    labels: Mapped[dict[str, str]]
+    members: Mapped[list[Any]]
+    created_ms: Mapped[int] = mapped_column(Integer)
+    next_ms: Mapped[int] = mapped_column(Integer)
+    flushed_ms: Mapped[int | None] = mapped_column(Integer)
+    escalation: Mapped[dict[str, Any]]
+
+
+class DispatchLogRow(Base):
+    """What a group's receiver was last told through one of its channels, so that it is not told twice."""
+
+    __tablename__ = "dispatch_log"
+    group_key: Mapped[str] = mapped_column(String, primary_key=True)
+    channel: Mapped[str] = mapped_column(String, primary_key=True)
+    firing: Mapped[list[Any]]  # fingerprints
+    resolved: Mapped[list[Any]]
+    time_ms: Mapped[int] = mapped_column(Integer)
+
+
+class ChannelRow(Base):
+    """A channel that was added in the page. ``secret`` is its URL, encrypted with the key file beside the database."""
+
+    __tablename__ = "channels"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    name: Mapped[str] = mapped_column(String, unique=True)
+    scheme: Mapped[str] = mapped_column(String)
+    secret: Mapped[bytes] = mapped_column(LargeBinary)
+    options: Mapped[dict[str, Any]]  # language, least level, notices a minute, picture
+    created_by: Mapped[str] = mapped_column(String)
+    created_ms: Mapped[int] = mapped_column(Integer)
+
+
+class ActionRow(Base):
+    """What was done because an alert fired that asked for it, and whether it helped."""
+
+    __tablename__ = "actions"
+    __table_args__ = (Index("actions_started", "started_ms"), Index("actions_alert", "alert"))
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    alert: Mapped[int] = mapped_column(Integer)
+    rule: Mapped[str] = mapped_column(String)
+    action: Mapped[str] = mapped_column(String)  # reload_model, restart_process or rollback
+    state: Mapped[str] = mapped_column(String)  # started, done, failed or skipped
+    started_ms: Mapped[int] = mapped_column(Integer)
+    ended_ms: Mapped[int | None] = mapped_column(Integer)
+    outcome: Mapped[str] = mapped_column(Text)
+    helped: Mapped[bool | None] = mapped_column(Boolean)
 
 
 class OutboxRow(Base):
-    """One notice for one channel, kept until delivered or given up. ``key`` makes enqueueing idempotent."""
+    """One notice for one channel, kept until delivered or given up. ``key`` makes enqueueing idempotent.
+
+    ``message`` is what it says, as data; ``title`` and ``body`` are its words, as they were last put. ``attempt_ms`` is
+    set while an attempt is under way: a process that finds it at its start does not know how that one ended.
+    """
 
     __tablename__ = "outbox"
-    __table_args__ = (Index("outbox_due", "state", "next_ms"),)
+    __table_args__ = (Index("outbox_due", "state", "next_ms"), Index("outbox_channel", "channel", "state"))
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     key: Mapped[str] = mapped_column(String, unique=True)
     channel: Mapped[str] = mapped_column(String)
     title: Mapped[str] = mapped_column(Text)
     body: Mapped[str] = mapped_column(Text)
     kind: Mapped[str] = mapped_column(String)  # info, success, warning or failure, as Apprise has them
-    state: Mapped[str] = mapped_column(String)  # waiting, sent or failed
+    state: Mapped[str] = mapped_column(String)  # waiting, sent, failed or merged (told in a later summary)
     created_ms: Mapped[int] = mapped_column(Integer)
     next_ms: Mapped[int] = mapped_column(Integer)
     sent_ms: Mapped[int | None] = mapped_column(Integer)
     attempts: Mapped[int] = mapped_column(Integer, default=0)
     error: Mapped[str | None] = mapped_column(Text)
+    message: Mapped[dict[str, Any] | None]
+    group_key: Mapped[str | None] = mapped_column(String)
+    attempt_ms: Mapped[int | None] = mapped_column(Integer)
 
 
 class IncidentRow(Base):
@@ -145,11 +277,28 @@ class IncidentRow(Base):
     __tablename__ = "incidents"
     __table_args__ = (Index("incidents_started", "started_ms"),)
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
-    kind: Mapped[str] = mapped_column(String)  # process, power or model
+    kind: Mapped[str] = mapped_column(String)  # process, power, planned, model, remedy or alert
     cause: Mapped[str] = mapped_column(String)  # machine-readable: segfault, oom_kill, killed, load_failed, …
     summary: Mapped[str] = mapped_column(Text)
     started_ms: Mapped[int] = mapped_column(Integer)
     ended_ms: Mapped[int | None] = mapped_column(Integer)
+    detail: Mapped[dict[str, Any]]
+    level: Mapped[int] = mapped_column(Integer, default=3, server_default="3")
+    detected_ms: Mapped[int | None] = mapped_column(Integer)
+    acknowledged_ms: Mapped[int | None] = mapped_column(Integer)
+
+
+class IncidentEntryRow(Base):
+    """One line of an incident's timeline."""
+
+    __tablename__ = "incident_entries"
+    __table_args__ = (Index("incident_entries_incident", "incident", "time_ms"),)
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    incident: Mapped[int] = mapped_column(Integer)
+    time_ms: Mapped[int] = mapped_column(Integer)
+    kind: Mapped[str] = mapped_column(String)  # fired, resolved, acknowledged, action, notice, note or state
+    actor: Mapped[str] = mapped_column(String)
+    text: Mapped[str] = mapped_column(Text)
     detail: Mapped[dict[str, Any]]
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.alerts.receiver import Receiver
+from tests.alerts.delivery.receiver import Receiver
 from tests.running import RunningServer, eventually
 
 DOWN_SECONDS = 2

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from alerts.channel import AppriseChannel
+from alerts.delivery.channel import AppriseChannel
 from supervisor.herald import ERRAND_SECONDS, GIVE_UP_SECONDS, Herald, channel_name
 from tests.supervisor.clockwork import FakePost
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
-from alerts.outbox import Outbox
+from alerts.delivery.outbox import Outbox
 from collectors.sample import Sample, make_labels
 
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine as Database
 
-from alerts.notice import Notices, compose
-from alerts.outbox import Outbox
-from alerts.privacy import deidentify
+from alerts.delivery.notice import Notices, compose
+from alerts.delivery.outbox import Outbox
+from alerts.delivery.privacy import deidentify
 from alerts.state import Alert, AlertEvent
 from tests.alerts.world import START_MS
 from timeword import span

@@ -7,8 +7,8 @@ import logging
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from alerts.outbox import NoticeKind
-from alerts.privacy import deidentify
+from alerts.delivery.outbox import NoticeKind
+from alerts.delivery.privacy import deidentify
 
 #: What stands in for a part of the URL in a service's error.
 HIDDEN = "***"

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 
 import structlog
 
-from alerts.channel import Channel, DeliveryError
-from alerts.outbox import Entry, Outbox
+from alerts.delivery.channel import Channel, DeliveryError
+from alerts.delivery.outbox import Entry, Outbox
 
 log = structlog.get_logger(__name__)
 

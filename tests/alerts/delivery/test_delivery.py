@@ -18,16 +18,16 @@ from sqlalchemy import Connection
 from sqlalchemy import Engine as Database
 
 from alerts.book import AlertBook
-from alerts.channel import AppriseChannel, DeliveryError
+from alerts.delivery.channel import AppriseChannel, DeliveryError
+from alerts.delivery.notice import Notices
+from alerts.delivery.outbox import Notice, NoticeKind, Outbox
+from alerts.delivery.sender import MAX_BACKOFF_SECONDS, Sender
 from alerts.engine import AlertEngine
-from alerts.notice import Notices
-from alerts.outbox import Notice, NoticeKind, Outbox
-from alerts.sender import MAX_BACKOFF_SECONDS, Sender
 from alerts.state import AlertEvent
 from promql import Engine
 from storage.engine import open_database
 from storage.error import StorageError
-from tests.alerts.receiver import Receiver
+from tests.alerts.delivery.receiver import Receiver
 from tests.alerts.world import START_MS, MemorySource, rules
 
 # Apprise's plug-in for encrypted mail imports it.
@@ -361,9 +361,11 @@ def test_a_good_url_passes_the_check() -> None:
 
 
 def test_apprise_is_not_loaded_before_a_channel_needs_it() -> None:
-    code = "import sys, alerts.engine, alerts.sender, alerts.channel; sys.exit('apprise' in sys.modules)"
+    code = (
+        "import sys, alerts.engine, alerts.delivery.sender, alerts.delivery.channel; sys.exit('apprise' in sys.modules)"
+    )
     command: Sequence[str] = [sys.executable, "-c", code]
-    assert subprocess.run(command, cwd=Path(__file__).parents[2], check=False).returncode == 0
+    assert subprocess.run(command, cwd=Path(__file__).parents[3], check=False).returncode == 0
 
 
 # --- a database that cannot be used ------------------------------------------------------------------------------

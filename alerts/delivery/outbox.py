@@ -50,6 +50,9 @@ class Entry:
     sent_ms: int | None
     attempts: int
     error: str | None
+    message: Mapping[str, Any] | None = None
+    group_key: str | None = None
+    attempt_ms: int | None = None
 
 
 class Figures(NamedTuple):

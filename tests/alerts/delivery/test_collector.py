@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import Engine as Database
 
-from alerts.collector import NoticeCollector
-from alerts.outbox import Notice, Outbox
+from alerts.delivery.collector import NoticeCollector
+from alerts.delivery.outbox import Notice, Outbox
 from collectors.sample import make_labels
 from tests.alerts.world import START_MS
 

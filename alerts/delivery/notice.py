@@ -8,9 +8,9 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from sqlalchemy import Connection
 
+from alerts.delivery.outbox import Notice, NoticeKind, Outbox
+from alerts.delivery.privacy import deidentify
 from alerts.humanize import general
-from alerts.outbox import Notice, NoticeKind, Outbox
-from alerts.privacy import deidentify
 from alerts.state import Alert, AlertEvent, EventKind
 from timeword import CHINESE, ENGLISH, Units, local_moment, span
 
