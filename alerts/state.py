@@ -15,7 +15,8 @@ State = Literal["pending", "firing", "acknowledged", "resolved"]
 EventKind = Literal["fired", "resolved", "acknowledged"]
 #: Who raised an alert: our own rules, or another server through the Alertmanager API.
 Source = Literal["rules", "api"]
-#: Why an alert resolved: its condition or its data ended, its rule went away, it was not sent again, its sender said so.
+#: Why an alert resolved: its condition or its data ended, its rule went away, it was not sent again, or its sender said
+#: so.
 Ending = Literal["recovered", "no_data", "rule_removed", "expired", "told"]
 
 #: The least time after a start in which an alert read from disk is not taken for gone: its data may not be back yet.
