@@ -70,7 +70,7 @@ class Fact:
 class Message:
     """One notice to one channel. ``labels`` are those by which its alerts were grouped.
 
-    ``note`` is a sentence for kinds that need one, such as how many notices a summary stands for.
+    ``note`` is a sentence for kinds that need one; ``stands_for`` is how many notices it takes the place of.
     """
 
     kind: MessageKind
@@ -80,6 +80,7 @@ class Message:
     alerts: tuple[Fact, ...]
     time_ms: int
     note: str = ""
+    stands_for: int = 1
 
     @property
     def firing(self) -> list[Fact]:
