@@ -17,10 +17,19 @@ class DeliveryError(Exception):
     """A service did not take a notice; the message says why, without secrets.
 
     ``permanent``: the same notice will be refused again, however often it is sent. ``retry_after_seconds``: when the
-    service wants to be asked again, where it said so.
+    service wants to be asked again, where it said so. ``unclear``: it may have taken the notice all the same, since no
+    answer came; None: assumed unless the error shows that there was one. An unclear notice is only ever sent again as
+    it is and under the same key, never as part of a summary.
     """
 
-    def __init__(self, message: str, permanent: bool = False, retry_after_seconds: float | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        permanent: bool = False,
+        retry_after_seconds: float | None = None,
+        unclear: bool | None = None,
+    ) -> None:
         super().__init__(message)
         self.permanent = permanent
         self.retry_after_seconds = retry_after_seconds
+        self.unclear = not permanent and retry_after_seconds is None if unclear is None else unclear
