@@ -16,7 +16,7 @@ import re2
 
 #: A regular expression may take this much memory when compiled; RE2's own default is 8 MiB.
 _MAX_MEMORY = 1 << 20
-#: Unicode classes (``\\pL``) that one may have: RE2 spends 0.1 ms on each before it finds that they are too many.
+#: Unicode classes (``\pL``) that one may have: RE2 spends 0.1 ms on each before it finds that they are too many.
 _MAX_CLASSES = 50
 _LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
 _SPACE = "[\t\n\f\r ]*"  # what Go calls a space in a regular expression
