@@ -47,11 +47,13 @@ def test_it_describes_every_call_and_no_other(calm: House) -> None:
 
 
 def test_it_names_the_role_that_a_call_takes(calm: House) -> None:
-    said = {call.path: call.access for call in CALLS}
+    said = {(call.method.upper(), call.path): call.access for call in CALLS}
     for rule in calm.app.url_map.iter_rules():
         path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
-        if path in said and (kind := rule_of(calm.app, rule.endpoint)) in ("viewer", "operator", "admin"):
-            assert said[path] == kind, path
+        for method in rule.methods or ():
+            kind = rule_of(calm.app, rule.endpoint)
+            if (method, path) in said and kind in ("viewer", "operator", "admin"):
+                assert said[method, path] == kind, (method, path)
 
 
 def nodes(tree: Any) -> Iterator[dict[str, Any]]:
