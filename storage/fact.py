@@ -13,7 +13,8 @@ from sqlalchemy import Connection
 #: ``deleted``: the highest id of a block that was deleted; none is given twice, as decoded chunks are remembered by it.
 #: ``deleted_series``: the same of series: an import may hold the ids of some that it has not written samples of yet.
 #: ``damage``: what became of the file before this one, as JSON. ``salvage``: how far its history has been copied.
-#: ``probe``: when it was last seen that the file can be written, after a trouble.
+#: ``probe``: when it was last seen that the file can be written, after a trouble. ``first_start_ms``: since when there
+#: is a service, for its uptime.
 Fact = Literal[
     "identity",
     "sealed",
@@ -25,6 +26,7 @@ Fact = Literal[
     "damage",
     "salvage",
     "probe",
+    "first_start_ms",
 ]
 
 

@@ -272,10 +272,14 @@ class OutboxRow(Base):
 
 
 class IncidentRow(Base):
-    """A stretch of time in which the service did not do its work, with its cause; open while ``ended_ms`` is null."""
+    """A stretch of time in which the service did not do its work, with its cause; open while ``ended_ms`` is null.
+
+    Stretches and alerts of one outage are joined: ``outage`` is the id of the first of its stretches, its own where it
+    is that one, null while nobody has looked. ``over_ms``, of the first: when all of them and their alerts were over.
+    """
 
     __tablename__ = "incidents"
-    __table_args__ = (Index("incidents_started", "started_ms"),)
+    __table_args__ = (Index("incidents_started", "started_ms"), Index("incidents_outage", "outage"))
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     kind: Mapped[str] = mapped_column(String)  # process, power, planned, model, remedy or alert
     cause: Mapped[str] = mapped_column(String)  # machine-readable: segfault, oom_kill, killed, load_failed, …
@@ -286,6 +290,8 @@ class IncidentRow(Base):
     level: Mapped[int] = mapped_column(Integer, default=3, server_default="3")
     detected_ms: Mapped[int | None] = mapped_column(Integer)
     acknowledged_ms: Mapped[int | None] = mapped_column(Integer)
+    outage: Mapped[int | None] = mapped_column(Integer)
+    over_ms: Mapped[int | None] = mapped_column(Integer)
 
 
 class IncidentEntryRow(Base):

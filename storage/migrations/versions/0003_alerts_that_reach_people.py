@@ -126,6 +126,12 @@ def upgrade() -> None:
     op.add_column("incidents", sa.Column("level", sa.Integer(), server_default="3", nullable=False))
     op.add_column("incidents", sa.Column("detected_ms", sa.Integer(), nullable=True))
     op.add_column("incidents", sa.Column("acknowledged_ms", sa.Integer(), nullable=True))
+    op.add_column("incidents", sa.Column("outage", sa.Integer(), nullable=True))
+    op.add_column("incidents", sa.Column("over_ms", sa.Integer(), nullable=True))
+    op.create_index("incidents_outage", "incidents", ["outage"], unique=False)
+    # What was over before stays as it is: each stretch for itself, and alerts that belong to none.
+    op.execute("UPDATE incidents SET outage = id, over_ms = ended_ms WHERE ended_ms IS NOT NULL")
+    op.execute("UPDATE alerts SET incident = 0 WHERE state = 'resolved'")
     op.add_column("outbox", sa.Column("message", sa.JSON(), nullable=True))
     op.add_column("outbox", sa.Column("group_key", sa.String(), nullable=True))
     op.add_column("outbox", sa.Column("attempt_ms", sa.Integer(), nullable=True))
