@@ -125,16 +125,19 @@ def test_what_cannot_be_a_window_is_refused(maintenance: Maintenance, change: di
 def test_a_name_is_had_once(maintenance: Maintenance) -> None:
     maintenance.add(wanted())
     other = maintenance.add(wanted(name="Another"))
-    for act in (lambda: maintenance.add(wanted()), lambda: maintenance.change(replace(other, name="Backups"))):
-        with pytest.raises(SilenceError, match="there is a maintenance window 'Backups' already"):
-            act()
+    with pytest.raises(SilenceError, match="there is a maintenance window 'Backups' already"):
+        maintenance.add(wanted())
+    with pytest.raises(SilenceError, match="there is a maintenance window 'Backups' already"):
+        maintenance.change(replace(other, name="Backups"))
 
 
 def test_one_that_is_not_there_cannot_be_changed(maintenance: Maintenance) -> None:
-    for act in (lambda: maintenance.change(wanted(id=7)), lambda: maintenance.remove(7)):
-        with pytest.raises(SilenceError) as caught:
-            act()
-        assert caught.value.kind == "not_found"
+    with pytest.raises(SilenceError) as caught:
+        maintenance.change(wanted(id=7))
+    assert caught.value.kind == "not_found"
+    with pytest.raises(SilenceError) as caught:
+        maintenance.remove(7)
+    assert caught.value.kind == "not_found"
 
 
 def test_there_are_only_so_many(maintenance: Maintenance, monkeypatch: pytest.MonkeyPatch) -> None:
