@@ -26,6 +26,7 @@ from alerts.delivery.sender import Sender
 from alerts.engine import AlertEngine
 from alerts.evaluation import Origin
 from alerts.rule import Group, load_rules, load_stock
+from alerts.silencing.quieting import Quieting
 from blackbox import BlackBox
 from chronicle import Chronicle
 from collectors.build import build
@@ -157,6 +158,13 @@ class Application:
             language="zh" if settings.language == "zh" else "en",
         )
         alerts = AlertEngine(database, query, self._rules(), outbox=notices, record=_recorder(store), origin=Origin())
+        quieting = Quieting(
+            database,
+            now_ms=started_ms,
+            secret_key=_secret_key(settings.data_dir / "secret.key"),
+            public_url=settings.server.public_url,
+            link_hours=settings.alerts.ack_link_hours,
+        )
         audit = AuditLog(database)
         chronicle = Chronicle(incidents, ledger, model.status, int(psutil.boot_time() * 1000), model.remedies, audit)
         hub = open_hub(
@@ -201,6 +209,7 @@ class Application:
             meters=meters,
             model=model,
             alerts=alerts,
+            quieting=quieting,
             outbox=outbox,
             incidents=incidents,
             requests=RequestLog(database),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from alerts.delivery.outbox import Outbox
     from alerts.engine import AlertEngine
+    from alerts.silencing.quieting import Quieting
     from collectors.collection import Collection
     from collectors.requests import Meters
     from config import Settings
@@ -40,6 +41,7 @@ class Services:
     meters: Meters
     model: ModelHost
     alerts: AlertEngine
+    quieting: Quieting
     outbox: Outbox
     incidents: IncidentLog
     requests: RequestLog
