@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from alerts.rule import AnyRule, Recording, Rule, read_rules
+from alerts.rule import AnyRule, Recording, Rule, inspect_rules
 from collectors.sample import METRIC_NAME, Matcher
 from promql.node import Aggregate, Binary, Call, Negation, Node, Number, RangeSelector, Selector, Subquery, children
 
@@ -25,6 +25,7 @@ class Problem(NamedTuple):
     level: Literal["error", "warning"]
     where: str
     message: str
+    line: int | None = None
 
     def __str__(self) -> str:
         return f"{self.level}: {self.where}: {self.message}" if self.where else f"{self.level}: {self.message}"
@@ -34,21 +35,33 @@ def check_rules(path: Path, known_metrics: Collection[str] = ()) -> list[Problem
     """Everything to say about a rule file. ``known_metrics`` are metric names (a histogram's base name will do);
     empty: any name is taken.
     """
-    groups, errors = read_rules(path)
-    problems = [Problem("error", "", error) for error in errors]
+    try:
+        return check_text(path.read_bytes(), str(path), known_metrics)
+    except OSError as error:
+        return [Problem("error", str(path), f"cannot be read: {error.strerror}")]
+
+
+def check_text(text: str | bytes, file: str, known_metrics: Collection[str] = ()) -> list[Problem]:
+    """As :func:`check_rules`, of text; ``file`` is what the messages call it, and may be empty."""
+    groups, faults = inspect_rules(text, file)
+    problems = [Problem("error", _place(fault.file, fault.where), fault.message, fault.line) for fault in faults]
     recorded = {rule.name for group in groups for rule in group.rules if isinstance(rule, Recording)}
     known = {*known_metrics, *recorded, *_BUILT_IN} if known_metrics else set()
     for group in groups:
         seen: set[tuple[str, tuple[tuple[str, str], ...]]] = set()
         for number, rule in enumerate(group.rules, 1):
-            where = f'{path}: group "{group.name}", rule {number}, "{rule.name}"'
-            problems += [Problem("warning", where, message) for message in _doubts(rule, known)]
+            where = _place(file, f'group "{group.name}", rule {number}, "{rule.name}"')
+            problems += [Problem("warning", where, message, rule.line) for message in _doubts(rule, known)]
             key = _identity(rule)
             if key in seen:
                 message = "another rule of this group has the same name and labels: their alerts cannot be told apart"
-                problems.append(Problem("warning", where, message))
+                problems.append(Problem("warning", where, message, rule.line))
             seen.add(key)
     return problems
+
+
+def _place(*parts: str) -> str:
+    return ": ".join(part for part in parts if part)
 
 
 def _identity(rule: AnyRule) -> tuple[str, tuple[tuple[str, str], ...]]:
