@@ -22,10 +22,12 @@ from alerts.delivery.channel import AppriseChannel
 from alerts.delivery.collector import NoticeCollector
 from alerts.delivery.notice import Notices
 from alerts.delivery.outbox import Outbox
+from alerts.delivery.plain import PlainChannels
 from alerts.delivery.sender import Sender
 from alerts.engine import AlertEngine
 from alerts.evaluation import Origin
-from alerts.rule import Group, load_rules, load_stock
+from alerts.ruling.rulebook import Rulebook
+from alerts.ruling.source import RuleSource
 from alerts.silencing.quieting import Quieting
 from blackbox import BlackBox
 from chronicle import Chronicle
@@ -147,7 +149,7 @@ class Application:
         channels = [AppriseChannel(url.get_secret_value()) for url in settings.alerts.channels]
         self.sender = Sender(
             outbox,
-            channels,
+            PlainChannels(channels),
             retry_seconds=settings.alerts.notice_retry_seconds,
             give_up_seconds=settings.alerts.notice_give_up_hours * 3600,
         )
@@ -157,7 +159,9 @@ class Application:
             service=settings.name,
             language="zh" if settings.language == "zh" else "en",
         )
-        alerts = AlertEngine(database, query, self._rules(), outbox=notices, record=_recorder(store), origin=Origin())
+        rules = RuleSource(settings.alerts.rules, Rulebook(database), stock=settings.alerts.stock_rules)
+        groups = rules.load(started_ms)
+        alerts = AlertEngine(database, query, groups, outbox=notices, record=_recorder(store), origin=Origin())
         quieting = Quieting(
             database,
             now_ms=started_ms,
@@ -209,6 +213,7 @@ class Application:
             meters=meters,
             model=model,
             alerts=alerts,
+            rules=rules,
             quieting=quieting,
             outbox=outbox,
             incidents=incidents,
@@ -223,11 +228,6 @@ class Application:
             safe_mode=safe_mode,
         )
         self.pulse = Pulse(services, stages, chronicle)
-
-    def _rules(self) -> list[Group]:
-        """The user's rules, and the stock ones beside them."""
-        own = [group for path in self.settings.alerts.rules for group in load_rules(path)]
-        return [*(load_stock(own) if self.settings.alerts.stock_rules else []), *own]
 
     def _make_flask(self) -> Flask:
         root = Path(__file__).parent

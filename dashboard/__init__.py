@@ -27,6 +27,7 @@ from dashboard import (
     predict,
     problem,
     prometheus,
+    rulebook,
     storage,
     version,
 )
@@ -60,7 +61,8 @@ def register(app: Flask) -> None:
     identity.install(app)
     access.install(app)
     header.install(app)
-    for room in (login, predict, oip, health, metrics, api, ladder, version, canary, export, storage, prometheus):
+    rooms = (login, predict, oip, health, metrics, api, ladder, version, canary, rulebook, export, storage, prometheus)
+    for room in rooms:
         app.register_blueprint(room.blueprint)
     app.register_blueprint(description)
     pages.init_app(app)

@@ -20,13 +20,15 @@ from dashboard.oip_call import CALLS as INFERENCE_CALLS
 from dashboard.oip_call import INFERENCE
 from dashboard.oip_call import SCHEMAS as INFERENCE_SCHEMAS
 from dashboard.problem import CONTENT_TYPE
+from dashboard.rulebook_call import CALLS as RULE_CALLS
+from dashboard.rulebook_call import SCHEMAS as RULE_SCHEMAS
 from dashboard.schema import HEALTH, SCHEMAS, object_of, ref
 from dashboard.services import services
 from model.signature import Schema
 
 log = structlog.get_logger(__name__)
 
-CALLS = (*BASIC_CALLS, *CANARY_CALLS, *INFERENCE_CALLS)
+CALLS = (*BASIC_CALLS, *CANARY_CALLS, *RULE_CALLS, *INFERENCE_CALLS)
 
 blueprint = Blueprint("openapi", __name__)
 
@@ -67,7 +69,7 @@ def describe(schema: Schema | None = None) -> dict[str, Any]:
         "security": [{"token": []}, {"session": []}],
         "paths": paths,
         "components": {
-            "schemas": SCHEMAS | CANARY_SCHEMAS | INFERENCE_SCHEMAS,
+            "schemas": SCHEMAS | CANARY_SCHEMAS | RULE_SCHEMAS | INFERENCE_SCHEMAS,
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer"},
                 "session": {

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from alerts.delivery.outbox import Outbox
     from alerts.engine import AlertEngine
+    from alerts.ruling.source import RuleSource
     from alerts.silencing.quieting import Quieting
     from collectors.collection import Collection
     from collectors.requests import Meters
@@ -41,6 +42,7 @@ class Services:
     meters: Meters
     model: ModelHost
     alerts: AlertEngine
+    rules: RuleSource
     quieting: Quieting
     outbox: Outbox
     incidents: IncidentLog
