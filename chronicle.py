@@ -43,15 +43,25 @@ class Chronicle:
     def open(self, last_tick_ms: int | None, now_ms: int) -> None:
         """At the start: turn the time since ``last_tick_ms`` into an incident, which lasts until the model answers.
 
-        Every end of a process is an incident of its own: one that was still open when the process died ends there.
+        Every end of a process is an incident of its own: one that was still open when the process died ends there. One
+        about the same end stays what it is, if a process died right after it had written that.
         """
-        outage = explain_outage(last_tick_ms, self._ledger.exits(), self._machine_booted_ms)
+        exits = self._ledger.exits()
+        known = [now_ms, *([] if last_tick_ms is None else [last_tick_ms]), *(end.started_ms for end in exits[:1])]
+        self._incidents.note_first_start(min(known))
+        outage = explain_outage(last_tick_ms, exits, self._machine_booted_ms)
         if outage is None:
             return
-        for incident in self._incidents.unfinished():
-            self._incidents.close(incident.id, outage.started_ms)
         kind = "planned" if outage.planned else "process"
-        self._outage = self._incidents.open(kind, outage.cause, outage.summary, outage.started_ms, outage.detail)
+        for incident in self._incidents.unfinished():
+            if (incident.kind, incident.cause, incident.started_ms) == (kind, outage.cause, outage.started_ms):
+                self._outage = incident.id
+            else:
+                self._incidents.close(incident.id, outage.started_ms)
+        if self._outage is None:
+            self._outage = self._incidents.open(
+                kind, outage.cause, outage.summary, outage.started_ms, outage.detail, detected_ms=now_ms
+            )
         self.last_restart = Restart(outage.started_ms, now_ms, outage.cause)
 
     def follow(self, now_ms: int) -> None:
@@ -73,7 +83,8 @@ class Chronicle:
         if (in_trouble or shut) and self._trouble is None:
             cause, _, detail = ((status.breaker_reason if shut else status.reason) or "failed").partition(":")
             summary = f"the model cannot serve: {detail.strip() or cause}"
-            self._trouble = self._incidents.open("model", cause, summary, now_ms if shut else status.since_ms)
+            started_ms = now_ms if shut else min(status.since_ms, now_ms)
+            self._trouble = self._incidents.open("model", cause, summary, started_ms, detected_ms=now_ms)
         elif not in_trouble and not shut and self._trouble is not None:
             self._incidents.close(self._trouble, now_ms)
             self._trouble = None

@@ -23,9 +23,9 @@ _PAGE = 500
 class Incident:
     """One stretch; it still lasts while ``ended_ms`` is None. ``cause`` is for programs, ``summary`` for people.
 
-    Stretches of one outage are joined: ``outage`` is the id of the first of them, its own if it is that one, None while
-    nobody has looked. ``over_ms``, of the first: when all of them were over, and all their alerts. ``detected_ms``: when
-    it was noticed; ``acknowledged_ms``: when a person first took on an alert of it.
+    Stretches of one outage are joined: ``outage`` is the id of the first of them, its own if it is that one, None
+    while nobody has looked. ``over_ms``, of the first: when all of them and their alerts were over. ``detected_ms`` is
+    when it was noticed, ``acknowledged_ms`` when a person first took on an alert of it.
     """
 
     id: int
