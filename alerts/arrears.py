@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from alerts.running import RunningRule, Step
-from alerts.state import Track
+from alerts.state import Alert, Track
+from alerts.step import Owner, Step
 from collectors.sample import Labels
 
 
@@ -14,9 +14,14 @@ class Arrears:
     """Remembers, for every alert that has moved, what the database has of it, so that one write makes up for all."""
 
     def __init__(self) -> None:
-        self._saved: dict[tuple[RunningRule, Labels], Track | None] = {}
+        self._saved: dict[tuple[Owner, Labels], Track | None] = {}
         self._ended: list[Step] = []
         self._last_id = 0
+
+    @property
+    def ended(self) -> list[Alert]:
+        """Alerts that have resolved, as the database does not know yet."""
+        return [step.after.alert for step in self._ended if step.after is not None]
 
     def join(self, steps: Sequence[Step]) -> list[Step]:
         """The steps as the database has to take them: from what it has, and with those alerts that are over."""

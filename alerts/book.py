@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Collection, Iterator
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, delete, insert, or_, select, update
+import orjson
+from sqlalchemy import Connection, Engine, Row, delete, func, insert, or_, select, update
 
 from alerts.state import Alert
 from storage.tables import AlertRow
@@ -43,6 +46,39 @@ class AlertBook:
         with self._database.connect() as connection:
             return [_alert(row) for row in connection.execute(query)]
 
+    def latest(self, fingerprints: Collection[str]) -> dict[str, Alert]:
+        """The alert of each label set that began to fire last, also if it has resolved; none for those that never did.
+
+        Rules and other servers may raise alerts with the same labels.
+        """
+        each = func.json_each(orjson.dumps([*fingerprints]).decode()).table_valued("value").alias("wanted")
+        newest = (
+            select(_COLUMNS.id)
+            .where(_COLUMNS.fingerprint == each.c.value, _COLUMNS.firing_ms.is_not(None))
+            .order_by(_COLUMNS.firing_ms.desc(), _COLUMNS.id.desc())
+            .limit(1)
+            .correlate(each)
+            .scalar_subquery()
+        )
+        query = select(AlertRow.__table__).select_from(each.join(AlertRow.__table__, _COLUMNS.id == newest))
+        with self._database.connect() as connection:
+            return {row.fingerprint: _alert(row) for row in connection.execute(query)}
+
+    def firings(self, fingerprints: Collection[str], since_ms: int, until_ms: int) -> Counter[tuple[str, str]]:
+        """How often alerts began to fire in ``(since_ms, until_ms]``, by (fingerprint, rule)."""
+        found: Counter[tuple[str, str]] = Counter()
+        with self._database.connect() as connection:
+            for some in _chunks(sorted(fingerprints)):
+                query = (
+                    select(_COLUMNS.fingerprint, _COLUMNS.rule, func.count())
+                    .where(_COLUMNS.fingerprint.in_(some))
+                    .where(_COLUMNS.firing_ms > since_ms, _COLUMNS.firing_ms <= until_ms)
+                    .group_by(_COLUMNS.fingerprint, _COLUMNS.rule)
+                )
+                for fingerprint, rule, count in connection.execute(query):
+                    found[fingerprint, rule] = count
+        return found
+
     def add(self, connection: Connection, alert: Alert) -> int:
         """Write a new alert; returns its id."""
         result = connection.execute(insert(AlertRow).values(**_values(alert)))
@@ -56,6 +92,10 @@ class AlertBook:
     def remove(self, connection: Connection, alert_id: int) -> None:
         """Delete a pending alert that never fired: it is not history."""
         connection.execute(delete(AlertRow).where(_COLUMNS.id == alert_id))
+
+
+def _chunks(texts: list[str], size: int = 500) -> Iterator[list[str]]:
+    return (texts[first : first + size] for first in range(0, len(texts), size))
 
 
 def _values(alert: Alert) -> dict[str, Any]:

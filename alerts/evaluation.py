@@ -14,6 +14,8 @@ from promql import Scalar, Vector
 from promql.value import Result
 
 ALERT_NAME = "alertname"
+#: What marks the alert of a rule that found no data.
+NO_DATA = "no_data"
 
 
 class EvaluationError(Exception):
@@ -53,6 +55,20 @@ def breaches(rule: Rule, result: Result, origin: Origin, known: Mapping[Labels, 
             texts = {name: _expand(template, context) for name, template in rule.annotations.items()}
             found[key] = Breach(key, shown, texts)
     return found
+
+
+def without_data(rule: Rule) -> Breach:
+    """The alert that a rule raises because its selectors found no sample: it has the rule's fixed labels and texts."""
+    joined = {name: text.text for name, text in rule.labels.items() if text.is_constant}
+    joined |= {ALERT_NAME: rule.name, NO_DATA: "true"}
+    texts = {name: text.text for name, text in rule.annotations.items() if text.is_constant}
+    texts |= {
+        "summary": f"{rule.name}: no data",
+        "summary_zh": f"{rule.name}：没有数据",
+        "description": "None of the metrics that this rule looks at has a sample.",
+        "description_zh": "该规则所用的指标都没有数据。",
+    }
+    return Breach(tuple(sorted((name, text) for name, text in joined.items() if text)), None, texts)
 
 
 def samples(rule: Recording, result: Result) -> list[Sample]:

@@ -1,13 +1,14 @@
-"""What a rule says beyond Prometheus about when its alerts fire and end, as annotations, so that promtool takes the file.
+"""What a rule says beyond Prometheus about when its alerts fire and end.
 
-The annotations are constant text; they change no alert's labels, and are not shown to people.
+It says so in annotations, so that promtool takes the file. They are constant text, change no alert's labels, and are
+not shown to people.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal
 
 from promql import Query, QueryError, parse
 
@@ -68,6 +69,7 @@ def _count(text: str) -> int:
 
 
 def _policy(text: str) -> NoData:
-    if text in _NO_DATA:
-        return cast("NoData", text)
+    for policy in _NO_DATA:
+        if policy == text:
+            return policy
     raise PatienceError(f"annotation {NO_DATA!r} must be one of {', '.join(_NO_DATA)}, not {text!r}")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple, TypeAlias
 
 import structlog
 
-from alerts.evaluation import EvaluationError, Origin, breaches, samples
+from alerts.evaluation import EvaluationError, Origin, breaches, samples, without_data
 from alerts.rule import AnyRule, Group, Recording, Rule
-from alerts.state import Alert, Breach, Timing, Track, begin, hold, miss
+from alerts.state import GRACE_MS, Alert, Breach, Flapping, Timing, Track, begin, hold, lack, miss, shift
+from alerts.step import Step, removal
 from collectors.sample import Labels, Sample
 from promql import Engine, QueryError
 
@@ -26,7 +27,10 @@ _JITTER_MS = 500
 
 
 class RuleState(NamedTuple):
-    """How one rule is doing. ``alerts`` are its pending and firing ones; a recording rule has none."""
+    """How one rule is doing. ``alerts`` are its pending and firing ones; a recording rule has none.
+
+    ``no_data_ms`` is since when its selectors find no sample at all; that is no failure, but it cannot fire then.
+    """
 
     rule: AnyRule
     health: Health
@@ -34,10 +38,17 @@ class RuleState(NamedTuple):
     last_evaluation_ms: int | None
     duration_seconds: float
     alerts: tuple[Alert, ...]
+    no_data_ms: int | None = None
+    evaluations: int = 0
+    failures: int = 0
 
 
 class GroupState(NamedTuple):
-    """How one group of rules is doing; ``interval_seconds`` None: every run of the engine."""
+    """How one group of rules is doing; ``interval_seconds`` None: every run of the engine.
+
+    ``lateness_seconds`` is by how much its last evaluation came later than it should have; ``missed`` counts the
+    evaluations that were left out since the start because of that.
+    """
 
     name: str
     file: str
@@ -45,6 +56,8 @@ class GroupState(NamedTuple):
     last_evaluation_ms: int | None
     duration_seconds: float
     rules: tuple[RuleState, ...]
+    lateness_seconds: float = 0.0
+    missed: int = 0
 
 
 class Means(NamedTuple):
@@ -55,13 +68,27 @@ class Means(NamedTuple):
     record: Record | None
 
 
-class Step(NamedTuple):
-    """How one alert moves. ``owner`` None: its rule is gone; ``before`` None: it is new; ``after`` None: dropped."""
+class Pace(NamedTuple):
+    """What all rules have in common. ``interval_ms`` lies between two runs of the engine; 0: unknown."""
 
-    owner: RunningRule | None
-    labels: Labels
-    before: Track | None
-    after: Track | None
+    interval_ms: int = 0
+    flapping: Flapping | None = None
+
+    def interval_of(self, group: Group) -> int:
+        """Milliseconds between two evaluations of a group."""
+        return round((group.interval_seconds or 0) * 1000) or self.interval_ms
+
+    def timing(self, group: Group, rule: AnyRule) -> Timing:
+        """The patience of a rule."""
+        if not isinstance(rule, Rule):
+            return Timing(0, 0)
+        return Timing(
+            for_ms=round(rule.for_seconds * 1000),
+            keep_ms=round(rule.keep_firing_seconds * 1000),
+            in_a_row=rule.patience.in_a_row,
+            interval_ms=self.interval_of(group),
+            flapping=self.flapping,
+        )
 
 
 @dataclass(slots=True, eq=False)
@@ -79,6 +106,9 @@ class RunningRule:
     last_ms: int | None = None
     seconds: float = 0.0
     recorded: bool = False
+    no_data_ms: int | None = None
+    evaluations: int = 0
+    failures: int = 0
 
     def run(self, means: Means, now_ms: int, boot_ms: int) -> list[Step]:
         """Evaluate once. A failure is kept as ``health`` and ``error``, and moves no alert."""
@@ -98,6 +128,8 @@ class RunningRule:
                 log.exception("rule_crashed", group=self.group.name, rule=self.rule.name)
         if error is not None and error != self.error:
             log.warning("rule_failed", group=self.group.name, rule=self.rule.name, error=error)
+        self.evaluations += 1
+        self.failures += error is not None
         self.health, self.error = ("ok" if error is None else "err"), error
         self.last_ms, self.seconds = now_ms, time.perf_counter() - started
         return steps
@@ -105,10 +137,16 @@ class RunningRule:
     def _alerts(self, rule: Rule, means: Means, now_ms: int, boot_ms: int) -> list[Step]:
         result = means.promql.instant(rule.query, now_ms - self._offset_ms())
         found = breaches(rule, result, means.origin, self.breaches)
+        lacking = result.selected == 0 and not found
+        if lacking and rule.patience.no_data == "alert" and now_ms - boot_ms >= GRACE_MS:
+            breach = without_data(rule)
+            found = {breach.labels: breach}
         self._check_limit(len(found))
+        held = self._held(rule, means, now_ms, found)
         self.breaches = found
+        self._note_data(lacking, now_ms)
         steps = []
-        for labels, breach in found.items():
+        for labels, breach in (found | held).items():
             before = self.tracks.get(labels)
             if before is None:
                 after = begin(breach, rule.name, self.group.name, self.timing, now_ms)
@@ -116,13 +154,35 @@ class RunningRule:
                 after = hold(before, breach, self.timing, now_ms)
             steps.append(Step(self, labels, before, after))
         for labels, track in self.tracks.items():
-            if labels not in found:
-                steps.append(Step(self, labels, track, miss(track, self.timing, now_ms, boot_ms)))
+            if labels not in found and labels not in held:
+                steps.append(Step(self, labels, track, self._missed(rule, track, lacking, now_ms, boot_ms)))
         return steps
 
+    def _held(self, rule: Rule, means: Means, now_ms: int, found: Mapping[Labels, Breach]) -> dict[Labels, Breach]:
+        """The firing alerts that only the rule's threshold for recovery still holds."""
+        firing = [key for key, track in self.tracks.items() if track.alert.is_firing and key not in found]
+        if rule.patience.hold is None or not firing:
+            return {}
+        result = means.promql.instant(rule.patience.hold, now_ms - self._offset_ms())
+        above = breaches(rule, result, means.origin, {})
+        return {labels: above[labels] for labels in firing if labels in above}
+
+    def _missed(self, rule: Rule, track: Track, lacking: bool, now_ms: int, boot_ms: int) -> Track | None:
+        if lacking and rule.patience.no_data == "keep" and track.alert.is_firing:
+            return lack(track, now_ms)
+        return miss(track, self.timing, now_ms, boot_ms, "no_data" if lacking else "recovered")
+
+    def _note_data(self, lacking: bool, now_ms: int) -> None:
+        if not lacking:
+            self.no_data_ms = None
+        elif self.no_data_ms is None:
+            self.no_data_ms = now_ms
+
     def _samples(self, rule: Recording, means: Means, now_ms: int) -> None:
-        recorded = samples(rule, means.promql.instant(rule.query, now_ms - self._offset_ms()))
+        result = means.promql.instant(rule.query, now_ms - self._offset_ms())
+        recorded = samples(rule, result)
         self._check_limit(len(recorded))
+        self._note_data(result.selected == 0 and not recorded, now_ms)
         # An empty list is passed on once: it ends the series that were recorded before.
         if means.record is not None and (recorded or self.recorded):
             means.record(now_ms, self.source, recorded)
@@ -136,17 +196,43 @@ class RunningRule:
             raise EvaluationError(f"exceeded limit of {self.group.limit} with {count} results")
 
     def owns(self, alert: Alert) -> bool:
-        """Whether a stored alert is this rule's: same group and name, and labels that agree with the fixed ones."""
+        """Whether a stored alert is this rule's: same name, and labels that agree with the fixed ones."""
         rule = self.rule
-        if not isinstance(rule, Rule) or (self.group.name, rule.name) != (alert.group, alert.rule):
+        if not isinstance(rule, Rule) or rule.name != alert.rule:
             return False
         fixed = {name: text.text for name, text in rule.labels.items() if text.is_constant and name != "alertname"}
         return all(alert.labels.get(name, "") == text for name, text in fixed.items())
 
+    def renewed(self, fresh: RunningRule) -> RunningRule:
+        """This very rule, as the files have it now; its alerts stay."""
+        self.group, self.rule, self.source, self.timing = fresh.group, fresh.rule, fresh.source, fresh.timing
+        self.breaches = {}  # their words may have changed
+        for labels, track in self.tracks.items():
+            if track.alert.group != self.group.name:
+                self.tracks[labels] = replace(track, alert=replace(track.alert, group=self.group.name))
+        return self
+
+    def remove(self, now_ms: int) -> list[Step]:
+        """End all of its alerts: the rule is gone."""
+        return [removal(self, labels, track, now_ms) for labels, track in self.tracks.items()]
+
+    def shift(self, step_ms: int) -> None:
+        """The clock was set."""
+        self.tracks = {labels: shift(track, step_ms) for labels, track in self.tracks.items()}
+
     def state(self) -> RuleState:
         """How it is doing, for people."""
-        alerts = tuple(track.alert for track in self.tracks.values())
-        return RuleState(self.rule, self.health, self.error, self.last_ms, self.seconds, alerts)
+        return RuleState(
+            rule=self.rule,
+            health=self.health,
+            error=self.error,
+            last_evaluation_ms=self.last_ms,
+            duration_seconds=self.seconds,
+            alerts=tuple(track.alert for track in self.tracks.values()),
+            no_data_ms=self.no_data_ms,
+            evaluations=self.evaluations,
+            failures=self.failures,
+        )
 
 
 @dataclass(slots=True, eq=False)
@@ -155,34 +241,57 @@ class RunningGroup:
 
     group: Group
     rules: list[RunningRule]
+    interval_ms: int = 0
     last_ms: int | None = None
     seconds: float = 0.0
+    late_ms: int = 0
+    missed: int = 0
 
     @classmethod
-    def of(cls, group: Group) -> RunningGroup:
+    def of(cls, group: Group, pace: Pace = Pace()) -> RunningGroup:  # noqa: B008 - immutable
         """A group that has not run yet."""
-        rules = []
-        for index, rule in enumerate(group.rules):
-            timing = Timing(0, 0)
-            if isinstance(rule, Rule):
-                timing = Timing(round(rule.for_seconds * 1000), round(rule.keep_firing_seconds * 1000))
-            # With the file: groups of two files may share a name, and two sources must not.
-            rules.append(RunningRule(group, rule, f"rule/{group.file}/{group.name}/{index}", timing))
-        return cls(group, rules)
+        # With the file: groups of two files may share a name, and two sources must not.
+        place = f"rule/{group.file}/{group.name}"
+        rules = [
+            RunningRule(group, rule, f"{place}/{index}", pace.timing(group, rule))
+            for index, rule in enumerate(group.rules)
+        ]
+        return cls(group, rules, pace.interval_of(group))
 
     def run(self, means: Means, now_ms: int, boot_ms: int) -> list[Step]:
         """Evaluate the rules in order, if the group is due."""
-        interval = self.group.interval_seconds
-        elapsed = None if self.last_ms is None else now_ms - self.last_ms
-        if interval and elapsed is not None and 0 <= elapsed < interval * 1000 - _JITTER_MS:
+        elapsed_ms = None if self.last_ms is None else now_ms - self.last_ms
+        if self.group.interval_seconds and elapsed_ms is not None and 0 <= elapsed_ms < self.interval_ms - _JITTER_MS:
             return []
+        if elapsed_ms is not None and self.interval_ms:
+            self.late_ms = max(0, elapsed_ms - self.interval_ms)
+            self.missed += max(0, round(elapsed_ms / self.interval_ms) - 1)
         started = time.perf_counter()
         steps = [step for rule in self.rules for step in rule.run(means, now_ms, boot_ms)]
         self.last_ms, self.seconds = now_ms, time.perf_counter() - started
         return steps
 
+    def go_on_from(self, earlier: RunningGroup) -> None:
+        """Keep the schedule of the same group before a reload."""
+        self.last_ms, self.seconds = earlier.last_ms, earlier.seconds
+        self.late_ms, self.missed = earlier.late_ms, earlier.missed
+
+    def shift(self, step_ms: int) -> None:
+        """The clock was set."""
+        if self.last_ms is not None:
+            self.last_ms += step_ms
+        for rule in self.rules:
+            rule.shift(step_ms)
+
     def state(self) -> GroupState:
         """How it is doing, for people."""
-        rules = tuple(rule.state() for rule in self.rules)
-        group = self.group
-        return GroupState(group.name, group.file, group.interval_seconds, self.last_ms, self.seconds, rules)
+        return GroupState(
+            name=self.group.name,
+            file=self.group.file,
+            interval_seconds=self.group.interval_seconds,
+            last_evaluation_ms=self.last_ms,
+            duration_seconds=self.seconds,
+            rules=tuple(rule.state() for rule in self.rules),
+            lateness_seconds=self.late_ms / 1000,
+            missed=self.missed,
+        )

@@ -111,11 +111,39 @@ class AlertEvent(NamedTuple):
     time_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class Flapping:
+    """An alert that has fired ``count`` times within ``within_ms`` flaps: it stays open, as one long alert, until its
+    condition has been gone for ``quiet_ms``.
+    """
+
+    count: int
+    within_ms: int
+    quiet_ms: int
+
+
 class Timing(NamedTuple):
-    """A rule's patience, in milliseconds."""
+    """A rule's patience, in milliseconds. ``interval_ms`` lies between two evaluations.
+
+    An alert fires once its condition has held for ``for_ms`` and ``in_a_row`` evaluations, and ends when it has been
+    gone for ``keep_ms``. ``flapping`` None: nothing is said to flap.
+    """
 
     for_ms: int
     keep_ms: int
+    in_a_row: int = 1
+    interval_ms: int = 0
+    flapping: Flapping | None = None
+
+    def flaps(self, alert: Alert) -> bool:
+        """Whether an alert flaps."""
+        return self.flapping is not None and alert.flaps >= self.flapping.count
+
+    def keep_of(self, alert: Alert) -> int:
+        """For how long an alert outlives its condition."""
+        if self.flapping is not None and self.flaps(alert):
+            return max(self.keep_ms, self.flapping.quiet_ms)
+        return self.keep_ms
 
 
 class Breach(NamedTuple):
@@ -132,7 +160,7 @@ class Track:
 
     alert: Alert
     restored: bool = False  # read from disk and not seen to hold since
-    gone_ms: int | None = None  # since when only keep_firing_for holds it
+    gone_ms: int | None = None  # since when only keep_firing_for, or its flapping, holds it
     saved_ms: int = 0  # the ``seen_ms`` that the database has
 
 
@@ -161,13 +189,15 @@ def begin(breach: Breach, rule: str, group: str, timing: Timing, now_ms: int) ->
 def hold(track: Track, breach: Breach, timing: Timing, now_ms: int) -> Track:
     """The expression holds (still): a pending alert whose time has come fires."""
     alert = track.alert
-    active_ms = alert.active_ms
+    active_ms, streak = alert.active_ms, alert.streak
     if alert.state == "pending":
-        if track.restored and now_ms - alert.seen_ms > timing.for_ms + FLUSH_MS:
-            active_ms = now_ms  # nobody watched for longer than ``for``: it may have been well in between
+        if track.restored and now_ms - alert.seen_ms > timing.for_ms + FLUSH_MS + timing.interval_ms:
+            active_ms, streak = now_ms, 0  # nobody watched for longer than ``for``: it may have been well in between
         elif now_ms < alert.seen_ms:
             active_ms = now_ms - (alert.seen_ms - active_ms)  # the clock was set back: keep what has elapsed
-    fires = alert.state == "pending" and now_ms - active_ms >= timing.for_ms
+        streak = min(streak + 1, timing.in_a_row)
+    fires = alert.state == "pending" and now_ms - active_ms >= timing.for_ms and streak >= timing.in_a_row
+    again = track.gone_ms is not None and timing.flaps(alert)
     alert = replace(
         alert,
         state="firing" if fires else alert.state,
@@ -176,11 +206,14 @@ def hold(track: Track, breach: Breach, timing: Timing, now_ms: int) -> Track:
         seen_ms=now_ms,
         value=breach.value,
         annotations=breach.annotations,
+        no_data_ms=None,
+        flaps=alert.flaps + again,
+        streak=streak,
     )
     return Track(alert, saved_ms=track.saved_ms)
 
 
-def miss(track: Track, timing: Timing, now_ms: int, boot_ms: int) -> Track | None:
+def miss(track: Track, timing: Timing, now_ms: int, boot_ms: int, ended_by: Ending = "recovered") -> Track | None:
     """The expression does not hold (any more): None for a pending alert that is dropped, else kept or resolved.
 
     An alert restored from disk is left as it is until ``for``, and 15 s at least, have passed since ``boot_ms``.
@@ -189,15 +222,35 @@ def miss(track: Track, timing: Timing, now_ms: int, boot_ms: int) -> Track | Non
         return track
     if track.alert.state == "pending":
         return None
+    alert = replace(track.alert, no_data_ms=None)
     gone_ms = now_ms if track.gone_ms is None else min(track.gone_ms, now_ms)
-    if now_ms - gone_ms < timing.keep_ms:
-        return replace(track, restored=False, gone_ms=gone_ms)
-    return replace(track, alert=resolve(track.alert, now_ms))
+    if now_ms - gone_ms < timing.keep_of(alert):
+        return replace(track, alert=alert, restored=False, gone_ms=gone_ms)
+    return replace(track, alert=resolve(alert, now_ms, ended_by))
 
 
-def resolve(alert: Alert, now_ms: int) -> Alert:
+def lack(track: Track, now_ms: int) -> Track:
+    """A firing alert's data are missing, and its rule has it wait for them."""
+    if track.alert.no_data_ms is not None:
+        return track
+    return replace(track, alert=replace(track.alert, no_data_ms=now_ms))
+
+
+def shift(track: Track, step_ms: int) -> Track:
+    """The clock was set: what has elapsed stays as long as it was."""
+    alert = track.alert
+    if alert.state == "pending":
+        alert = replace(alert, active_ms=alert.active_ms + step_ms, seen_ms=alert.seen_ms + step_ms)
+    if alert.ends_ms is not None:
+        alert = replace(alert, ends_ms=alert.ends_ms + step_ms)
+    gone_ms = None if track.gone_ms is None else track.gone_ms + step_ms
+    return replace(track, alert=alert, gone_ms=gone_ms)
+
+
+def resolve(alert: Alert, now_ms: int, ended_by: Ending) -> Alert:
     """The alert, ended; never before it fired, whatever the clock did."""
-    return replace(alert, state="resolved", resolved_ms=max(now_ms, alert.firing_ms or now_ms))
+    resolved_ms = max(now_ms, alert.firing_ms or now_ms)
+    return replace(alert, state="resolved", resolved_ms=resolved_ms, ended_by=ended_by)
 
 
 def event_between(before: Alert | None, after: Alert) -> AlertEvent | None:

@@ -69,8 +69,9 @@ class Engine:
         """The query's value at ``time_ms``; raises :class:`QueryError`."""
         _check_time(time_ms)
         times = np.array([time_ms], dtype=np.int64)
-        value, notes = self._evaluate(self._parsed(query), times, time_ms, time_ms)
-        return replace(_instant(value), warnings=notes.warnings, infos=notes.infos)
+        value, evaluation = self._evaluate(self._parsed(query), times, time_ms, time_ms)
+        notes = evaluation.notes
+        return replace(_instant(value), warnings=notes.warnings, infos=notes.infos, selected=evaluation.selected)
 
     def range(self, query: Query | str, start_ms: int, end_ms: int, step_ms: int) -> Matrix:
         """The query's values at ``start_ms``, ``start_ms + step_ms`` … up to ``end_ms``; raises :class:`QueryError`.
@@ -93,12 +94,13 @@ class Engine:
             kind = "string" if isinstance(parsed.expr, Text) else "range vector"
             raise QueryError(f"a range query needs a scalar or an instant vector, not a {kind}")
         times = start_ms + step_ms * np.arange(steps, dtype=np.int64)
-        value, notes = self._evaluate(parsed, times, start_ms, end_ms)
+        value, evaluation = self._evaluate(parsed, times, start_ms, end_ms)
+        notes = evaluation.notes
         block = (vector(value) if isinstance(value, Row) else block_of(value)).without_absent()
         if block.labels != sorted(block.labels):
             block = block.take(sorted(range(len(block.labels)), key=block.labels.__getitem__))
         values = np.where(block.present, block.values, np.nan)
-        return Matrix(times, block.labels, values, block.present, notes.warnings, notes.infos)
+        return Matrix(times, block.labels, values, block.present, notes.warnings, notes.infos, evaluation.selected)
 
     def _parsed(self, query: Query | str) -> Query:
         if isinstance(query, Query):
@@ -107,14 +109,18 @@ class Engine:
 
     def _evaluate(
         self, query: Query, times: Times, start_ms: int, end_ms: int
-    ) -> tuple[Block | Row | RawMatrix | str, Annotations]:
+    ) -> tuple[Block | Row | RawMatrix | str, Evaluation]:
         budget = Budget(self._max_samples, self._max_read, self._timeout_seconds)
         notes = Annotations(query.text)
         evaluation = Evaluation(self._source, budget, self._lookback_ms, self._default_step_ms, start_ms, end_ms, notes)
         try:
             with np.errstate(all="ignore"):
                 value = evaluation.value(query.expr, times)
-                return (RawMatrix(raw(value, budget)) if isinstance(value, RangeData) else value), notes
+                if not isinstance(value, RangeData):
+                    return value, evaluation
+                samples = raw(value, budget)
+                evaluation.count(len(samples))
+                return RawMatrix(samples), evaluation
         except RecursionError:
             raise QueryError("the query is nested too deeply") from None
 

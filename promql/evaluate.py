@@ -57,6 +57,11 @@ class Evaluation:
         self._default_step_ms = default_step_ms
         self._bounds = {"start": start_ms, "end": end_ms}
         self.notes = notes
+        self.selected: int | None = None  #: series in which selectors found samples; None while there was no selector
+
+    def count(self, series: int) -> None:
+        """Note in how many series a selector has found samples."""
+        self.selected = (self.selected or 0) + series
 
     def value(self, node: Node, times: Times) -> Value:
         """The value of ``node`` at each of ``times`` (ms, ascending).
@@ -83,7 +88,9 @@ class Evaluation:
         return node.value
 
     def _selector(self, node: Selector, times: Times) -> Block:
-        return self._aligned(node, times).without_absent()
+        block = self._aligned(node, times).without_absent()
+        self.count(len(block.labels))
+        return block
 
     def _aligned(self, node: Selector, times: Times, *, timestamps: bool = False) -> Block:
         """The selector's values at each step, or the times (seconds) of the samples they come from."""
@@ -144,6 +151,7 @@ class Evaluation:
                 # Pinned by @, yet the other arguments may differ from step to step.
                 data = RangeData(data.series, np.repeat(data.refs, len(times)), data.range_ms)
             block = over_windows(data, window_function(node.name, scalars, times), self._budget)
+        self._count_range(node.args[place], block)
         block = self._widened(block, len(times)).without_absent()
         if node.name in COUNTER:
             self.notes.counters(block.labels, node.args[place].span)
@@ -152,6 +160,11 @@ class Evaluation:
         if node.name in KEEPS_NAME:
             return block
         return merge_same_labels(Block(drop_names(block.labels), block.values, block.present), strict=True)
+
+    def _count_range(self, node: Node, block: Block) -> None:
+        """As :meth:`count`, given what was computed over the windows; selectors in a subquery count by themselves."""
+        if isinstance(node, RangeSelector):
+            self.count(len(block.labels))
 
     def _from_buckets(self, node: Call, times: Times) -> Block | None:
         """The function's values from what the source knows of whole buckets; None where samples have to be read."""
@@ -173,6 +186,7 @@ class Evaluation:
     def _absent_over_time(self, node: Call, times: Times) -> Block:
         data = self.range_data(node.args[0], times, node.name)
         block = over_windows(data, window_function("present_over_time", [], times), self._budget)
+        self._count_range(node.args[0], block)
         return absent(node.args[0], self._widened(block, len(times)))
 
     # Operators
@@ -220,6 +234,7 @@ class Evaluation:
     def _timestamp(self, node: Call, times: Times) -> Block:
         if isinstance(node.args[0], Selector):
             block = self._aligned(node.args[0], times, timestamps=True)
+            self.count(int(block.present.any(axis=1).sum()))
             return function.each(block, block.values)
         block = self._vector(node.args[0], times)
         return function.each(block, np.broadcast_to(times / 1000, block.values.shape))

@@ -1,6 +1,7 @@
 """The values a query gives: what callers get (``Vector``, ``Matrix`` …) and what the evaluator works with (``Block``).
 
 What callers get comes with ``warnings`` and ``infos``: sentences about the answer, see ``annotation``.
+``selected`` is in how many series the query's selectors found samples, all together; None where it has no selector.
 Presence is kept beside the values, never inside them: a NaN is a value, and absence is not NaN.
 """
 
@@ -27,6 +28,7 @@ class Vector:
     values: Values
     warnings: tuple[str, ...] = ()
     infos: tuple[str, ...] = ()
+    selected: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class Scalar:
     value: float
     warnings: tuple[str, ...] = ()
     infos: tuple[str, ...] = ()
+    selected: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class String:
     value: str
     warnings: tuple[str, ...] = ()
     infos: tuple[str, ...] = ()
+    selected: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,7 @@ class Matrix:
     present: Present
     warnings: tuple[str, ...] = ()
     infos: tuple[str, ...] = ()
+    selected: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,7 @@ class RawMatrix:
     series: list[Series]
     warnings: tuple[str, ...] = ()
     infos: tuple[str, ...] = ()
+    selected: int | None = None
 
 
 Result: TypeAlias = Vector | Scalar | Matrix | String | RawMatrix

@@ -250,3 +250,28 @@ def test_a_users_rules_fire_when_something_is_wrong(rule: str) -> None:
 
 def test_a_matrix_is_what_a_range_query_gives() -> None:
     assert isinstance(Engine(MemorySource()).range("nothing", 0, 0, 1), Matrix)
+
+
+@pytest.mark.parametrize(
+    ("query", "selected"),
+    [
+        ("1 + 1", None),
+        ("time()", None),
+        ("x", 2),
+        ("x > 100", 2),
+        ("x[3m]", 2),
+        ("rate(x[10m])", 2),
+        ("rate(x[1s])", 0),  # the last samples lie before the window
+        ("max_over_time(x[5m:1m])", 2),
+        ("timestamp(x)", 2),
+        ('x{a="1"} or gone', 1),
+        ("gone > 1", 0),
+        ("sum(rate(gone[5m]))", 0),
+        ("absent(gone)", 0),
+        ("absent_over_time(gone[5m])", 0),
+        ("scalar(gone)", 0),
+    ],
+)
+def test_an_answer_tells_in_how_many_series_its_selectors_found_samples(query: str, selected: int | None) -> None:
+    engine = Engine(MemorySource([_series('x{a="1"}', [1, 2, 3]), _series('x{a="2"}', [1, 2, 3])]))
+    assert engine.instant(query, 2 * MINUTE + 2_000).selected == selected
