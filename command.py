@@ -113,7 +113,7 @@ def _refuse_taken_port(host: str, port: int) -> None:
 @with_settings
 def check_config(settings: Settings) -> None:
     """Read the settings and every file they name, and say whether they are right."""
-    from alerts.delivery.channel import AppriseChannel
+    from alerts.delivery.service import AppriseService
     from alerts.rule import RuleError, load_rules
     from dashboard.panels import PanelError, load_panels
 
@@ -125,7 +125,7 @@ def check_config(settings: Settings) -> None:
         fail(str(error))
     for key, channels in (("alerts", settings.alerts.channels), ("supervisor", settings.supervisor.channels)):
         for place, url in enumerate(channels, 1):
-            problem = AppriseChannel(url.get_secret_value()).check()
+            problem = AppriseService(url.get_secret_value()).check()
             if problem:
                 fail(f"{key}.channels, entry {place}: {problem}")
     click.echo("the settings are right")

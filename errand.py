@@ -26,11 +26,13 @@ def main() -> int:
 
 
 def _notify(order: dict[str, Any]) -> str:
-    from alerts.delivery.channel import AppriseChannel, DeliveryError
     from alerts.delivery.privacy import deidentify
+    from alerts.delivery.receipt import DeliveryError
+    from alerts.delivery.service import AppriseService, Letter
 
     try:
-        AppriseChannel(order["url"]).send(deidentify(order["title"]), deidentify(order["body"]), order["kind"])
+        letter = Letter(deidentify(order["title"]), deidentify(order["body"]), order["kind"])
+        AppriseService(order["url"]).deliver(letter)
     except DeliveryError as error:
         return str(error)
     except Exception as error:  # noqa: BLE001 - a plug-in may raise anything, and its text may hold the URL

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from alerts.delivery.channel import AppriseChannel
+from alerts.delivery.secret import channel_name as alerts_name
 from supervisor.herald import ERRAND_SECONDS, GIVE_UP_SECONDS, Herald, channel_name
 from tests.supervisor.clockwork import FakePost
 
@@ -122,4 +122,4 @@ def test_after_a_day_it_is_given_up(herald: Herald, post: FakePost) -> None:
 
 def test_the_supervisor_calls_a_channel_as_the_alerts_do() -> None:
     for url in (*URLS, "mailto:nobody"):
-        assert channel_name(url) == AppriseChannel(url).name
+        assert channel_name(url) == alerts_name(url)

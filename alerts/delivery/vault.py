@@ -1,0 +1,101 @@
+"""The vault: encrypts what must not be read from the database, with a key file beside it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+import threading
+from pathlib import Path
+
+import structlog
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+log = structlog.get_logger(__name__)
+
+FILE_NAME = "channels.key"
+_MODE = 0o600
+
+
+class VaultError(Exception):
+    """The key file cannot be used, or is not the one with which something was encrypted; the message says which."""
+
+    permanent = True
+
+
+class Vault:
+    """Owns the key file: a Fernet key on each line. The first encrypts, all decrypt, so a key is replaced by writing a
+    new one above it.
+
+    The file is made when something is encrypted for the first time, mode 0600, whole or not at all. It is read once;
+    a file that is not there is looked for again.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._keys: MultiFernet | None = None
+
+    def seal(self, text: str) -> bytes:
+        """Encrypt. Raises :class:`VaultError` where there is no key and none can be made."""
+        return self._open(make=True).encrypt(text.encode())
+
+    def unseal(self, sealed: bytes) -> str:
+        """Decrypt what :meth:`seal` gave. Raises :class:`VaultError`."""
+        try:
+            return self._open(make=False).decrypt(sealed).decode()
+        except InvalidToken:
+            raise VaultError(f"{self._path.name} is not the key with which it was encrypted") from None
+
+    def _open(self, *, make: bool) -> MultiFernet:
+        with self._lock:
+            if self._keys is None:
+                self._keys = MultiFernet([_key(line) for line in self._lines(make=make)])
+            return self._keys
+
+    def _lines(self, *, make: bool) -> list[str]:
+        try:
+            if make and not self._path.exists():
+                _create(self._path)
+            lines = [line.strip() for line in self._path.read_text("ascii").splitlines() if line.strip()]
+            mode = stat.S_IMODE(self._path.stat().st_mode)
+            if mode & 0o077:
+                self._path.chmod(_MODE)
+                log.warning("key_file_was_readable_by_others", mode=oct(mode))
+        except FileNotFoundError:
+            raise VaultError(f"{self._path.name} is not in the data folder") from None
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is not a key file"
+            raise VaultError(f"{self._path.name} cannot be used: {reason}") from None
+        if not lines:
+            raise VaultError(f"{self._path.name} holds no key")
+        return lines
+
+
+def _key(line: str) -> Fernet:
+    try:
+        return Fernet(line)
+    except ValueError:
+        raise VaultError(f"{FILE_NAME} holds a line that is not a key") from None
+
+
+def _create(path: Path) -> None:
+    """A new key under ``path``; one that another process made meanwhile stays."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(Fernet.generate_key() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            return
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    finally:
+        draft.unlink()
