@@ -1,0 +1,109 @@
+"""Which share of the time the service could answer: over some windows, and day by day."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, tzinfo
+
+from alerts.outage.stretch import Stretch, covered_ms, union, without
+from storage.incident import DOWN, Incident, IncidentLog
+
+DAY_MS = 86_400_000
+WINDOWS: Mapping[str, int] = {"24h": DAY_MS, "7d": 7 * DAY_MS, "30d": 30 * DAY_MS, "90d": 90 * DAY_MS}
+#: Days that are told one by one, today included.
+DAYS = 90
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How a window went. ``ratio`` is None where there was no service yet, or only restarts that were asked for.
+
+    ``since_ms`` is where it begins: with the window, or with the service's first start.
+    """
+
+    ratio: float | None
+    since_ms: int
+    seconds_down: float
+    seconds_planned: float
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """How a day went, named by its date. ``incidents`` are outages that began on it."""
+
+    day: str
+    ratio: float | None
+    seconds_down: float
+    seconds_planned: float
+    incidents: int
+
+
+@dataclass(frozen=True, slots=True)
+class Uptime:
+    """``since_ms`` is the first start of the service; None before anybody noted one."""
+
+    since_ms: int | None
+    windows: Mapping[str, Share]
+    days: tuple[Day, ...]
+
+
+class Record:
+    """When the service could not answer, and when that was asked for.
+
+    Down is the union of all stretches of the kinds process, power and model. A restart that somebody asked for is not
+    down, and does not count at all: its time is in neither part of the ratio, but where something else was down.
+    """
+
+    def __init__(self, incidents: list[Incident], since_ms: int, now_ms: int) -> None:
+        self._since_ms = since_ms
+        self._now_ms = now_ms
+        self._down = union(_stretch(one, now_ms) for one in incidents if one.kind in DOWN)
+        planned = union(_stretch(one, now_ms) for one in incidents if one.kind == "planned")
+        self._planned = without(planned, self._down)
+
+    def share(self, start_ms: int, end_ms: int) -> Share:
+        """How ``[start_ms, end_ms)`` went, as far as it is over and there was a service."""
+        start_ms, end_ms = max(start_ms, self._since_ms), min(end_ms, self._now_ms)
+        if end_ms <= start_ms:
+            return Share(None, start_ms, 0.0, 0.0)
+        down_ms = covered_ms(self._down, start_ms, end_ms)
+        planned_ms = covered_ms(self._planned, start_ms, end_ms)
+        counted_ms = end_ms - start_ms - planned_ms
+        ratio = 1 - down_ms / counted_ms if counted_ms > 0 else None
+        return Share(ratio, start_ms, down_ms / 1000, planned_ms / 1000)
+
+
+def uptime(log: IncidentLog, now_ms: int, zone: tzinfo | None = None) -> Uptime:
+    """How the service did until now. Days are those of ``zone``; None is the machine's own.
+
+    An outage that lasts counts up to now; the time before the first start counts as nothing.
+    """
+    since_ms = log.first_start_ms()
+    dates = [_date(now_ms, zone) - timedelta(days=back) for back in range(DAYS - 1, -1, -1)]
+    edges = [_midnight(one, zone) for one in (*dates, dates[-1] + timedelta(days=1))]
+    first_ms = min(edges[0], now_ms - max(WINDOWS.values()))
+    incidents = log.between(first_ms, now_ms, (*DOWN, "planned"))
+    record = Record(incidents, now_ms if since_ms is None else since_ms, now_ms)
+    windows = {name: record.share(now_ms - length, now_ms) for name, length in WINDOWS.items()}
+    begun = [one.started_ms for one in incidents if one.kind in DOWN and one.part_of is None]
+    days = []
+    for name, start_ms, end_ms in zip(dates, edges, edges[1:], strict=False):
+        share = record.share(start_ms, end_ms)
+        count = sum(start_ms <= moment < end_ms for moment in begun)
+        days.append(Day(name.isoformat(), share.ratio, share.seconds_down, share.seconds_planned, count))
+    return Uptime(since_ms, windows, tuple(days))
+
+
+def _stretch(incident: Incident, now_ms: int) -> Stretch:
+    return Stretch(incident.started_ms, now_ms if incident.ended_ms is None else incident.ended_ms)
+
+
+def _date(time_ms: int, zone: tzinfo | None) -> date:
+    return datetime.fromtimestamp(time_ms / 1000, UTC).astimezone(zone).date()
+
+
+def _midnight(day: date, zone: tzinfo | None) -> int:
+    """The moment at which a day begins; one of 23 or 25 hours is as long as it is."""
+    start = datetime(day.year, day.month, day.day, tzinfo=zone)
+    return int(start.timestamp() * 1000)

@@ -1,0 +1,158 @@
+"""Whatever comes, and wherever a process dies: each alert in one incident, none overlap, and uptime adds up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alerts.outage.joining import REOPEN_MS
+from alerts.outage.stretch import Stretch, covered_ms, union, without
+from alerts.outage.uptime import uptime
+from storage.engine import open_database
+from storage.incident import DOWN
+from tests.alerts.outage.scene import MINUTE, T0, Scene
+
+#: What may happen in a minute, and how long until the next thing does.
+EVENTS = st.sampled_from(
+    [
+        "fire",
+        "fire_low",
+        "fire_severe",
+        "resolve",
+        "acknowledge",
+        "crash",
+        "planned",
+        "trouble",
+        "well",
+        "restart",
+        "none",
+    ]
+)
+STORIES = st.lists(st.tuples(EVENTS, st.integers(0, 12)), min_size=1, max_size=25)
+
+
+@contextmanager
+def fresh_scene() -> Iterator[Scene]:
+    with TemporaryDirectory() as folder:
+        database = open_database(Path(folder) / "wakeless.db")
+        try:
+            yield Scene(database)
+        finally:
+            database.dispose()
+
+
+def play(scene: Scene, story: list[tuple[str, int]], *, diligent: bool) -> int:
+    """Let it happen; who is not diligent follows only now and then. Returns the moment of the end."""
+    now = 0
+    down: list[int] = []
+    for place, (what, minutes) in enumerate(story):
+        if what.startswith("fire"):
+            level = {"fire": 2, "fire_low": 1, "fire_severe": 3}[what]
+            scene.fire(f"Rule{place % 4}", now, after=minutes * MINUTE, level=level)
+        elif what in ("resolve", "acknowledge") and scene.alerts:
+            getattr(scene, what)(min(scene.alerts), now)
+        elif what in ("crash", "planned"):
+            kind = "process" if what == "crash" else "planned"
+            for open_one in down:
+                scene.incidents.close(open_one, T0 + now)
+            down = [scene.stretch(kind, what, now, None, noted=now + 1000)]
+        elif what == "trouble":
+            down.append(scene.stretch("model", "load_failed", now, None))
+        elif what == "well":
+            for open_one in down:
+                scene.incidents.close(open_one, T0 + now)
+            down = []
+        elif what == "restart":
+            scene.restart()
+        if diligent or what in ("none", "restart"):
+            scene.follow(now)
+        now += minutes * MINUTE
+    scene.follow(now)
+    return now
+
+
+@settings(max_examples=30, deadline=None)
+@given(STORIES, st.booleans())
+def test_each_alert_is_in_one_incident_and_incidents_never_overlap(
+    story: list[tuple[str, int]], diligent: bool
+) -> None:
+    with fresh_scene() as scene:
+        end = play(scene, story, diligent=diligent)
+        heads = scene.heads()
+        severe = {one.id for one in scene.book.between(0, T0 + end, 1000) if one.level >= 2}
+        members = scene.members()
+        assert {id for id, incident in members.items() if incident is not None} == severe
+        assert {members[id] for id in severe} <= {one.id for one in heads}
+        for before, after in pairwise(heads):
+            assert before.over_ms is not None
+            assert before.over_ms <= after.started_ms
+        assert sum(one.over_ms is None for one in heads) <= 1
+        for head in heads:
+            mine = [one for one in scene.book.between(0, T0 + end, 1000) if members[one.id] == head.id]
+            parts = [one for one in scene.incidents.parts(head.id) if one.kind in DOWN]
+            ends = [one.resolved_ms for one in mine] + [one.ended_ms for one in parts]
+            assert head.over_ms == (None if None in ends else max(end for end in ends if end is not None))
+        scene.restart()
+        before_restart = (heads, members, [scene.lines(one.id) for one in heads])
+        scene.follow(end)
+        assert (scene.heads(), scene.members(), [scene.lines(one.id) for one in heads]) == before_restart
+
+
+@settings(max_examples=30, deadline=None)
+@given(STORIES, st.integers(0, 60))
+def test_uptime_is_what_counting_minutes_gives(story: list[tuple[str, int]], since: int) -> None:
+    with fresh_scene() as scene:
+        scene.incidents.note_first_start(T0 + since * MINUTE)
+        end = max(play(scene, story, diligent=True), MINUTE)
+        first_ms = scene.incidents.first_start_ms()
+        assert first_ms is not None
+        found = uptime(scene.incidents, T0 + end, UTC)
+        rows = scene.incidents.recent(1000)
+
+        def lies_in(minute: int, kinds: tuple[str, ...]) -> bool:
+            moment = T0 + minute * MINUTE
+            return any(
+                one.started_ms <= moment and (one.ended_ms is None or moment < one.ended_ms)
+                for one in rows
+                if one.kind in kinds
+            )
+
+        minutes = range((first_ms - T0) // MINUTE, end // MINUTE)
+        down = sum(lies_in(minute, DOWN) for minute in minutes)
+        planned = sum(lies_in(minute, ("planned",)) and not lies_in(minute, DOWN) for minute in minutes)
+        counted = len(minutes) - planned
+        share = found.windows["90d"]
+        assert share.seconds_down == down * 60
+        assert share.seconds_planned == planned * 60
+        assert share.ratio == (1 - down / counted if counted > 0 else None)
+        assert sum(day.seconds_down for day in found.days) == share.seconds_down
+
+
+SETS = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)).map(lambda pair: Stretch(*pair)), max_size=8)
+
+
+@given(SETS, SETS)
+def test_sets_of_stretches_are_sets_of_moments(some: list[Stretch], others: list[Stretch]) -> None:
+    def moments(stretches: list[Stretch]) -> set[int]:
+        return {moment for one in stretches for moment in range(one.start_ms, one.end_ms)}
+
+    joined, taken = union(some), union(others)
+    assert moments(joined) == moments(some)
+    assert moments(without(joined, taken)) == moments(some) - moments(others)
+    assert covered_ms(joined, 10, 30) == len(moments(some) & set(range(10, 30)))
+    assert all(before.end_ms < after.start_ms for before, after in pairwise(joined))
+
+
+def test_a_gap_is_as_long_as_it_may_be(scene: Scene) -> None:
+    assert REOPEN_MS == 5 * MINUTE
+    scene.stretch("process", "killed", 0, MINUTE)
+    scene.stretch("process", "killed", MINUTE + REOPEN_MS, 10 * MINUTE)
+    scene.follow(10 * MINUTE)
+    assert len(scene.heads()) == 1
