@@ -115,8 +115,16 @@ wakeless_ticks_waiting gauge: Ticks, one for each source, that are in memory onl
 wakeless_storage_problem{kind} gauge: 1 while the store has this problem, e.g. disk_full, locked, database_damaged.
 wakeless_chunks_unreadable_total counter: Stored chunks that could not be read or decoded: holes in the history.
 wakeless_samples_refused_total{metric,label} counter: Samples of new series left out: the metric has too many of them.
-wakeless_notices{state} gauge: Notices in the database; state is waiting, sent or failed (given up).
+wakeless_alerts{state} gauge: Alerts that are pending, firing or acknowledged.
+rule_group_last_evaluation_timestamp_seconds{rule_group} gauge seconds: When the group was last evaluated, since 1970.
+rule_group_last_duration_seconds{rule_group} gauge seconds: How long its last evaluation took.
+rule_group_lateness_seconds{rule_group} gauge seconds: How much later than due its last evaluation began.
+rule_group_iterations_missed_total{rule_group} counter: Evaluations that were left out because earlier ones took long.
+rule_evaluations_total{rule_group} counter: Evaluations of the group's rules.
+rule_evaluation_failures_total{rule_group} counter: Evaluations of the group's rules that failed.
+wakeless_notices{state} gauge: Notices in the database: waiting, sent, failed (given up), merged (told in a summary).
 wakeless_notice_wait_seconds gauge seconds: How long the oldest notice that waits has waited; 0 if none waits.
+wakeless_notice_outcomes_total{channel,outcome} counter: How notices ended: sent, failed, merged; refused: one attempt.
 wakeless_tick_duration_seconds{source} gauge seconds: How long each part of the last tick took.
 collector_up{collector} gauge: 1 if the collector's last run ended in time and without an error.
 collector_duration_seconds{collector} gauge seconds: How long the collector's last run took.

@@ -24,10 +24,14 @@ class NoticeCollector:
         self._clock = clock
 
     def collect(self) -> Iterable[Sample]:
-        """A count for each state, and for how long the oldest notice has waited, in seconds. Raises StorageError."""
+        """A count for each state, how long the oldest has waited, and how notices ended. Raises StorageError."""
         counts, oldest_ms = self._outbox.figures()
         waited_ms = 0 if oldest_ms is None else max(0, self._clock() - oldest_ms)
         return [
             *(Sample("wakeless_notices", make_labels(state=state), float(count)) for state, count in counts.items()),
             Sample("wakeless_notice_wait_seconds", (), waited_ms / 1000),
+            *(
+                Sample("wakeless_notice_outcomes_total", make_labels(channel=channel, outcome=outcome), float(count))
+                for (channel, outcome), count in sorted(self._outbox.totals().items())
+            ),
         ]

@@ -89,7 +89,7 @@ class Notices:
         title, body = compose(event, self._service, self._language, self._zone)
         for channel in self._channels:
             key = f"{event.alert.id}-{event.kind}-{event.time_ms}-{channel}"
-            self._outbox.enqueue(connection, Notice(key, channel, title, body, _kind(event)), event.time_ms)
+            self._outbox.enqueue_text(connection, Notice(key, channel, title, body, _kind(event)), event.time_ms)
 
 
 def compose(event: AlertEvent, service: str, language: Language = "en", zone: tzinfo | None = None) -> tuple[str, str]:

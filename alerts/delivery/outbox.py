@@ -2,57 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+import threading
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.orm import aliased
 
+from alerts.delivery.entry import Entry, NoticeKind, NoticeState, kind_of
+from alerts.delivery.message import Message
+from alerts.delivery.receipt import Receipt
 from storage.tables import OutboxRow
 
-NoticeKind: TypeAlias = Literal["info", "success", "warning", "failure"]
-NoticeState: TypeAlias = Literal["waiting", "sent", "failed"]
+__all__ = ["Crowd", "Entry", "Figures", "LaneStatus", "Notice", "NoticeKind", "NoticeState", "Outbox", "Outcome"]
 
-_COLUMNS = OutboxRow.__table__.c
-_EARLIER = aliased(OutboxRow)
+#: How a notice ended. Refused: one attempt failed, and others follow.
+Outcome: TypeAlias = Literal["sent", "failed", "merged", "refused"]
+
+_TABLE = OutboxRow.__table__
+_COLUMNS = _TABLE.c
 #: Characters of an error that are kept.
 _MAX_ERROR = 500
+DAY_MS = 86_400_000
 
 
 class Notice(NamedTuple):
-    """A notice to one channel. ``key`` is the same for the same notice, so that it is enqueued once only.
-
-    Up to its first ``-``, the key says what the notice is about: notices about the same thing stay in their order.
-    """
+    """A notice whose words are made already. ``key`` is the same for the same notice: it is enqueued once only."""
 
     key: str
     channel: str
     title: str
     body: str
     kind: NoticeKind
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A notice in the outbox and how its delivery stands."""
-
-    id: int
-    key: str
-    channel: str
-    title: str
-    body: str
-    kind: NoticeKind
-    state: NoticeState
-    created_ms: int
-    next_ms: int
-    sent_ms: int | None
-    attempts: int
-    error: str | None
-    message: Mapping[str, Any] | None = None
-    group_key: str | None = None
-    attempt_ms: int | None = None
 
 
 class Figures(NamedTuple):
@@ -62,17 +44,64 @@ class Figures(NamedTuple):
     oldest_waiting_ms: int | None
 
 
+class Crowd(NamedTuple):
+    """The notices of one channel that wait and could be told in one: how many, and when the oldest was made."""
+
+    count: int
+    oldest_ms: int
+
+
+class LaneStatus(NamedTuple):
+    """How delivery to one channel stands. ``resting_until_ms`` is None unless it waits for another attempt."""
+
+    channel: str
+    waiting: int
+    failed: int
+    sent_24h: int
+    resting_until_ms: int | None
+    last_error: str | None
+
+
+class _Span:
+    """The first and the last of some entries, how many they are, and when the oldest was made."""
+
+    def __init__(self) -> None:
+        self.first: Entry | None = None
+        self.last: Entry | None = None
+        self.count = 0
+        self.created_ms = 0
+
+    def follow(self, entries: Iterable[Entry]) -> Iterator[Entry]:
+        for entry in entries:
+            self.first = self.first or entry
+            self.last = entry
+            self.count += 1
+            self.created_ms = min(self.created_ms, entry.created_ms) if self.count > 1 else entry.created_ms
+            yield entry
+
+
 class Outbox:
-    """Owns the outbox table."""
+    """Owns the outbox table. All methods may be called from any thread."""
 
     def __init__(self, database: Engine) -> None:
         self._database = database
+        self._lock = threading.Lock()
+        self._totals: Counter[tuple[str, Outcome]] = Counter()
 
-    def enqueue(self, connection: Connection, notice: Notice, now_ms: int) -> bool:
+    # --- putting in ----------------------------------------------------------------------------------------------
+
+    def enqueue(self, connection: Connection, key: str, channel: str, message: Message, now_ms: int) -> bool:
         """Add a notice through the caller's transaction; False if its key is there already."""
+        self._count(channel, "sent", 0)
+        return _insert(connection, key, channel, message, now_ms, now_ms)
+
+    def enqueue_text(self, connection: Connection, notice: Notice, now_ms: int) -> bool:
+        """Add a notice whose words are made already; False if its key is there already."""
         values = {**notice._asdict(), "state": "waiting", "created_ms": now_ms, "next_ms": now_ms, "attempts": 0}
         result = connection.execute(insert(OutboxRow).values(**values).on_conflict_do_nothing(index_elements=["key"]))
         return result.rowcount == 1
+
+    # --- taking out ----------------------------------------------------------------------------------------------
 
     def waiting_channels(self) -> list[str]:
         """The channels for which something waits, due or not."""
@@ -80,51 +109,124 @@ class Outbox:
             query = select(_COLUMNS.channel).where(_COLUMNS.state == "waiting").distinct()
             return sorted(connection.execute(query).scalars())
 
-    def next_due(self, channel: str, now_ms: int, longest_wait_ms: int) -> Entry | None:
-        """The notice that has been due for longest, without those that follow one about the same thing that waits.
-
-        A wait beyond ``longest_wait_ms`` means that the clock was set back, so such a notice is due as well.
-        """
-        is_due = or_(_COLUMNS.next_ms <= now_ms, _COLUMNS.next_ms > now_ms + longest_wait_ms)
-        earlier = select(_EARLIER.id).where(
-            _EARLIER.state == "waiting",
-            _EARLIER.channel == channel,
-            _EARLIER.id < _COLUMNS.id,
-            _subject(_EARLIER.key) == _subject(_COLUMNS.key),
-        )
-        query = (
-            select(OutboxRow.__table__)
-            .where(_COLUMNS.channel == channel, _COLUMNS.state == "waiting", is_due, ~earlier.exists())
-            .order_by(_COLUMNS.next_ms, _COLUMNS.id)
-            .limit(1)
-        )
+    def head(self, channel: str) -> Entry | None:
+        """The notice that is next for a channel, due or not: the oldest that waits."""
+        query = select(_TABLE).where(_waits(channel)).order_by(_COLUMNS.id).limit(1)
         with self._database.connect() as connection:
             row = connection.execute(query).one_or_none()
-        return None if row is None else _entry(row)
+        return None if row is None else Entry(**row._mapping)
 
-    def mark_sent(self, entry: Entry, now_ms: int) -> None:
-        """The service has taken it."""
-        self._change(entry.id, state="sent", sent_ms=now_ms, attempts=entry.attempts + 1, error=None)
+    def crowd(self, channel: str) -> Crowd:
+        """What could be told in one. What a service may have taken already is not among it."""
+        query = select(func.count(), func.min(_COLUMNS.created_ms)).where(_mergeable(channel))
+        with self._database.connect() as connection:
+            count, oldest_ms = connection.execute(query).one()
+        return Crowd(count, oldest_ms or 0)
 
-    def mark_retry(self, entry: Entry, next_ms: int, error: str) -> None:
-        """The service has not taken it; try again at ``next_ms``."""
-        self._change(entry.id, next_ms=next_ms, attempts=entry.attempts + 1, error=error[:_MAX_ERROR])
+    def sent_times(self, channel: str, limit: int) -> list[int]:
+        """When the channel was last asked to take something, as far as that is recorded; at most ``limit`` moments."""
+        sent = select(_COLUMNS.sent_ms).where(_COLUMNS.channel == channel, _COLUMNS.state == "sent")
+        begun = select(_COLUMNS.attempt_ms).where(_waits(channel), _COLUMNS.attempt_ms.is_not(None))
+        with self._database.connect() as connection:
+            moments = [
+                *connection.execute(sent.order_by(_COLUMNS.id.desc()).limit(limit)).scalars(),
+                *connection.execute(begun).scalars(),
+            ]
+        return sorted(moment for moment in moments if moment is not None)
 
-    def mark_failed(self, entry: Entry, error: str) -> None:
-        """Given up, after one more attempt."""
-        self._change(entry.id, state="failed", attempts=entry.attempts + 1, error=error[:_MAX_ERROR])
+    def begin(self, entry: Entry, now_ms: int) -> bool:
+        """Write down that an attempt begins, before it does; False if somebody has taken the notice out meanwhile.
+
+        Whoever finds it begun and not ended does not know whether the service has taken it.
+        """
+        return self._change(entry.id, attempt_ms=now_ms)
+
+    def mark_sent(self, entry: Entry, receipt: Receipt, now_ms: int) -> None:
+        """The service has taken it, in these words."""
+        words = {"title": receipt.title, "body": receipt.body} if entry.message is not None else {}
+        attempts = entry.attempts + 1
+        self._change(entry.id, state="sent", sent_ms=now_ms, attempts=attempts, error=None, attempt_ms=None, **words)
+        self._count(entry.channel, "sent")
+
+    def mark_retry(self, entry: Entry, next_ms: int, error: str, *, unclear: bool) -> None:
+        """It was not taken, or nobody knows (``unclear``); nothing goes to the channel before ``next_ms``."""
+        values: dict[str, Any] = {} if unclear else {"attempt_ms": None}
+        self._change(entry.id, next_ms=next_ms, attempts=entry.attempts + 1, error=error[:_MAX_ERROR], **values)
+        self._count(entry.channel, "refused")
+
+    def mark_failed(self, entry: Entry, error: str, resume_ms: int | None = None) -> None:
+        """Given up, after one more attempt; with ``resume_ms`` the next notice of the channel waits until then."""
+        with self._database.begin() as connection:
+            values = {"state": "failed", "attempts": entry.attempts + 1, "error": error[:_MAX_ERROR]}
+            connection.execute(update(OutboxRow).where(_COLUMNS.id == entry.id).values(**values, attempt_ms=None))
+            if resume_ms is not None:
+                following = select(func.min(_COLUMNS.id)).where(_waits(entry.channel)).scalar_subquery()
+                connection.execute(update(OutboxRow).where(_COLUMNS.id == following).values(next_ms=resume_ms))
+        self._count(entry.channel, "failed")
+
+    def merge(self, channel: str, tell: Callable[[Iterable[Entry]], Message], now_ms: int) -> bool:
+        """Put one notice, made by ``tell``, in the place of all that could be told in one; False if that changed."""
+        query = select(_TABLE).where(_mergeable(channel)).order_by(_COLUMNS.id)
+        span = _Span()
+        # Read outside the transaction that writes, lest thousands of notices hold up every other writer.
+        with self._database.connect() as connection:
+            rows = connection.execute(query.execution_options(yield_per=100))
+            message = tell(span.follow(Entry(**row._mapping) for row in rows))
+        if span.first is None or span.last is None or span.first is span.last:
+            return False
+        merged = and_(_mergeable(channel), _COLUMNS.id <= span.last.id)
+        with self._database.begin() as connection:
+            if connection.execute(select(func.count()).where(merged)).scalar_one() != span.count:
+                return False  # somebody has taken one out meanwhile
+            connection.execute(update(OutboxRow).where(merged).values(state="merged", error=None))
+            key = f"summary-{channel}-{span.first.id}-{span.last.id}"
+            _insert(connection, key, channel, message, span.created_ms, now_ms, span.first.attempts)
+        self._count(channel, "merged", span.count)
+        return True
 
     def abandon(self, channels: Collection[str], error: str) -> int:
         """Give up everything that waits for ``channels``; returns how many notices that were."""
-        query = update(OutboxRow).where(_COLUMNS.channel.in_(channels), _COLUMNS.state == "waiting")
-        with self._database.begin() as connection:
-            return connection.execute(query.values(state="failed", error=error)).rowcount
+        abandoned = 0
+        for channel in channels:
+            query = update(OutboxRow).where(_waits(channel)).values(state="failed", error=error, attempt_ms=None)
+            with self._database.begin() as connection:
+                count = connection.execute(query).rowcount
+            self._count(channel, "failed", count)
+            abandoned += count
+        return abandoned
 
-    def recent(self, limit: int = 100) -> list[Entry]:
-        """The latest notices, newest first."""
-        query = select(OutboxRow.__table__).order_by(_COLUMNS.id.desc()).limit(limit)
+    # --- people --------------------------------------------------------------------------------------------------
+
+    def find(self, entry_id: int) -> Entry | None:
+        """One notice."""
         with self._database.connect() as connection:
-            return [_entry(row) for row in connection.execute(query)]
+            row = connection.execute(select(_TABLE).where(_COLUMNS.id == entry_id)).one_or_none()
+        return None if row is None else Entry(**row._mapping)
+
+    def retry(self, entry_id: int, now_ms: int) -> bool:
+        """Have a notice that was given up, or that waits for its next attempt, sent now; False if it is neither."""
+        changes = {"state": "waiting", "next_ms": now_ms, "attempts": 0}
+        query = update(OutboxRow).where(_COLUMNS.id == entry_id, _COLUMNS.state.in_(("failed", "waiting")))
+        with self._database.begin() as connection:
+            return connection.execute(query.values(**changes)).rowcount == 1
+
+    def discard(self, entry_id: int) -> bool:
+        """Take out a notice that was given up or that waits; False if it is neither. It is never told."""
+        query = delete(OutboxRow).where(_COLUMNS.id == entry_id, _COLUMNS.state.in_(("failed", "waiting")))
+        with self._database.begin() as connection:
+            return connection.execute(query).rowcount == 1
+
+    def recent(self, limit: int = 100, *, state: NoticeState | None = None, channel: str | None = None) -> list[Entry]:
+        """The latest notices, newest first."""
+        query = select(_TABLE).order_by(_COLUMNS.id.desc()).limit(limit)
+        if state is not None:
+            query = query.where(_COLUMNS.state == state)
+        if channel is not None:
+            query = query.where(_COLUMNS.channel == channel)
+        with self._database.connect() as connection:
+            return [Entry(**row._mapping) for row in connection.execute(query)]
+
+    # --- how it stands -------------------------------------------------------------------------------------------
 
     def figures(self) -> Figures:
         """How delivery stands; one query over an index and what waits."""
@@ -136,21 +238,78 @@ class Outbox:
         counts: dict[NoticeState, int] = {state: found.get(state, 0) for state in get_args(NoticeState)}
         return Figures(counts, rows[0][2] if rows else None)
 
+    def lanes(self, now_ms: int) -> list[LaneStatus]:
+        """How delivery to each channel stands that the outbox knows of."""
+        recent = and_(_COLUMNS.state == "sent", _COLUMNS.sent_ms > now_ms - DAY_MS)
+        counts = [
+            func.sum(func.iif(condition, 1, 0))
+            for condition in (_COLUMNS.state == "waiting", _COLUMNS.state == "failed", recent)
+        ]
+        query = select(_COLUMNS.channel, *counts).group_by(_COLUMNS.channel).order_by(_COLUMNS.channel)
+        with self._database.connect() as connection:
+            rows = connection.execute(query).all()
+            return [
+                LaneStatus(channel, waiting, failed, sent, *_standing(connection, channel, now_ms))
+                for channel, waiting, failed, sent in rows
+            ]
+
+    def totals(self) -> dict[tuple[str, Outcome], int]:
+        """By channel and outcome, how many notices ended how since this process began."""
+        with self._lock:
+            return dict(self._totals)
+
     def expire(self, before_ms: int) -> int:
-        """Delete what was sent or given up and is older than ``before_ms``; returns how many rows that were."""
+        """Delete what is over and older than ``before_ms``; returns how many rows that were."""
         query = delete(OutboxRow).where(_COLUMNS.state != "waiting", _COLUMNS.created_ms < before_ms)
         with self._database.begin() as connection:
             return connection.execute(query).rowcount
 
-    def _change(self, entry_id: int, **values: Any) -> None:
+    def _change(self, entry_id: int, **values: Any) -> bool:
+        query = update(OutboxRow).where(_COLUMNS.id == entry_id, _COLUMNS.state == "waiting")
         with self._database.begin() as connection:
-            connection.execute(update(OutboxRow).where(_COLUMNS.id == entry_id).values(**values))
+            return connection.execute(query.values(**values)).rowcount == 1
+
+    def _count(self, channel: str, outcome: Outcome, count: int = 1) -> None:
+        with self._lock:
+            for each in get_args(Outcome):  # a series that begins at 0 has a rate from its first notice on
+                self._totals.setdefault((channel, each), 0)
+            self._totals[channel, outcome] += count
 
 
-def _subject(key: Any) -> ColumnElement[str]:
-    """What a notice is about, as its key begins."""
-    return func.substr(key, 1, func.instr(key, "-"))
+def _insert(
+    connection: Connection, key: str, channel: str, message: Message, created_ms: int, next_ms: int, attempts: int = 0
+) -> bool:
+    values = {
+        "key": key,
+        "channel": channel,
+        "title": "",
+        "body": "",
+        "kind": kind_of(message),
+        "state": "waiting",
+        "created_ms": created_ms,
+        "next_ms": next_ms,
+        "attempts": attempts,
+        "message": message.as_dict(),
+        "group_key": message.group_key,
+    }
+    result = connection.execute(insert(OutboxRow).values(**values).on_conflict_do_nothing(index_elements=["key"]))
+    return result.rowcount == 1
 
 
-def _entry(row: Row[Any]) -> Entry:
-    return Entry(**row._mapping)
+def _waits(channel: str) -> ColumnElement[bool]:
+    return and_(_COLUMNS.channel == channel, _COLUMNS.state == "waiting")
+
+
+def _mergeable(channel: str) -> ColumnElement[bool]:
+    """What waits as data and was certainly not taken yet."""
+    return and_(_waits(channel), _COLUMNS.attempt_ms.is_(None), func.substr(_COLUMNS.message, 1, 1) == "{")
+
+
+def _standing(connection: Connection, channel: str, now_ms: int) -> tuple[int | None, str | None]:
+    """Until when a channel rests, and the last error that it gave."""
+    head = select(_COLUMNS.next_ms, _COLUMNS.error).where(_waits(channel)).order_by(_COLUMNS.id).limit(1)
+    next_ms, error = connection.execute(head).one_or_none() or (0, None)
+    if error is None:
+        failed = select(_COLUMNS.error).where(_COLUMNS.channel == channel, _COLUMNS.state == "failed")
+        error = connection.execute(failed.order_by(_COLUMNS.id.desc()).limit(1)).scalar()
+    return (next_ms if next_ms > now_ms else None), error

@@ -1,154 +1,233 @@
-"""The sender: takes notices from the outbox to their channels, again and again until they are taken."""
+"""The sender: takes notices from the outbox to their channels, each channel's in order, until they are taken."""
 
 from __future__ import annotations
 
 import random
-import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Protocol
 
 import structlog
 
-from alerts.delivery.channel import Channel, DeliveryError
-from alerts.delivery.outbox import Entry, Outbox
+from alerts.delivery.catchup import Digest, Language
+from alerts.delivery.channel import Channel
+from alerts.delivery.entry import Entry
+from alerts.delivery.lane import Crash, Lane
+from alerts.delivery.message import Message
+from alerts.delivery.outbox import Outbox
+from alerts.delivery.pace import Pace, limits
+from alerts.delivery.receipt import DeliveryError, Receipt
+from storage.error import StorageError
 
 log = structlog.get_logger(__name__)
 
-#: The longest wait between two attempts, so that a service that is back is noticed soon.
+#: The longest wait between two attempts, so that a service that is back is noticed soon …
 MAX_BACKOFF_SECONDS = 300.0
+#: … unless the service itself asks for a longer one.
+MAX_RETRY_AFTER_SECONDS = 3600.0
+#: So many notices that wait are told one by one; more than that are merged when they are late or too many.
+A_FEW = 3
+#: After so many attempts even a few are merged: perhaps it is this notice that the service does not take.
+PATIENT_ATTEMPTS = 5
+#: A channel whose own code fails so often with one notice gives that notice up.
+MAX_CRASHES = 5
 #: Most notices that one channel gets in one round.
 _ROUND = 50
-#: Attempts that may hang at the same time before the channel is left alone until one ends.
-_MAX_HANGING = 3
+
+
+class Channels(Protocol):
+    """The channels there are, by name."""
+
+    def get(self, name: str) -> Channel | None:
+        """The channel of that name, or None."""
+        ...
+
+
+def _wall_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 class Sender:
-    """Delivers what is due, each channel on a thread of its own, so that a slow one holds up no other.
+    """Delivers what waits, each channel on a thread of its own, so that a slow one holds up no other.
 
-    A notice that a service refuses waits while the others pass; only those about the same alert stay behind it.
+    A channel's notices go strictly in order. One that is refused for good is given up at once; while one fails for the
+    time being, its channel rests for ``retry_seconds``, then twice as long each time, or for as long as the service
+    says. ``give_up_seconds`` after its creation a notice that fails is given up. Notices that waited for longer than
+    ``catch_up_seconds`` (0: however long), or that are more than the service takes, are told in one.
 
-    ``retry_seconds`` is the wait before a notice's first retry, it doubles, and the channel rests for so long after
-    every failure, lest a service that is down be asked for each notice; ``give_up_seconds`` after its creation a notice
-    is given up; ``timeout_seconds`` bounds one attempt; ``patience_seconds`` bounds how long :meth:`deliver` waits.
-    A notice is delivered at least once: a crash between a delivery and its record repeats it.
+    ``timeout_seconds`` bounds one attempt; ``patience_seconds`` bounds how long :meth:`deliver` waits; ``language`` is
+    that of summaries where the channel has none. ``clock`` gives UTC milliseconds, ``elapsed`` seconds that only grow.
     """
 
     def __init__(
         self,
         outbox: Outbox,
-        channels: Iterable[Channel],
+        channels: Channels,
         *,
         retry_seconds: float = 10.0,
         give_up_seconds: float = 24 * 3600.0,
+        catch_up_seconds: float = 300.0,
         timeout_seconds: float = 30.0,
         patience_seconds: float = 5.0,
+        language: Language = "en",
+        clock: Callable[[], int] = _wall_ms,
+        elapsed: Callable[[], float] = time.monotonic,
         jitter: random.Random | None = None,
     ) -> None:
         self._outbox = outbox
+        self._channels = channels
         self._retry_ms = round(retry_seconds * 1000)
         self._give_up_ms = round(give_up_seconds * 1000)
+        self._catch_up_ms = round(catch_up_seconds * 1000)
         self._timeout_seconds = timeout_seconds
         self._patience_seconds = patience_seconds
+        self._language: Language = language
+        self._clock = clock
+        self._elapsed = elapsed
         # S311: jitter spreads retries, it keeps no secret.
         self._jitter = jitter or random.Random()  # noqa: S311
-        self._lanes = {channel.name: _Lane(channel) for channel in channels}
+        self._lanes: dict[str, Lane] = {}
 
     def deliver(self, now_ms: int) -> int:
         """Try everything that is due; returns how many notices were delivered while it waited."""
-        waiting = self._outbox.waiting_channels()
-        if not waiting:
-            return 0
-        unknown = [name for name in waiting if name not in self._lanes]
-        if unknown:
-            count = self._outbox.abandon(unknown, "the channel is not configured any more")
-            log.warning("notices_abandoned", channels=unknown, count=count)
-        started = [self._lanes[name] for name in waiting if name in self._lanes]
-        started = [lane for lane in started if self._start(lane, now_ms)]
+        started = self._start(now_ms)
         deadline = time.monotonic() + self._patience_seconds
         for lane in started:
             if lane.thread is not None:
                 lane.thread.join(max(0.0, deadline - time.monotonic()))
         return sum(lane.delivered for lane in started)
 
-    def _start(self, lane: _Lane, now_ms: int) -> bool:
-        if lane.thread is not None and lane.thread.is_alive():
-            return False  # still at work since an earlier round
-        if lane.failed_ms is not None and 0 <= now_ms - lane.failed_ms < self._retry_ms:
-            return False
-        lane.delivered, lane.failed_ms = 0, None
-        lane.thread = threading.Thread(
-            target=self._drain, args=(lane, now_ms), name=f"notice-{lane.channel.name}", daemon=True
-        )
-        lane.thread.start()
-        return True
+    def wake(self) -> None:
+        """Something new waits: send it now, not with the next round. Returns at once."""
+        try:
+            self._start(self._clock())
+        except StorageError as error:
+            log.warning("notices_wait_for_database", reason=str(error))
 
-    def _drain(self, lane: _Lane, now_ms: int) -> None:
-        """Deliver a channel's notices that are due, until one fails."""
-        longest_ms = 2 * max(round(MAX_BACKOFF_SECONDS * 1000), self._retry_ms)  # no jitter makes a wait so long
+    def _start(self, now_ms: int) -> list[Lane]:
+        """Have a thread walk every lane in which something waits; returns those that nobody walked before."""
+        waiting = self._outbox.waiting_channels()
+        unknown = [name for name in waiting if self._channels.get(name) is None]
+        if unknown:
+            count = self._outbox.abandon(unknown, "the channel is not configured any more")
+            log.warning("notices_abandoned", channels=unknown, count=count)
+        began = self._elapsed()
+        now = lambda: now_ms + round((self._elapsed() - began) * 1000)  # noqa: E731
+        lanes = [self._lanes.setdefault(name, Lane(name)) for name in waiting if name not in unknown]
+        return [lane for lane in lanes if lane.start(lambda lane: self._walk(lane, now))]
+
+    # --- on a lane's thread --------------------------------------------------------------------------------------
+
+    def _walk(self, lane: Lane, now: Callable[[], int]) -> None:
+        """Deliver a channel's notices until none is left that may go now."""
         try:
             for _ in range(_ROUND):
-                entry = self._outbox.next_due(lane.channel.name, now_ms, longest_ms)
-                if entry is None:
+                if not self._step(lane, now) and lane.is_over():
                     return
-                if not self._deliver_one(lane, entry, now_ms):
-                    lane.failed_ms = now_ms
-                    return
-                lane.delivered += 1
-        except Exception:
-            # The edge of a thread: the notice is still in the outbox, and the next round tries again.
-            log.exception("notice_lane_crashed", channel=lane.channel.name)
+        except StorageError as error:  # every notice is still there, and the next round tries again
+            log.warning("notices_wait_for_database", channel=lane.name, reason=str(error))
+        except Exception:  # the edge of a thread
+            log.exception("notice_lane_crashed", channel=lane.name)
 
-    def _deliver_one(self, lane: _Lane, entry: Entry, now_ms: int) -> bool:
-        error = lane.attempt(entry, self._timeout_seconds)
-        if error is None:
-            self._outbox.mark_sent(entry, now_ms)
-            log.info("notice_sent", channel=entry.channel, key=entry.key, attempts=entry.attempts + 1)
-            return True
-        give_up_ms = entry.created_ms + self._give_up_ms
-        if now_ms >= give_up_ms:
-            self._outbox.mark_failed(entry, error)
-            log.error("notice_given_up", channel=entry.channel, key=entry.key, reason=error)
+    def _step(self, lane: Lane, now: Callable[[], int]) -> bool:
+        """Do what is next; False if nothing may be done now."""
+        if lane.unsaved is not None:
+            lane.unsaved()
+            lane.unsaved = None
+        channel, head = self._channels.get(lane.name), self._outbox.head(lane.name)
+        if channel is None or head is None or not self._is_due(head, now()):
             return False
-        next_ms = min(now_ms + self._backoff_ms(entry.attempts), give_up_ms)
-        self._outbox.mark_retry(entry, next_ms, error)
-        log.warning("notice_failed", channel=entry.channel, key=entry.key, attempts=entry.attempts + 1, reason=error)
-        return False
+        bounds = limits(channel.spec)
+        if lane.pace is None:
+            lane.pace = Pace(self._outbox.sent_times(lane.name, sum(limit.count for limit in bounds) or 1))
+        if lane.pace.free_ms(bounds, now()) > now():
+            return False
+        if self._merge(lane, channel, head, lane.pace.room(bounds, now()), now()):
+            return True
+        return self._deliver_one(lane, channel, head, now)
 
-    def _backoff_ms(self, attempts: int) -> int:
+    def _is_due(self, entry: Entry, now_ms: int) -> bool:
+        """Whether its time has come. A wait that we did not set means that the clock was set back."""
+        if entry.next_ms <= entry.created_ms:
+            return True
+        longest_ms = 2 * max(round(MAX_RETRY_AFTER_SECONDS * 1000), self._retry_ms)
+        return not now_ms < entry.next_ms <= now_ms + longest_ms
+
+    def _merge(self, lane: Lane, channel: Channel, head: Entry, room: float, now_ms: int) -> bool:
+        """Put one summary in the place of what is late or too much; whether it did."""
+        if head.attempt_ms is not None:
+            return False  # it may have been told already: first it goes again as it is
+        count, oldest_ms = self._outbox.crowd(lane.name)
+        if count < 2 or (count <= A_FEW and not head.is_summary and head.attempts < PATIENT_ATTEMPTS):
+            return False
+        late = 0 < self._catch_up_ms <= now_ms - oldest_ms
+        if not late and count <= room:
+            return False
+        language = channel.spec.language or self._language
+
+        def tell(entries: Iterable[Entry]) -> Message:
+            digest = Digest()
+            for entry in entries:
+                digest.add(entry.read())
+            return digest.message(lane.name, oldest_ms, now_ms, late=late, language=language)
+
+        merged = self._outbox.merge(lane.name, tell, now_ms)
+        if merged:
+            log.info("notices_merged", channel=lane.name, count=count, why="late" if late else "rate")
+        return merged
+
+    def _deliver_one(self, lane: Lane, channel: Channel, entry: Entry, now: Callable[[], int]) -> bool:
+        """Send one notice and write down how that ended; whether the next one may follow."""
+        receipt = lane.late_receipt(entry.key)
+        if receipt is not None:
+            return self._settle(lane, entry, receipt, now())
+        try:
+            message = entry.read()
+        except (TypeError, KeyError) as error:
+            return self._settle(lane, entry, DeliveryError(f"the notice cannot be read: {error}", True), now())
+        if entry.attempt_ms is not None:
+            log.info("notice_repeated", channel=entry.channel, key=entry.key, attempt_ms=entry.attempt_ms)
+        if not self._outbox.begin(entry, now()):
+            return True  # somebody has taken it out meanwhile
+        if lane.pace is not None:
+            lane.pace.note(now())
+        result = lane.attempt(channel, message, entry.key, now(), self._timeout_seconds)
+        return self._settle(lane, entry, result, now())
+
+    def _settle(self, lane: Lane, entry: Entry, result: Receipt | DeliveryError, now_ms: int) -> bool:
+        """Write down how an attempt ended. Until the database has taken it, the lane sends nothing."""
+        record, goes_on = self._verdict(lane, entry, result, now_ms)
+        lane.unsaved = record
+        record()
+        lane.unsaved = None
+        return goes_on
+
+    def _verdict(
+        self, lane: Lane, entry: Entry, result: Receipt | DeliveryError, now_ms: int
+    ) -> tuple[Callable[[], None], bool]:
+        """What is to be written down of an attempt, and whether the next notice may follow at once."""
+        told = {"channel": entry.channel, "key": entry.key, "attempts": entry.attempts + 1}
+        if isinstance(result, Receipt):
+            log.info("notice_sent", **told, answer=result.answer)
+            lane.delivered += 1
+            return lambda: self._outbox.mark_sent(entry, result, now_ms), True
+        reason = str(result)
+        if result.permanent or (isinstance(result, Crash) and entry.attempts + 1 >= MAX_CRASHES):
+            log.error("notice_refused", **told, reason=reason)
+            return lambda: self._outbox.mark_failed(entry, reason), True
+        next_ms = now_ms + self._wait_ms(entry.attempts, result.retry_after_seconds)
+        give_up_ms = entry.fresh_ms + self._give_up_ms
+        if now_ms >= give_up_ms:
+            log.error("notice_given_up", **told, reason=reason)
+            return lambda: self._outbox.mark_failed(entry, reason, next_ms), False
+        log.warning("notice_failed", **told, reason=reason)
+        retry_ms = min(next_ms, give_up_ms)
+        return lambda: self._outbox.mark_retry(entry, retry_ms, reason, unclear=result.unclear), False
+
+    def _wait_ms(self, attempts: int, retry_after_seconds: float | None) -> int:
+        """How long a lane rests after a failure: exponentially longer, or as the service says; with jitter."""
+        if retry_after_seconds is not None:
+            seconds = min(max(retry_after_seconds, 1.0), MAX_RETRY_AFTER_SECONDS)
+            return round(seconds * 1000 * self._jitter.uniform(1.0, 1.1))
         longest = max(MAX_BACKOFF_SECONDS * 1000, self._retry_ms)
         return round(min(self._retry_ms * 2.0 ** min(attempts, 30), longest) * self._jitter.uniform(0.8, 1.2))
-
-
-class _Lane:
-    """One channel and the thread that serves it."""
-
-    def __init__(self, channel: Channel) -> None:
-        self.channel = channel
-        self.thread: threading.Thread | None = None
-        self.delivered = 0
-        self.failed_ms: int | None = None  # when its last round ended with a failure
-        self._hanging: list[threading.Thread] = []
-
-    def attempt(self, entry: Entry, timeout_seconds: float) -> str | None:
-        """Send once, on a thread that is left behind if it hangs; returns why it failed, or None."""
-        self._hanging = [thread for thread in self._hanging if thread.is_alive()]
-        if len(self._hanging) >= _MAX_HANGING:
-            return f"{len(self._hanging)} earlier attempts still hang"
-        answer: list[str | None] = []
-        thread = threading.Thread(target=self._send, args=(entry, answer), daemon=True)
-        thread.start()
-        thread.join(timeout_seconds)
-        if answer:
-            return answer[0]
-        self._hanging.append(thread)
-        return f"no answer within {timeout_seconds:g} s"
-
-    def _send(self, entry: Entry, answer: list[str | None]) -> None:
-        try:
-            self.channel.send(entry.title, entry.body, entry.kind)
-            answer.append(None)
-        except DeliveryError as error:
-            answer.append(str(error))
-        except Exception as error:  # noqa: BLE001 - the edge of a thread: whatever a plug-in raises is a failed attempt
-            # Its text may hold the URL, so only its kind is told.
-            answer.append(f"the channel failed with {type(error).__name__}")

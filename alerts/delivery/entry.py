@@ -1,0 +1,69 @@
+"""A notice as the outbox keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from alerts.delivery.message import Message
+
+NoticeKind: TypeAlias = Literal["info", "success", "warning", "failure"]
+#: Sent: the service has taken it. Failed: given up. Merged: a later summary tells of it.
+NoticeState: TypeAlias = Literal["waiting", "sent", "failed", "merged"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A notice in the outbox and how its delivery stands.
+
+    ``title`` and ``body`` are its words as they were sent, empty before. ``attempt_ms`` is when an attempt began of
+    which nobody knows how it ended: one that is under way, was cut off with its process, or brought no answer.
+    """
+
+    id: int
+    key: str
+    channel: str
+    title: str
+    body: str
+    kind: NoticeKind
+    state: NoticeState
+    created_ms: int
+    next_ms: int
+    sent_ms: int | None
+    attempts: int
+    error: str | None
+    message: Mapping[str, Any] | None = None
+    group_key: str | None = None
+    attempt_ms: int | None = None
+
+    @property
+    def is_summary(self) -> bool:
+        """Whether it stands for others."""
+        return self.message is not None and self.message.get("kind") == "summary"
+
+    @property
+    def fresh_ms(self) -> int:
+        """When the newest of what it tells was made; a summary is as fresh as the last notice that went into it."""
+        return (
+            max(self.created_ms, int(self.message["time_ms"])) if self.message and self.is_summary else self.created_ms
+        )
+
+    def read(self) -> Message:
+        """What it says. A notice from before messages were kept as data has words only.
+
+        Raises ``TypeError`` or ``KeyError`` for data that is none of ours.
+        """
+        if self.message is not None:
+            return Message.from_dict(self.message)
+        words = "\n".join(text for text in (self.title, self.body) if text)
+        return Message("summary", self.channel, f"text:{self.key}", {}, (), self.created_ms, note=words)
+
+
+def kind_of(message: Message) -> NoticeKind:
+    """Apprise's kind, which colours a message where the service has colours."""
+    if message.kind in ("acknowledged", "test", "action"):
+        return "info"
+    if message.alerts and not message.firing:
+        return "success"
+    return "failure" if message.level == 3 else "warning" if message.level == 2 else "info"
