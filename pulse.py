@@ -25,6 +25,11 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def clock_offset_ms() -> int:
+    """The wall clock less one that nobody sets, in milliseconds: it changes when the clock is set."""
+    return (time.time_ns() - time.monotonic_ns()) // 1_000_000
+
+
 class StageCollector:
     """What each stage of the last tick took: ``wakeless_tick_duration_seconds{source}``."""
 

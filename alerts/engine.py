@@ -70,7 +70,6 @@ class AlertEngine:
         self._means = Means(promql, origin or Origin(), record)
         self._outbox = outbox
         self._book = AlertBook(database)
-        flapping = flapping if flapping is not None and flapping.count > 0 else None
         self._flaps = None if flapping is None else FlapCount(self._book, flapping)
         self._roster = Roster(groups, Pace(round(interval_seconds * 1000), flapping))
         self._posted = PostedAlerts(round(resolve_seconds * 1000))

@@ -39,15 +39,13 @@ class RuleState(NamedTuple):
     duration_seconds: float
     alerts: tuple[Alert, ...]
     no_data_ms: int | None = None
-    evaluations: int = 0
-    failures: int = 0
 
 
 class GroupState(NamedTuple):
     """How one group of rules is doing; ``interval_seconds`` None: every run of the engine.
 
-    ``lateness_seconds`` is by how much its last evaluation came later than it should have; ``missed`` counts the
-    evaluations that were left out since the start because of that.
+    ``lateness_seconds`` is by how much its last evaluation came later than it should have. Since the start, ``missed``
+    evaluations of the group were left out because of that, and ``failures`` of its rules' ``evaluations`` failed.
     """
 
     name: str
@@ -58,6 +56,8 @@ class GroupState(NamedTuple):
     rules: tuple[RuleState, ...]
     lateness_seconds: float = 0.0
     missed: int = 0
+    evaluations: int = 0
+    failures: int = 0
 
 
 class Means(NamedTuple):
@@ -107,8 +107,6 @@ class RunningRule:
     seconds: float = 0.0
     recorded: bool = False
     no_data_ms: int | None = None
-    evaluations: int = 0
-    failures: int = 0
 
     def run(self, means: Means, now_ms: int, boot_ms: int) -> list[Step]:
         """Evaluate once. A failure is kept as ``health`` and ``error``, and moves no alert."""
@@ -128,8 +126,6 @@ class RunningRule:
                 log.exception("rule_crashed", group=self.group.name, rule=self.rule.name)
         if error is not None and error != self.error:
             log.warning("rule_failed", group=self.group.name, rule=self.rule.name, error=error)
-        self.evaluations += 1
-        self.failures += error is not None
         self.health, self.error = ("ok" if error is None else "err"), error
         self.last_ms, self.seconds = now_ms, time.perf_counter() - started
         return steps
@@ -230,8 +226,6 @@ class RunningRule:
             duration_seconds=self.seconds,
             alerts=tuple(track.alert for track in self.tracks.values()),
             no_data_ms=self.no_data_ms,
-            evaluations=self.evaluations,
-            failures=self.failures,
         )
 
 
@@ -246,6 +240,8 @@ class RunningGroup:
     seconds: float = 0.0
     late_ms: int = 0
     missed: int = 0
+    evaluations: int = 0
+    failures: int = 0
 
     @classmethod
     def of(cls, group: Group, pace: Pace = Pace()) -> RunningGroup:  # noqa: B008 - immutable
@@ -269,12 +265,15 @@ class RunningGroup:
         started = time.perf_counter()
         steps = [step for rule in self.rules for step in rule.run(means, now_ms, boot_ms)]
         self.last_ms, self.seconds = now_ms, time.perf_counter() - started
+        self.evaluations += len(self.rules)
+        self.failures += sum(rule.health == "err" for rule in self.rules)
         return steps
 
     def go_on_from(self, earlier: RunningGroup) -> None:
         """Keep the schedule of the same group before a reload."""
         self.last_ms, self.seconds = earlier.last_ms, earlier.seconds
         self.late_ms, self.missed = earlier.late_ms, earlier.missed
+        self.evaluations, self.failures = earlier.evaluations, earlier.failures
 
     def shift(self, step_ms: int) -> None:
         """The clock was set."""
@@ -294,4 +293,6 @@ class RunningGroup:
             rules=tuple(rule.state() for rule in self.rules),
             lateness_seconds=self.late_ms / 1000,
             missed=self.missed,
+            evaluations=self.evaluations,
+            failures=self.failures,
         )

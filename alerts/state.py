@@ -121,6 +121,11 @@ class Flapping:
     within_ms: int
     quiet_ms: int
 
+    @classmethod
+    def of_seconds(cls, count: int, within: float, quiet: float) -> Flapping | None:
+        """The same from settings; None for a ``count`` of 0."""
+        return cls(count, round(within * 1000), round(quiet * 1000)) if count else None
+
 
 class Timing(NamedTuple):
     """A rule's patience, in milliseconds. ``interval_ms`` lies between two evaluations.
