@@ -46,6 +46,28 @@ class AlertBook:
         with self._database.connect() as connection:
             return [_alert(row) for row in connection.execute(query)]
 
+    def of_incident(self, incident: int) -> list[Alert]:
+        """The alerts of one incident, in the order in which they fired."""
+        query = select(AlertRow.__table__).where(_COLUMNS.incident == incident)
+        with self._database.connect() as connection:
+            return [_alert(row) for row in connection.execute(query.order_by(_COLUMNS.firing_ms, _COLUMNS.id))]
+
+    def stream(self, start_ms: int, end_ms: int, page: int = 500) -> Iterator[tuple[Alert, int | None]]:
+        """Alerts that fired at some time in ``[start_ms, end_ms]`` with their incidents, as they were raised.
+
+        Few of them are in memory at once.
+        """
+        touching = or_(_COLUMNS.resolved_ms.is_(None), _COLUMNS.resolved_ms >= start_ms)
+        last = 0
+        while True:
+            query = select(AlertRow.__table__).where(_COLUMNS.firing_ms <= end_ms, touching, _COLUMNS.id > last)
+            with self._database.connect() as connection:
+                rows = connection.execute(query.order_by(_COLUMNS.id).limit(page)).all()
+            yield from ((_alert(row), row.incident) for row in rows)
+            if len(rows) < page:
+                return
+            last = rows[-1].id
+
     def latest(self, fingerprints: Collection[str]) -> dict[str, Alert]:
         """The alert of each label set that began to fire last, also if it has resolved; none for those that never did.
 
