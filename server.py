@@ -15,20 +15,27 @@ from typing import Any, TextIO
 import psutil
 import structlog
 from flask import Flask
+from sqlalchemy import Engine as Database
 
 import allocator
 import dashboard
-from alerts.delivery.channel import AppriseChannel
+from alerts.delivery.channel import Voice
 from alerts.delivery.collector import NoticeCollector
+from alerts.delivery.compose import Composer
 from alerts.delivery.notice import Notices
 from alerts.delivery.outbox import Outbox
-from alerts.delivery.plain import PlainChannels
+from alerts.delivery.registry import ChannelRegistry, builder, settings_specs
 from alerts.delivery.sender import Sender
+from alerts.delivery.store import ChannelStore
+from alerts.delivery.switchboard import Switchboard
+from alerts.delivery.vault import FILE_NAME, Vault
 from alerts.engine import AlertEngine
 from alerts.evaluation import Origin
+from alerts.gauge import AlertCollector
 from alerts.ruling.rulebook import Rulebook
 from alerts.ruling.source import RuleSource
 from alerts.silencing.quieting import Quieting
+from alerts.state import Flapping
 from blackbox import BlackBox
 from chronicle import Chronicle
 from collectors.build import build
@@ -45,7 +52,7 @@ from model.collector import ModelCollector
 from model.host import ModelHost
 from model.retreat import Retreat
 from promql import Engine as QueryEngine
-from pulse import Pulse, StageCollector, now_ms
+from pulse import Pulse, StageCollector, clock_offset_ms, now_ms
 from storage.account import Accounts
 from storage.backup import take_up_restored
 from storage.damage import acknowledge, open_or_replace
@@ -146,28 +153,41 @@ class Application:
             data_dir=settings.data_dir,
         )
         outbox = Outbox(database)
-        channels = [AppriseChannel(url.get_secret_value()) for url in settings.alerts.channels]
-        self.sender = Sender(
-            outbox,
-            PlainChannels(channels),
-            retry_seconds=settings.alerts.notice_retry_seconds,
-            give_up_seconds=settings.alerts.notice_give_up_hours * 3600,
-        )
-        notices = Notices(
-            outbox,
-            [channel.name for channel in channels],
-            service=settings.name,
-            language="zh" if settings.language == "zh" else "en",
-        )
-        rules = RuleSource(settings.alerts.rules, Rulebook(database), stock=settings.alerts.stock_rules)
-        groups = rules.load(started_ms)
-        alerts = AlertEngine(database, query, groups, outbox=notices, record=_recorder(store), origin=Origin())
         quieting = Quieting(
             database,
             now_ms=started_ms,
             secret_key=_secret_key(settings.data_dir / "secret.key"),
             public_url=settings.server.public_url,
             link_hours=settings.alerts.ack_link_hours,
+        )
+        channels = _switchboard(settings, database, quieting)
+        self.sender = Sender(
+            outbox,
+            channels.registry,
+            retry_seconds=settings.alerts.notice_retry_seconds,
+            give_up_seconds=settings.alerts.notice_give_up_hours * 3600,
+        )
+        notices = Notices(
+            outbox,
+            channels.registry.names(),
+            service=settings.name,
+            language="zh" if settings.language == "zh" else "en",
+        )
+        rules = RuleSource(settings.alerts.rules, Rulebook(database), stock=settings.alerts.stock_rules)
+        groups = rules.load(started_ms)
+        alerts = AlertEngine(
+            database,
+            query,
+            groups,
+            outbox=notices,
+            record=_recorder(store),
+            origin=Origin(),
+            interval_seconds=settings.alerts.evaluation_interval_seconds,
+            flapping=Flapping.of_seconds(
+                settings.alerts.flap_count, settings.alerts.flap_seconds, settings.alerts.flap_quiet_seconds
+            ),
+            resolve_seconds=settings.alerts.resolve_seconds,
+            clock_offset_ms=clock_offset_ms,
         )
         audit = AuditLog(database)
         chronicle = Chronicle(incidents, ledger, model.status, int(psutil.boot_time() * 1000), model.remedies, audit)
@@ -200,6 +220,7 @@ class Application:
             extra=[
                 ModelCollector(model, settings.collectors.interval_seconds),
                 NoticeCollector(outbox, settings.collectors.slow_interval_seconds),
+                AlertCollector(alerts, settings.collectors.slow_interval_seconds),
                 stages,
             ],
         )
@@ -216,6 +237,7 @@ class Application:
             rules=rules,
             quieting=quieting,
             outbox=outbox,
+            channels=channels,
             incidents=incidents,
             requests=RequestLog(database),
             audit=audit,
@@ -401,6 +423,20 @@ def _url(address: tuple[Any, ...]) -> str:
     host, port = str(address[0]), address[1]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - the address as it was given
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _switchboard(settings: Settings, database: Database, quieting: Quieting) -> Switchboard:
+    """All channels, and how they speak."""
+    composer = Composer(
+        settings.name,
+        public_url=settings.server.public_url,
+        ack_link=quieting.links.make,
+        flap_count=settings.alerts.flap_count,
+        flap_seconds=settings.alerts.flap_seconds,
+    )
+    build = builder(Voice(composer, "zh" if settings.language == "zh" else "en"))
+    store = ChannelStore(database, Vault(settings.data_dir / FILE_NAME))
+    return Switchboard(ChannelRegistry(build), store, build, settings_specs(settings.alerts.channels))
 
 
 def _recorder(store: SeriesStore) -> Any:

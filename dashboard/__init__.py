@@ -13,6 +13,7 @@ from dashboard import (
     access,
     api,
     canary,
+    channel,
     export,
     header,
     health,
@@ -61,7 +62,22 @@ def register(app: Flask) -> None:
     identity.install(app)
     access.install(app)
     header.install(app)
-    rooms = (login, predict, oip, health, metrics, api, ladder, version, canary, rulebook, export, storage, prometheus)
+    rooms = (
+        login,
+        predict,
+        oip,
+        health,
+        metrics,
+        api,
+        ladder,
+        version,
+        canary,
+        channel,
+        rulebook,
+        export,
+        storage,
+        prometheus,
+    )
     for room in rooms:
         app.register_blueprint(room.blueprint)
     app.register_blueprint(description)

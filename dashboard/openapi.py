@@ -16,6 +16,8 @@ from dashboard.call import CALLS as BASIC_CALLS
 from dashboard.call import JSON, OPEN, OWN, PROMETHEUS, Call
 from dashboard.canary_call import CALLS as CANARY_CALLS
 from dashboard.canary_call import SCHEMAS as CANARY_SCHEMAS
+from dashboard.channel_call import CALLS as CHANNEL_CALLS
+from dashboard.channel_call import SCHEMAS as CHANNEL_SCHEMAS
 from dashboard.oip_call import CALLS as INFERENCE_CALLS
 from dashboard.oip_call import INFERENCE
 from dashboard.oip_call import SCHEMAS as INFERENCE_SCHEMAS
@@ -28,7 +30,7 @@ from model.signature import Schema
 
 log = structlog.get_logger(__name__)
 
-CALLS = (*BASIC_CALLS, *CANARY_CALLS, *RULE_CALLS, *INFERENCE_CALLS)
+CALLS = (*BASIC_CALLS, *CANARY_CALLS, *CHANNEL_CALLS, *RULE_CALLS, *INFERENCE_CALLS)
 
 blueprint = Blueprint("openapi", __name__)
 
@@ -69,7 +71,7 @@ def describe(schema: Schema | None = None) -> dict[str, Any]:
         "security": [{"token": []}, {"session": []}],
         "paths": paths,
         "components": {
-            "schemas": SCHEMAS | CANARY_SCHEMAS | RULE_SCHEMAS | INFERENCE_SCHEMAS,
+            "schemas": SCHEMAS | CANARY_SCHEMAS | CHANNEL_SCHEMAS | RULE_SCHEMAS | INFERENCE_SCHEMAS,
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer"},
                 "session": {

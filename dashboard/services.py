@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine as Database
 
     from alerts.delivery.outbox import Outbox
+    from alerts.delivery.switchboard import Switchboard
     from alerts.engine import AlertEngine
     from alerts.ruling.source import RuleSource
     from alerts.silencing.quieting import Quieting
@@ -45,6 +46,7 @@ class Services:
     rules: RuleSource
     quieting: Quieting
     outbox: Outbox
+    channels: Switchboard
     incidents: IncidentLog
     requests: RequestLog
     audit: AuditLog

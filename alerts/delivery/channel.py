@@ -1,25 +1,26 @@
-"""A channel: one place that takes notices, reached through Apprise. Its URL holds secrets and is never shown."""
+"""A channel: one place that takes notices, in its own words. Where it leads holds secrets and is never shown."""
 
 from __future__ import annotations
 
-import hashlib
-import logging
-from typing import Any, Protocol
-from urllib.parse import parse_qsl, unquote, urlsplit
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
 
-from alerts.delivery.outbox import NoticeKind
-from alerts.delivery.privacy import deidentify
+import structlog
 
-#: What stands in for a part of the URL in a service's error.
-HIDDEN = "***"
-#: Parts of a URL that are shorter than this are no secrets, and hiding them would garble the text.
-_SHORTEST_SECRET = 4
+from alerts.delivery.compose import Composer
+from alerts.delivery.family import Family, family_of
+from alerts.delivery.message import Message
+from alerts.delivery.receipt import DeliveryError, Receipt
+from alerts.delivery.secret import scheme_of
+from alerts.delivery.service import AppriseService
+from alerts.delivery.spec import ChannelSpec
+from alerts.delivery.wording import Language
 
+__all__ = ["AppriseChannel", "BrokenChannel", "Channel", "DeliveryError", "Voice", "told"]
 
-class DeliveryError(Exception):
-    """A service did not take a notice; the message says why, without secrets. Worth another try."""
-
-    permanent = False
+log = structlog.get_logger(__name__)
 
 
 class Channel(Protocol):
@@ -30,97 +31,96 @@ class Channel(Protocol):
         """How it is called in the outbox, in logs and on the page; holds no secret."""
         ...
 
-    def send(self, title: str, body: str, kind: NoticeKind) -> None:
-        """Deliver one notice; returns once the service has taken it. Raises :class:`DeliveryError`."""
+    @property
+    def spec(self) -> ChannelSpec:
+        """Where it leads and how it is spoken to."""
+        ...
+
+    def send(self, message: Message, key: str, now_ms: int) -> Receipt:
+        """Deliver one notice; returns once the service has taken it. Raises :class:`DeliveryError`.
+
+        ``key`` is the same for the same notice, however often it is sent.
+        """
         ...
 
 
-class AppriseChannel:
-    """A channel behind an Apprise URL, e.g. ``slack://…`` or ``json://host/path``.
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """How all channels speak: the composer, their language unless they have one of their own, and who draws.
 
-    Its name is the URL's scheme and six hex digits of its hash: the same URL keeps its name when others come and go.
+    ``picture_of(message, now_ms)`` is a PNG file of the last hour, or None.
     """
 
-    def __init__(self, url: str) -> None:
-        self._url = url
-        scheme, separator, _ = url.partition("://")
-        digest = hashlib.sha256(url.encode()).hexdigest()[:6]
-        self._name = f"{scheme.lower()[:20] if separator else 'unknown'}-{digest}"
-        self._secrets = _secrets(url)
-        self._service: Any = None
+    composer: Composer
+    language: Language = "en"
+    picture_of: Callable[[Message, int], bytes | None] = lambda message, now_ms: None
+
+
+class AppriseChannel:
+    """A channel behind an Apprise URL, e.g. ``slack://…`` or ``mailto://…``."""
+
+    def __init__(self, spec: ChannelSpec, voice: Voice) -> None:
+        self.spec = spec
+        self._voice = voice
+        url = spec.url.get_secret_value()
+        self._scheme = scheme_of(url)
+        self._service = AppriseService(url)
+        self._lock = threading.Lock()
+        self._family: Family | None = None
 
     def __repr__(self) -> str:
-        return f"AppriseChannel({self._name})"
+        return f"AppriseChannel({self.name})"
 
     @property
     def name(self) -> str:
-        return self._name
+        return self.spec.name
 
-    def check(self) -> str | None:
-        """Why Apprise cannot use the URL, or None. Loads Apprise."""
+    def send(self, message: Message, key: str, now_ms: int) -> Receipt:
+        shown = told(message, self.spec)
+        if shown is None:
+            return Receipt("", "", "nothing to tell: this channel is not told of what has resolved")
+        family = self._known_family()
+        letter = self._voice.composer.compose(shown, self.spec.language or self._voice.language, family, now_ms=now_ms)
+        letter = letter._replace(picture=self._picture(shown, family, now_ms))
+        return Receipt(letter.title, letter.body, self._service.deliver(letter))
+
+    def _known_family(self) -> Family:
+        with self._lock:
+            if self._family is None:
+                traits = self._service.traits()
+                family = family_of(self._scheme, traits)
+                self._family = replace(family, picture=family.picture and traits.takes_files)
+            return self._family
+
+    def _picture(self, message: Message, family: Family, now_ms: int) -> bytes | None:
+        if not self.spec.picture or not family.picture:
+            return None
         try:
-            self._connect()
-        except DeliveryError as error:
-            return str(error)
-        return None
-
-    def send(self, title: str, body: str, kind: NoticeKind) -> None:
-        service = self._connect()
-        result = service.notify(title=title, body=body, notify_type=kind)
-        if not result:
-            reasons = [entry.message for entry in result.logs() if entry.level in ("WARNING", "ERROR", "CRITICAL")]
-            reason = " ".join(" ".join(reasons).split()) or "the service refused the notice and did not say why"
-            raise DeliveryError(self._scrub(reason))
-
-    def _connect(self) -> Any:
-        if self._service is not None:
-            return self._service
-        # Imported on first use: Apprise and its plug-ins take 36 MB and 0.3 s, and most servers have no channel.
-        import apprise
-
-        _quiet_logs()
-        # Without a time limit of its own Apprise sends on this thread; with one it uses a shared pool of threads, in
-        # which one hanging service would starve the others. The sender sets the limit.
-        asset = apprise.AppriseAsset(
-            app_id="Wakeless",
-            app_desc="Wakeless",
-            app_url="",
-            image_url_mask="",
-            image_url_logo="",
-            async_mode=False,
-            service_timeout=0,
-            storage_mode=apprise.PersistentStoreMode.MEMORY,
-        )
-        service = apprise.Apprise(asset=asset)
-        if not service.add(self._url):
-            raise DeliveryError("the channel's URL is not one that Apprise understands")
-        self._service = service
-        return service
-
-    def _scrub(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, HIDDEN)
-        return deidentify(text)
+            return self._voice.picture_of(message, now_ms)
+        except Exception:
+            # A notice without its picture is still a notice.
+            log.exception("notice_picture_failed", channel=self.name)
+            return None
 
 
-def _secrets(url: str) -> list[str]:
-    """The whole URL and every part of it that could be a key, the longest first."""
-    found = {url, url.partition("://")[2]}
-    try:
-        parts = urlsplit(url)
-        found |= {parts.username or "", parts.password or "", *parts.path.split("/"), parts.netloc}
-        found |= {value for _, value in parse_qsl(parts.query)}
-    except ValueError:
-        found |= set(url.replace("?", "/").replace("@", "/").replace(":", "/").split("/"))
-    found |= {unquote(part) for part in found}
-    return sorted((part for part in found if len(part) >= _SHORTEST_SECRET), key=len, reverse=True)
+class BrokenChannel:
+    """A channel that cannot be used for now, e.g. because its key is lost; what is for it waits."""
+
+    def __init__(self, spec: ChannelSpec, problem: str) -> None:
+        self.spec = spec
+        self.problem = problem
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    def send(self, message: Message, key: str, now_ms: int) -> Receipt:
+        raise DeliveryError(self.problem)
 
 
-def _quiet_logs() -> None:
-    """Keep the log lines of Apprise and urllib3, which may hold URLs, out of ours; the result brings the reason."""
-    apprise_logger = logging.getLogger("apprise")
-    apprise_logger.setLevel(logging.WARNING)
-    apprise_logger.propagate = False
-    if not apprise_logger.handlers:
-        apprise_logger.addHandler(logging.NullHandler())
-    logging.getLogger("urllib3").setLevel(logging.WARNING)
+def told(message: Message, spec: ChannelSpec) -> Message | None:
+    """What of a message a channel is told: without what has resolved, where it does not want that; None for nothing."""
+    if spec.send_resolved or not message.alerts or not message.resolved:
+        return message
+    firing = tuple(message.firing)
+    return replace(message, alerts=firing) if firing else None

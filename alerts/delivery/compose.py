@@ -23,6 +23,10 @@ _MAX_NAMES = 3
 _DOWN_ENDS = ("Down", "Unreachable", "ProbeFailed")
 
 
+#: How the group of a notice begins that was put into words when it was made, by an earlier version.
+_WORDED = "text:"
+
+
 class Measure(NamedTuple):
     """What an alert's value is measured against: ``value operator threshold``; ``show`` writes either for people."""
 
@@ -50,8 +54,10 @@ class Composer:
 
     def compose(self, message: Message, language: Language = "en", family: Family = PLAIN, *, now_ms: int) -> Letter:
         """The words of a message for one family of services, de-identified and within its limits."""
-        telling = _Telling(self, message, language, now_ms)
         tone = _tone(message)
+        if not message.alerts and message.group_key.startswith(_WORDED):
+            return Letter(*write(_worded(message), family), tone, family.markup)
+        telling = _Telling(self, message, language, now_ms)
         if family.brief:
             return Letter("", brief(telling.pieces(), family), tone)
         title, body = write(telling.layout(), family)
@@ -318,6 +324,12 @@ def _bounded(lines: Sequence[Line], words: Wording) -> list[Line]:
         return list(lines)
     kept = [line for at, line in enumerate(lines) if at < places[0] or line.shape == "heading"]
     return [*kept, Line(words.more.format(count=len(places)))]
+
+
+def _worded(message: Message) -> Layout:
+    """A notice that has its words already: its title, then its lines."""
+    title, *lines = deidentify(message.note).splitlines() or [""]
+    return Layout(title, tuple(Line(line, weight=place) for place, line in enumerate(lines, 1)), "", lambda count: "")
 
 
 def _tone(message: Message) -> Tone:
