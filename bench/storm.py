@@ -1,0 +1,202 @@
+"""An alert storm, a service in trouble, and a process that is killed again and again: is every alert told, and once?
+
+``python -m bench.storm --kills 1000``: a child process evaluates rules over conditions that come and go, and sends
+notices to two channels of an HTTP server in this process that fails half of the time. ``kill -9`` ends the child at
+random moments, also while it starts; the next one takes up its database. Then the weather clears, and what the alerts
+table says is held against what the server has really taken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import random
+import sqlite3
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.storm_life import Weather, live
+from bench.storm_receiver import StormReceiver, Taken, Told
+
+CHANNELS = ("red", "blue")
+#: How long one life is, in seconds; the shortest ends before the first evaluation.
+LIFE_SECONDS = (0.02, 0.5)
+#: How much faster than real time the storm runs.
+SPEED = 60.0
+#: Until the last life must have told all.
+PATIENCE_SECONDS = 90.0
+
+
+@dataclass
+class Outcome:
+    """What became of the storm. ``fired``, ``resolved`` and ``lost`` count each alert once for each channel."""
+
+    kills: int = 0
+    seconds: float = 0.0
+    fired: int = 0
+    resolved: int = 0
+    lost: list[str] = field(default_factory=list)
+    twice: list[str] = field(default_factory=list)
+    notices: int = 0
+    summaries: int = 0
+    #: Notices that came in more than once, under one key: why nobody could know that they had been taken.
+    repeats: Mapping[str, int] = field(default_factory=dict)
+    unexplained: list[str] = field(default_factory=list)
+    states: Mapping[str, int] = field(default_factory=dict)
+    moods: Mapping[str, int] = field(default_factory=dict)
+    out_of_order: int = 0
+    intact: str = ""
+
+    @property
+    def is_good(self) -> bool:
+        """Whether nothing was lost or told twice, and every repetition has its reason."""
+        clean = not self.lost and not self.twice and not self.unexplained and not self.out_of_order
+        return clean and self.fired > 0 and self.intact == "ok" and not self.states.get("failed")
+
+
+def rage(folder: Path, kills: int, *, seed: int = 1, alerts: int = 24, catch_up_seconds: float = 300.0) -> Outcome:
+    """Kill the process ``kills`` times in a storm of so many alerts, then let the weather clear, and look."""
+    # One process that has imported everything is forked for each life: a start then takes milliseconds.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["bench.storm_life", "requests"])
+    chance = random.Random(seed)
+    began = time.monotonic()
+    with StormReceiver(seed) as receiver:
+        channels = tuple((name, receiver.url(name)) for name in CHANNELS)
+        weather = Weather(str(folder), channels, alerts, time.time_ns() // 1_000_000, SPEED, catch_up_seconds)
+        killed: list[int] = []
+        while len(killed) < kills:
+            child = context.Process(target=live, args=(weather,), daemon=True)
+            child.start()
+            child.join(chance.uniform(*LIFE_SECONDS))
+            if child.exitcode is not None:
+                raise RuntimeError(f"the process ended by itself, with status {child.exitcode}")
+            killed.append(time.time_ns() // 1_000_000)
+            child.kill()
+            child.join()
+        receiver.calm = True
+        last = context.Process(target=live, args=(weather._replace(calm_ms=weather.now_ms()),), daemon=True)
+        last.start()
+        last.join(PATIENCE_SECONDS)
+        if last.exitcode != 0:
+            last.kill()
+            last.join()
+            raise RuntimeError(f"the last life did not tell all: status {last.exitcode}")
+        outcome = judge(folder / "wakeless.db", receiver.book, killed)
+        outcome.moods = dict(receiver.moods)
+    outcome.seconds = round(time.monotonic() - began, 1)
+    return outcome
+
+
+def judge(database: Path, book: Sequence[Taken], killed: Sequence[int]) -> Outcome:
+    """Hold what the alerts table says against what was taken."""
+    outcome = Outcome(kills=len(killed))
+    with closing(sqlite3.connect(database)) as connection:
+        outcome.intact = connection.execute("PRAGMA integrity_check").fetchone()[0]
+        outcome.states = dict(connection.execute("SELECT state, count(*) FROM outbox GROUP BY state"))
+        rows = connection.execute(
+            "SELECT id, fingerprint, firing_ms, resolved_ms FROM alerts WHERE firing_ms IS NOT NULL"
+        ).fetchall()
+    for channel in CHANNELS:
+        taken = [one for one in book if one.channel == channel]
+        keys = _keys(taken)
+        for alert_id, fingerprint, firing_ms, resolved_ms in rows:
+            outcome.fired += 1
+            fired = keys[Told(fingerprint, _moment(firing_ms), True)]
+            over = keys[Told(fingerprint, _moment(firing_ms), False)]
+            # A summary of what has fired and resolved meanwhile tells of both.
+            if not fired and not any(key.startswith("summary-") for key in over):
+                outcome.lost.append(f"{channel}: alert {alert_id} fired")
+            if resolved_ms is not None:
+                outcome.resolved += 1
+                outcome.lost += [] if over else [f"{channel}: alert {alert_id} resolved"]
+            for what, found in (("fired", fired), ("resolved", over)):
+                if len(found) > 1:
+                    outcome.twice.append(f"{channel}: alert {alert_id} {what}: {sorted(found)}")
+        outcome.notices += len({one.key for one in taken})
+        outcome.summaries += len({one.key for one in taken if one.is_summary})
+        outcome.out_of_order += _disorder(taken)
+    outcome.repeats, outcome.unexplained = _repeats(book, killed)
+    return outcome
+
+
+def _keys(taken: Sequence[Taken]) -> defaultdict[Told, set[str]]:
+    """The notices, by their keys, that told of each alert."""
+    keys: defaultdict[Told, set[str]] = defaultdict(set)
+    for one in taken:
+        for told in one.told:
+            keys[told].add(one.key)
+    return keys
+
+
+def _disorder(taken: Sequence[Taken]) -> int:
+    """How often an alert was said to fire after it was said to have resolved; repetitions do not count."""
+    over: set[tuple[str, str]] = set()
+    seen: set[str] = set()
+    count = 0
+    for one in taken:
+        if one.key in seen:
+            continue
+        seen.add(one.key)
+        for told in one.told:
+            count += told.firing and (told.fingerprint, told.starts) in over
+            over |= set() if told.firing else {(told.fingerprint, told.starts)}
+    return count
+
+
+def _repeats(book: Sequence[Taken], killed: Sequence[int]) -> tuple[dict[str, int], list[str]]:
+    """Why a notice that had been taken came again, and those that should not have."""
+    last: dict[tuple[str, str], Taken] = {}
+    reasons: Counter[str] = Counter()
+    unexplained = []
+    for one in book:
+        before = last.get((one.channel, one.key))
+        if before is not None:
+            died = any(before.time_ms <= moment <= one.time_ms for moment in killed)
+            if before.mood in ("lost", "late"):
+                reasons["the answer was lost or late"] += 1
+            elif died:
+                reasons["killed before the answer was written down"] += 1
+            else:
+                unexplained.append(f"{one.channel}: {one.key}")
+        last[one.channel, one.key] = one
+    return dict(reasons), unexplained
+
+
+def _moment(time_ms: int) -> str:
+    """RFC 3339 as the webhook writes it."""
+    whole = datetime.fromtimestamp(time_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    fraction = f"{time_ms % 1000:03d}".rstrip("0")
+    return f"{whole}.{fraction}Z" if fraction else f"{whole}Z"
+
+
+def main() -> int:
+    """Rage once and print what became of it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=1000)
+    parser.add_argument("--alerts", type=int, default=24)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--catch-up", type=float, default=300.0, help="seconds of the storm's time; 0: no summaries")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="storm-") as folder:
+        outcome = rage(
+            Path(folder),
+            options.kills,
+            seed=options.seed,
+            alerts=options.alerts,
+            catch_up_seconds=options.catch_up,
+        )
+    print(json.dumps(asdict(outcome), indent=2))
+    return 0 if outcome.is_good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
