@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from flask import current_app
+
+from alerts.routing.tree import Receiver, Route, Routing
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine as Database
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from storage.series import SeriesStore
 
 EXTENSION = "wakeless"
+#: What holds until somebody routes alerts elsewhere.
+PAGE_ONLY = Routing(Route("page", "{}", "", "page"), {"page": Receiver("page")})
 
 
 @dataclass
@@ -60,6 +64,9 @@ class Services:
     #: Seconds since the last tick ended, or since the start.
     pulse_age_seconds: Callable[[], float] = lambda: 0.0
     safe_mode: bool = False
+    #: How alerts are routed; and which of those that fire keep back an alert of a fingerprint.
+    routing: Callable[[], Routing] = lambda: PAGE_ONLY
+    inhibitors: Callable[[], Mapping[str, Sequence[str]]] = dict
     #: Set once when the process begins to stop, so that websockets close with a reason.
     stopping: bool = field(default=False)
 

@@ -27,6 +27,13 @@ class Quieting:
         """Ids of silences and names of maintenance windows that keep an alert's notices back now; cheap."""
         return [*self.silences.mutes(labels, now_ms), *self.maintenance.mutes(labels, now_ms)]
 
+    def reasons(self, labels: Mapping[str, str], now_ms: int) -> dict[str, list[str]]:
+        """The same, told apart: ``silenced_by`` are ids of silences, ``muted_by`` names of windows."""
+        return {
+            "silenced_by": self.silences.mutes(labels, now_ms),
+            "muted_by": self.maintenance.mutes(labels, now_ms),
+        }
+
     def forget(self, now_ms: int, keep_ms: int) -> None:
         """Delete silences that expired more than ``keep_ms`` ago, and links of no more use."""
         self.silences.forget(now_ms - keep_ms)
