@@ -11,6 +11,8 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from config import Settings
 from dashboard import (
     access,
+    ack_link,
+    alertmanager,
     api,
     canary,
     channel,
@@ -29,6 +31,7 @@ from dashboard import (
     problem,
     prometheus,
     rulebook,
+    silence,
     storage,
     version,
 )
@@ -56,6 +59,7 @@ def register(app: Flask) -> None:
     settings = cast(Services, app.extensions[EXTENSION]).settings
     _configure(app, settings)
     app.extensions[login.THROTTLE] = LoginThrottle()
+    app.extensions[ack_link.THROTTLE] = LoginThrottle()
     app.extensions[peer.LOOKOUT] = peer.Lookout()
     app.extensions[inference.BUDGET] = UploadBudget(max(UPLOAD_BYTES, 4 * settings.model.max_body_bytes))
     problem.install(app)
@@ -77,6 +81,9 @@ def register(app: Flask) -> None:
         export,
         storage,
         prometheus,
+        alertmanager,
+        silence,
+        ack_link,
     )
     for room in rooms:
         app.register_blueprint(room.blueprint)

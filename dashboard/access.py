@@ -26,9 +26,9 @@ from dashboard.services import services
 log = structlog.get_logger(__name__)
 
 #: What guards a view: a role, or one of
-#: ``public`` (anyone), ``asset`` (anyone, and not worth a log line),
+#: ``public`` (anyone), ``link`` (anyone: the address carries a secret, and the view looks at it), ``asset`` (anyone, and not worth a log line),
 #: ``predict`` and ``metrics`` (open on loopback without a proxy, or as the settings say; otherwise any login).
-Rule = Role | Literal["public", "asset", "predict", "metrics"]
+Rule = Role | Literal["public", "link", "asset", "predict", "metrics"]
 
 _ATTRIBUTE = "access_rule"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -94,8 +94,8 @@ def _check(app: Flask, csrf: CSRFProtect) -> BaseResponse | None:
     if rule is None:
         log.error("endpoint_without_rule", endpoint=request.endpoint)
         raise Problem(403, "forbidden", "Nobody may call this.")
-    if rule == "asset":
-        return None
+    if rule in ("asset", "link"):
+        return None  # a link needs no form's token: who does not have it cannot make a browser send it
     if rule == "public":
         if request.method not in _SAFE_METHODS:
             _check_form(csrf)

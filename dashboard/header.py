@@ -24,10 +24,11 @@ HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+#: A page whose address is a secret says that nobody is to be told of it.
+REFERRER_POLICY = "same-origin"
 #: Files say for themselves how long they keep; everything else is about this moment and this person.
 CACHE_CONTROL = "no-store"
 
@@ -40,5 +41,6 @@ def install(app: Flask) -> None:
 def _add(response: Response) -> Response:
     for name, value in HEADERS.items():
         response.headers[name] = value
+    response.headers.setdefault("Referrer-Policy", REFERRER_POLICY)
     response.headers.setdefault("Cache-Control", CACHE_CONTROL)
     return response

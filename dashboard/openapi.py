@@ -12,6 +12,9 @@ from flask import Blueprint, Response, render_template
 
 from config import VERSION
 from dashboard.access import require
+from dashboard.alertmanager_call import ALERTMANAGER
+from dashboard.alertmanager_call import CALLS as ALERTMANAGER_CALLS
+from dashboard.alertmanager_call import SCHEMAS as ALERTMANAGER_SCHEMAS
 from dashboard.call import CALLS as BASIC_CALLS
 from dashboard.call import JSON, OPEN, OWN, PROMETHEUS, Call
 from dashboard.canary_call import CALLS as CANARY_CALLS
@@ -26,11 +29,16 @@ from dashboard.rulebook_call import CALLS as RULE_CALLS
 from dashboard.rulebook_call import SCHEMAS as RULE_SCHEMAS
 from dashboard.schema import HEALTH, SCHEMAS, object_of, ref
 from dashboard.services import services
+from dashboard.silence_call import CALLS as SILENCE_CALLS
+from dashboard.silence_call import SCHEMAS as SILENCE_SCHEMAS
 from model.signature import Schema
 
 log = structlog.get_logger(__name__)
 
-CALLS = (*BASIC_CALLS, *CANARY_CALLS, *CHANNEL_CALLS, *RULE_CALLS, *INFERENCE_CALLS)
+CALLS = (*BASIC_CALLS, *CANARY_CALLS, *CHANNEL_CALLS, *RULE_CALLS, *SILENCE_CALLS, *INFERENCE_CALLS, *ALERTMANAGER_CALLS)
+
+#: In the order in which people read of them.
+TAGS = (OPEN, INFERENCE, OWN, PROMETHEUS, ALERTMANAGER)
 
 blueprint = Blueprint("openapi", __name__)
 
@@ -46,7 +54,7 @@ def document() -> Response:
 @require("viewer")
 def browse() -> str:
     """The description as a page."""
-    tags = {tag: [call for call in CALLS if call.tag == tag] for tag in (OPEN, INFERENCE, OWN, PROMETHEUS)}
+    tags = {tag: [call for call in CALLS if call.tag == tag] for tag in TAGS}
     return render_template("api.html", tags=tags)
 
 
@@ -71,7 +79,13 @@ def describe(schema: Schema | None = None) -> dict[str, Any]:
         "security": [{"token": []}, {"session": []}],
         "paths": paths,
         "components": {
-            "schemas": SCHEMAS | CANARY_SCHEMAS | CHANNEL_SCHEMAS | RULE_SCHEMAS | INFERENCE_SCHEMAS,
+            "schemas": SCHEMAS
+            | CANARY_SCHEMAS
+            | CHANNEL_SCHEMAS
+            | RULE_SCHEMAS
+            | SILENCE_SCHEMAS
+            | INFERENCE_SCHEMAS
+            | ALERTMANAGER_SCHEMAS,
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer"},
                 "session": {
@@ -155,6 +169,8 @@ def _error(call: Call, code: int) -> dict[str, Any]:
         return {"description": "Not well.", "content": {JSON: {"schema": HEALTH}}}
     if call.tag == PROMETHEUS and code not in (401, 403):
         return {"description": "An error of the query.", "content": {JSON: {"schema": ref("PrometheusError")}}}
+    if call.tag == ALERTMANAGER and code not in (401, 403):
+        return {"description": "An error.", "content": {JSON: {"schema": ref("AlertmanagerError")}}}
     return {"description": "A problem.", "content": {CONTENT_TYPE: {"schema": ref("Problem")}}}
 
 
