@@ -200,6 +200,7 @@ class Application:
             health=model.health,
             alerts=alerts.current,
             last_restart=lambda: chronicle.last_restart,
+            quiet=quieting.reasons,
             clock=now_ms,
         )
         stages = StageCollector(settings.collectors.interval_seconds)

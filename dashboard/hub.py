@@ -17,7 +17,7 @@ from structlog import get_logger
 
 from dashboard.board import Board
 from dashboard.panels import Panel, read_panels
-from dashboard.situation import Figures, Restart, Situation
+from dashboard.situation import Figures, Quiet, Restart, Situation
 
 if TYPE_CHECKING:
     from alerts.state import Alert
@@ -225,6 +225,7 @@ def open_hub(
     health: Callable[[], Health],
     alerts: Callable[[], Sequence[Alert]],
     last_restart: Callable[[], Restart | None] = lambda: None,
+    quiet: Quiet = lambda labels, now_ms: {},
     clock: Callable[[], int],
 ) -> Hub:
     """The hub of a server process, with the stock panels and the user's; a bad one says on the page what is wrong."""
@@ -238,5 +239,6 @@ def open_hub(
         health=health,
         alerts=alerts,
         last_restart=last_restart,
+        quiet=quiet,
     )
     return Hub(board, situation, clock=clock, most_viewers=most_viewers(settings.server.threads))

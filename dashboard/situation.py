@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from model.status import Health, ModelStatus
 
 Tone = Literal["info", "warning", "critical"]
+#: What keeps an alert's notices back, by its labels, now: ``silenced_by`` and ``muted_by``.
+Quiet = Callable[[Mapping[str, str], int], dict[str, list[str]]]
 Pill = Literal["ready", "watching", "loading", "degraded", "safe_mode", "down"]
 
 #: From this share of failed requests on, not all is well, alert or not.
@@ -67,6 +69,7 @@ class Situation:
         health: Callable[[], Health],
         alerts: Callable[[], Sequence[Alert]],
         last_restart: Callable[[], Restart | None] = lambda: None,
+        quiet: Quiet = lambda labels, now_ms: {},
     ) -> None:
         self._fixed = {"name": name, "start_id": start_id, "started_ms": started_ms, "safe_mode": safe_mode}
         self._safe_mode = safe_mode
@@ -74,6 +77,7 @@ class Situation:
         self._health = health
         self._alerts = alerts
         self._last_restart = last_restart
+        self._quiet = quiet
 
     def now(self, now_ms: int, figures: Figures) -> dict[str, Any]:
         """Everything as JSON can carry it."""
@@ -90,7 +94,9 @@ class Situation:
             "level": _level(shown, alerts),
             "model": asdict(status),
             "health": asdict(health),
-            "alerts": [alert_json(alert) for alert in alerts if alert.state != "pending"],
+            "alerts": [
+                alert_json(alert) | self._quiet(alert.labels, now_ms) for alert in alerts if alert.state != "pending"
+            ],
             "pending": sum(alert.state == "pending" for alert in alerts),
             "headline": {
                 language: {
