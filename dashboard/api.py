@@ -112,7 +112,7 @@ def alerts() -> Response:
     elif state == "resolved":
         period = window(DAY_MS)
         found |= {alert.id: alert for alert in services().alerts.history(period.start_ms, period.end_ms)}
-    return answer({"alerts": [alert.as_dict() for alert in found.values() if state in (None, alert.state)]})
+    return answer({"alerts": [_with_reasons(alert) for alert in found.values() if state in (None, alert.state)]})
 
 
 @blueprint.post("/alerts/<int:alert_id>/ack")
@@ -190,6 +190,12 @@ def _plain(value: Any) -> dict[str, Any]:
         return asdict(value)
     plain: dict[str, Any] = value._asdict()
     return plain
+
+
+def _with_reasons(alert: Alert) -> dict[str, Any]:
+    """An alert, and what keeps its notices back while it lasts."""
+    reasons = services().quieting.reasons(alert.labels, now_ms()) if alert.state != "resolved" else {}
+    return alert.as_dict() | reasons
 
 
 def _default(value: object) -> object:
