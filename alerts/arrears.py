@@ -24,13 +24,14 @@ class Arrears:
         return [step.after.alert for step in self._ended if step.after is not None]
 
     def join(self, steps: Sequence[Step]) -> list[Step]:
-        """The steps as the database has to take them: from what it has, and with those alerts that are over."""
+        """The steps as the database has to take them: from what it has, and with what it missed of other alerts."""
+        owed = dict(self._saved)
         joined = []
         for step in steps:
-            key = (step.owner, step.labels)
-            known = step.owner is not None and key in self._saved
-            joined.append(step._replace(before=self._saved[key]) if known else step)  # type: ignore[index]
-        return [*joined, *self._ended]
+            known = step.owner is not None and (step.owner, step.labels) in owed
+            joined.append(step._replace(before=owed.pop((step.owner, step.labels))) if known else step)  # type: ignore[arg-type]
+        rest = [Step(owner, labels, saved, owner.tracks[labels]) for (owner, labels), saved in owed.items()]
+        return [*joined, *rest, *self._ended]
 
     def hold(self, steps: Sequence[Step]) -> list[Step]:
         """Note that these steps could not be written; returns how memory is to take them, new alerts with an id < 0."""

@@ -101,8 +101,11 @@ class AlertEngine:
             for group in self._roster.groups:
                 steps += group.run(self._means, now_ms, boot_ms)
             steps += self._posted.expire(now_ms, boot_ms)
-            events = self._move(steps, now_ms)
-            self._orphans = []
+            try:
+                events = self._move(steps, now_ms)
+                self._orphans = []
+            finally:
+                self._publish()
         self._tell(events)
         return events
 
@@ -128,7 +131,10 @@ class AlertEngine:
             self._load()
             self._follow_clock()
             steps, problems = self._posted.take(posted, now_ms)
-            events = self._move(steps, now_ms)
+            try:
+                events = self._move(steps, now_ms)
+            finally:
+                self._publish()
         self._tell(events)
         if problems:
             more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
@@ -226,10 +232,8 @@ class AlertEngine:
         except StorageError:
             for step in self._arrears.hold(steps):
                 step.follow(step.after)
-            self._publish()
             raise
         self._arrears.settle(steps)
-        self._publish()
         return events
 
     def _commit(self, steps: Sequence[Step]) -> list[AlertEvent]:
@@ -294,7 +298,7 @@ class AlertEngine:
         raise AlertError("conflict", "the alert does not fire any more")
 
     def _publish(self) -> None:
-        alerts = [track.alert for owner in self._owners() for track in owner.tracks.values()]
+        alerts = [*self._orphans, *(track.alert for owner in self._owners() for track in owner.tracks.values())]
         alerts.sort(key=lambda alert: (alert.state == "pending", -alert.level, alert.active_ms, alert.id))
         self._current = tuple(alerts)
 

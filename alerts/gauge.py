@@ -24,7 +24,7 @@ class AlertCollector:
 
     def collect(self) -> Iterable[Sample]:
         """A count of alerts for each state, and figures for each group of rules."""
-        counts = Counter(alert.state for alert in self._engine.current())
+        counts: Counter[str] = Counter(alert.state for alert in self._engine.current())
         yield from (Sample("wakeless_alerts", make_labels(state=state), float(counts[state])) for state in _STATES)
         seen: Counter[str] = Counter()
         for group in self._engine.rules():

@@ -242,14 +242,14 @@ def lack(track: Track, now_ms: int) -> Track:
 
 
 def shift(track: Track, step_ms: int) -> Track:
-    """The clock was set: what has elapsed stays as long as it was."""
+    """The clock was set: what has elapsed stays as long as it was. The database hears of it with the next step."""
     alert = track.alert
     if alert.state == "pending":
         alert = replace(alert, active_ms=alert.active_ms + step_ms, seen_ms=alert.seen_ms + step_ms)
     if alert.ends_ms is not None:
         alert = replace(alert, ends_ms=alert.ends_ms + step_ms)
     gone_ms = None if track.gone_ms is None else track.gone_ms + step_ms
-    return replace(track, alert=alert, gone_ms=gone_ms)
+    return replace(track, alert=alert, gone_ms=gone_ms, saved_ms=0)
 
 
 def resolve(alert: Alert, now_ms: int, ended_by: Ending) -> Alert:

@@ -20,5 +20,5 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 
 @pytest.fixture
-def make_world(database: Database) -> Callable[[str], World]:
-    return lambda text: World(database, text)
+def make_world(database: Database) -> Callable[..., World]:
+    return lambda text, **options: World(database, text, **options)

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from sqlalchemy import create_engine
 from sqlalchemy.pool import StaticPool
 
-from alerts.state import GRACE_MS, AlertError, fingerprint, level_of
+from alerts.state import GRACE_MS, AlertError, AlertEvent, fingerprint, level_of
 from storage.tables import Base
 from tests.alerts.world import START_MS, World
 
@@ -47,68 +47,104 @@ def test_a_level_comes_from_its_label_or_from_the_severity(labels: dict[str, str
 
 @dataclass
 class Expected:
-    """What one series' alert should be, told in the plainest way."""
+    """What one series' alert should be, told in the plainest way; in time that no clock step touches."""
 
     state: str = "inactive"
     since_ms: int = 0
+    row: int = 0
     gone_ms: int | None = None
     restored: bool = False
     acknowledged: bool = False
+    lacking: bool = False
+
+
+OTHER = "{alert: Other, expr: vector(1) > 2}"
 
 
 class Lives(RuleBasedStateMachine):
-    """Two series under one rule with ``for`` and ``keep_firing_for``, on a real database."""
+    """Two series under one rule with all that a rule can say about its patience, on a real database.
 
-    @initialize(for_steps=st.integers(0, 4), keep_steps=st.integers(0, 3))
-    def begin(self, for_steps: int, keep_steps: int) -> None:
+    A series' value is above the threshold (2), between it and the one for recovery (1), below both (0), or missing.
+    """
+
+    @initialize(
+        for_steps=st.integers(0, 4),
+        keep_steps=st.integers(0, 3),
+        row=st.integers(1, 4),
+        hold=st.booleans(),
+        no_data=st.sampled_from(["resolve", "keep"]),
+    )
+    def begin(self, for_steps: int, keep_steps: int, row: int, hold: bool, no_data: str) -> None:
         database = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
         Base.metadata.create_all(database)
-        self.for_ms, self.keep_ms = for_steps * STEP_MS, keep_steps * STEP_MS
-        waits = f"for: {for_steps * 5}s, keep_firing_for: {keep_steps * 5}s"
-        self.world = World(database, f"groups: [{{name: g, rules: [{{alert: Bad, expr: bad > 0, {waits}}}]}}]")
+        self.for_ms, self.keep_ms, self.row = for_steps * STEP_MS, keep_steps * STEP_MS, row
+        self.hold, self.no_data = hold, no_data
+        words = f"wakeless_in_a_row: '{row}', wakeless_no_data: {no_data}"
+        words += ", wakeless_hold: bad > 0.5" if hold else ""
+        waits = f"for: {for_steps * 5}s, keep_firing_for: {keep_steps * 5}s, annotations: {{{words}}}"
+        self.bad = f"{{alert: Bad, expr: bad > 1.5, {waits}}}"
+        self.world = World(database, self._file(self.bad))
         self.expected = {"a": Expected(), "b": Expected()}
-        self.breached = {"a": False, "b": False}
+        self.value: dict[str, float | None] = {"a": None, "b": None}
+        self.true_ms = 0  # time that passes, whatever the clock says
         self.boot_ms: int | None = None
+        self.removed = False
+        self.unseen_step = False
         self.heard: list[str] = []
 
-    @rule(series=st.sampled_from("ab"), breached=st.booleans())
-    def turn(self, series: str, breached: bool) -> None:
-        self.breached[series] = breached
-        self.world.source.set("bad", float(breached), series=series)
+    def _file(self, *rules: str) -> str:
+        return f"groups: [{{name: g, rules: [{', '.join(rules)}]}}]"
 
-    @rule()
-    def evaluate(self) -> None:
-        self.world.now_ms += STEP_MS
-        now_ms = self.world.now_ms
-        self.boot_ms = now_ms if self.boot_ms is None else self.boot_ms
-        heard = sorted(f"{happened} {key}" for key in "ab" if (happened := self._expect(key, now_ms)))
-        self.world.source.tick(now_ms)
-        events = self.world.engine.evaluate(now_ms)
-        assert sorted(f"{event.kind} {event.alert.labels['series']}" for event in events) == heard
-        self.heard += heard
+    @rule(series=st.sampled_from("ab"), value=st.sampled_from([2.0, 2.0, 2.0, 1.0, 0.0, None]))
+    def turn(self, series: str, value: float | None) -> None:
+        self.value[series] = value
+        self.world.source.set("bad", value, series=series)
+
+    @rule(times=st.integers(1, 4))
+    def evaluate(self, times: int) -> None:
+        for _ in range(times):
+            self.world.now_ms += STEP_MS
+            self.true_ms += STEP_MS
+            self.boot_ms = self.true_ms if self.boot_ms is None else self.boot_ms
+            heard = sorted(f"{happened} {key}" for key in "ab" if (happened := self._expect(key, self.true_ms)))
+            self.world.source.tick(self.world.now_ms)
+            events = self.world.engine.evaluate(self.world.now_ms)
+            assert sorted(f"{_told(event)} {event.alert.labels['series']}" for event in events) == heard
+            self.heard += heard
+            self.unseen_step = False
 
     def _expect(self, key: str, now_ms: int) -> str | None:
-        expected = self.expected[key]
-        if self.breached[key]:
-            expected.gone_ms, expected.restored = None, False
+        expected, value = self.expected[key], self.value[key]
+        if self.removed:
+            return self._end(key, "rule_removed")
+        if value == 2.0 or (value == 1.0 and self.hold and expected.state == "firing"):
+            expected.gone_ms, expected.restored, expected.lacking = None, False, False
             if expected.state == "inactive":
-                expected.state, expected.since_ms = "pending", now_ms
-            if expected.state == "pending" and now_ms - expected.since_ms >= self.for_ms:
+                expected.state, expected.since_ms, expected.row = "pending", now_ms, 0
+            expected.row += 1
+            waited = now_ms - expected.since_ms >= self.for_ms and expected.row >= self.row
+            if expected.state == "pending" and waited:
                 expected.state = "firing"
                 return "fired"
+            return None
+        nothing = self.value["a"] is None and self.value["b"] is None
+        if nothing and self.no_data == "keep" and expected.state == "firing":
+            expected.lacking = True
             return None
         if expected.restored and now_ms - (self.boot_ms or 0) < max(self.for_ms, GRACE_MS):
             return None
         if expected.state == "firing":
-            expected.restored = False
+            expected.restored = expected.lacking = False
             expected.gone_ms = now_ms if expected.gone_ms is None else expected.gone_ms
             if now_ms - expected.gone_ms < self.keep_ms:
                 return None
-            self.expected[key] = Expected()
-            return "resolved"
-        self.expected[key] = Expected()
-        return None
+        return self._end(key, "no_data" if nothing else "recovered")
 
+    def _end(self, key: str, why: str) -> str | None:
+        was, self.expected[key] = self.expected[key].state, Expected()
+        return f"resolved {why}" if was == "firing" else None
+
+    @precondition(lambda self: not self.unseen_step)
     @rule()
     def restart(self) -> None:
         self.world.restart()
@@ -116,16 +152,37 @@ class Lives(RuleBasedStateMachine):
         for expected in self.expected.values():
             expected.restored, expected.gone_ms = expected.state != "inactive", None
 
+    @rule(seconds=st.one_of(st.integers(-4000, 4000), st.sampled_from([-1, 1, -61, 61, -86_400, 86_400])))
+    def set_clock(self, seconds: int) -> None:
+        self.world.set_clock(seconds)
+        self.unseen_step = True
+
+    @rule(first=st.booleans(), spelling=st.sampled_from(["bad > 1.5", "bad > 1.50", "1.5 < bad"]))
+    def reload(self, first: bool, spelling: str) -> None:
+        """The rule is there (again), perhaps in another place and in other words."""
+        rule = self.bad.replace("bad > 1.5", spelling)
+        self.world.reload(self._file(rule, OTHER) if first else self._file(OTHER, rule))
+        self.removed = False
+
+    @rule()
+    def remove(self) -> None:
+        self.world.reload(self._file(OTHER))
+        self.removed = True
+
     @precondition(lambda self: any(one.state == "firing" for one in self.expected.values()))
     @rule()
     def acknowledge(self) -> None:
         for alert in self.world.engine.current():
-            if alert.is_firing and not self.expected[alert.labels["series"]].acknowledged:
+            if alert.is_firing and not self._is_orphan() and not self.expected[alert.labels["series"]].acknowledged:
                 self.world.engine.acknowledge(alert.id, "ada", "on it", self.world.now_ms)
                 self.expected[alert.labels["series"]].acknowledged = True
                 return
 
-    @precondition(lambda self: any(one.acknowledged for one in self.expected.values()))
+    def _is_orphan(self) -> bool:
+        """After a restart without its rule, nobody owns an alert any more until its end is written."""
+        return self.removed and self.boot_ms is None
+
+    @precondition(lambda self: any(one.acknowledged for one in self.expected.values()) and not self._is_orphan())
     @rule()
     def acknowledge_twice(self) -> None:
         for alert in self.world.engine.current():
@@ -142,24 +199,48 @@ class Lives(RuleBasedStateMachine):
             for key, expected in self.expected.items()
             if expected.state != "inactive"
         }
-        assert {alert.labels["series"]: alert.state for alert in self.world.engine.current()} == states
-        for alert in self.world.engine.current():
-            assert alert.active_ms == self.expected[alert.labels["series"]].since_ms
-        assert all(alert.id for alert in self.world.engine.current())
+        current = self.world.engine.current()
+        assert {alert.labels["series"]: alert.state for alert in current} == states
+        assert len(current) == len(states), "one open alert for each identity"
+        for alert in current:
+            expected = self.expected[alert.labels["series"]]
+            assert alert.id
+            assert (alert.no_data_ms is not None) == expected.lacking
+            if alert.state == "pending" and not self.unseen_step:
+                assert self.world.now_ms - alert.active_ms == self.true_ms - expected.since_ms
+
+    @invariant()
+    def the_database_has_the_same_open_alerts(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        with self.world.database.connect() as connection:
+            found = connection.exec_driver_sql("SELECT id FROM alerts WHERE state != 'resolved' ORDER BY id").fetchall()
+        assert [row.id for row in found] == sorted(alert.id for alert in self.world.engine.current())
 
     @rule()
     def look_back(self) -> None:
-        """What was fired is either firing still or was resolved, and history says the same."""
-        history = self.world.engine.history(0, START_MS * 2)
+        """What was fired is either firing still or was resolved, and history says the same, and why."""
+        history = self.world.engine.history(-(10**12), START_MS * 2)
         assert len(history) == sum(one.startswith("fired") for one in self.heard)
-        assert sum(alert.state == "resolved" for alert in history) == sum(
-            one.startswith("resolved") for one in self.heard
-        )
+        ended = sorted(one.split()[1] for one in self.heard if one.startswith("resolved"))
+        assert sorted(alert.ended_by or "" for alert in history if alert.state == "resolved") == ended
 
     def teardown(self) -> None:
         if hasattr(self, "world"):
             self.world.database.dispose()
 
 
+def _told(event: AlertEvent) -> str:
+    return f"{event.kind} {event.alert.ended_by}" if event.kind == "resolved" else event.kind
+
+
 TestLives = Lives.TestCase
 TestLives.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+class LongLives(Lives):
+    """The same for much longer: what a week of evenings might come upon."""
+
+
+LongLives.TestCase.settings = settings(max_examples=1500, stateful_step_count=80, deadline=None)
+TestLongLives = pytest.mark.long(LongLives.TestCase)

@@ -10,7 +10,7 @@ from sqlalchemy import Engine as Database
 
 from alerts.engine import AlertEngine
 from alerts.rule import Group, parse_rules
-from alerts.state import Alert, AlertEvent
+from alerts.state import Alert, AlertEvent, Flapping
 from collectors.sample import METRIC_NAME, Hints, Labels, Matcher, Sample, Series
 from promql import Engine
 
@@ -54,8 +54,13 @@ class MemorySource:
 class World:
     """One server's alerting over its lives: the same database and series, a new engine after each ``restart``."""
 
-    def __init__(self, database: Database, text: str) -> None:
+    def __init__(
+        self, database: Database, text: str, flapping: Flapping | None = None, interval_seconds: float = 0.0
+    ) -> None:
         self.database = database
+        self.flapping = flapping
+        self.interval_seconds = interval_seconds
+        self.clock_offset_ms = 0
         self.source = MemorySource()
         self.now_ms = START_MS
         self.events: list[AlertEvent] = []
@@ -70,6 +75,9 @@ class World:
             self.groups,
             outbox=self,
             record=lambda now_ms, source, samples: self.recorded.append((now_ms, source, samples)),
+            flapping=self.flapping,
+            interval_seconds=self.interval_seconds,
+            clock_offset_ms=lambda: self.clock_offset_ms,
         )
         engine.load()
         return engine
@@ -81,6 +89,16 @@ class World:
     def restart(self, text: str | None = None) -> None:
         self.groups = self.groups if text is None else rules(text)
         self.engine = self._boot()
+
+    def reload(self, text: str) -> None:
+        """Put these rules in the place of the others while the engine runs."""
+        self.groups = rules(text)
+        self.engine.replace(self.groups, self.now_ms)
+
+    def set_clock(self, seconds: float) -> None:
+        """Somebody sets the clock, forwards or back."""
+        self.now_ms += round(seconds * 1000)
+        self.clock_offset_ms += round(seconds * 1000)
 
     def run(self, seconds: float = 0, step: float = 5) -> list[str]:
         """Let time pass, evaluating at every step; returns ``kind rule`` for what happened."""
