@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.storm_life import Weather, live
+from bench.storm_life import LOG, Weather, live
 from bench.storm_receiver import StormReceiver, Taken, Told
 
 CHANNELS = ("red", "blue")
@@ -90,16 +90,16 @@ def rage(folder: Path, kills: int, *, seed: int = 1, alerts: int = 24, catch_up_
             last.kill()
             last.join()
             raise RuntimeError(f"the last life did not tell all: status {last.exitcode}")
-        outcome = judge(folder / "wakeless.db", receiver.book, killed)
-        outcome.moods = dict(receiver.moods)
+        outcome = judge(folder, receiver.book, killed)
+        outcome.moods = {str(mood): count for mood, count in receiver.moods.items()}
     outcome.seconds = round(time.monotonic() - began, 1)
     return outcome
 
 
-def judge(database: Path, book: Sequence[Taken], killed: Sequence[int]) -> Outcome:
+def judge(folder: Path, book: Sequence[Taken], killed: Sequence[int]) -> Outcome:
     """Hold what the alerts table says against what was taken."""
     outcome = Outcome(kills=len(killed))
-    with closing(sqlite3.connect(database)) as connection:
+    with closing(sqlite3.connect(folder / "wakeless.db")) as connection:
         outcome.intact = connection.execute("PRAGMA integrity_check").fetchone()[0]
         outcome.states = dict(connection.execute("SELECT state, count(*) FROM outbox GROUP BY state"))
         rows = connection.execute(
@@ -124,7 +124,7 @@ def judge(database: Path, book: Sequence[Taken], killed: Sequence[int]) -> Outco
         outcome.notices += len({one.key for one in taken})
         outcome.summaries += len({one.key for one in taken if one.is_summary})
         outcome.out_of_order += _disorder(taken)
-    outcome.repeats, outcome.unexplained = _repeats(book, killed)
+    outcome.repeats, outcome.unexplained = _repeats(book, killed, _unanswered(folder / LOG))
     return outcome
 
 
@@ -152,22 +152,30 @@ def _disorder(taken: Sequence[Taken]) -> int:
     return count
 
 
-def _repeats(book: Sequence[Taken], killed: Sequence[int]) -> tuple[dict[str, int], list[str]]:
+def _unanswered(log: Path) -> set[str]:
+    """The notices of which a process said that it got no answer in time."""
+    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+    return {line["key"] for line in lines if str(line.get("reason", "")).startswith("no answer within")}
+
+
+def _repeats(book: Sequence[Taken], killed: Sequence[int], unanswered: set[str]) -> tuple[dict[str, int], list[str]]:
     """Why a notice that had been taken came again, and those that should not have."""
     last: dict[tuple[str, str], Taken] = {}
     reasons: Counter[str] = Counter()
     unexplained = []
     for one in book:
         before = last.get((one.channel, one.key))
-        if before is not None:
-            died = any(before.time_ms <= moment <= one.time_ms for moment in killed)
-            if before.mood in ("lost", "late"):
-                reasons["the answer was lost or late"] += 1
-            elif died:
-                reasons["killed before the answer was written down"] += 1
-            else:
-                unexplained.append(f"{one.channel}: {one.key}")
         last[one.channel, one.key] = one
+        if before is None:
+            continue
+        if before.mood == "lost":
+            reasons["the service took it and cut the connection"] += 1
+        elif any(before.time_ms <= moment <= one.time_ms for moment in killed):
+            reasons["the process was killed before it had written down the answer"] += 1
+        elif before.mood == "late" or one.key in unanswered:
+            reasons["the service took it and answered too late"] += 1
+        else:
+            unexplained.append(f"{one.channel}: {one.key}")
     return dict(reasons), unexplained
 
 

@@ -39,7 +39,9 @@ groups:
 #: Between two samples, and between two evaluations, in the storm's own time.
 SAMPLE_MS, EVALUATION_MS = 1000, 3000
 #: The longest that an attempt may take, in real seconds.
-TIMEOUT_SECONDS = 0.25
+TIMEOUT_SECONDS = 0.5
+#: What went wrong, as lines of JSON; all lives write to one file.
+LOG = "storm.log"
 _SEVERITIES = ("critical", "warning", "info")
 
 
@@ -105,9 +107,17 @@ class _EventNotices:
             self._outbox.enqueue(connection, key, channel, message, event.time_ms)
 
 
+def _log_to(path: Path) -> None:
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer()],
+        logger_factory=structlog.WriteLoggerFactory(path.open("a", encoding="utf-8", buffering=1)),
+    )
+
+
 def live(weather: Weather) -> None:
     """Run until killed; in calm weather until no alert fires and no notice waits."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    _log_to(Path(weather.folder) / LOG)
     database = open_database(Path(weather.folder) / "wakeless.db")
     outbox = Outbox(database)
     specs = [ChannelSpec(name, "webhook", SecretStr(url)) for name, url in weather.channels]

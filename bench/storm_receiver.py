@@ -15,9 +15,9 @@ from typing import Any, Literal, NamedTuple, Self, get_args
 #: What it may do with a request. Lost and late: it takes the notice, but no answer comes, or one that comes too late.
 Mood = Literal["ok", "error", "busy", "reset", "mute", "lost", "late"]
 #: How often, in a hundred.
-MOODS: Mapping[Mood, int] = {"ok": 50, "error": 12, "busy": 10, "reset": 8, "mute": 4, "lost": 10, "late": 6}
+MOODS: Mapping[Mood, int] = {"ok": 50, "error": 13, "busy": 11, "reset": 10, "mute": 3, "lost": 10, "late": 3}
 #: How long it says nothing where it is mute or late; longer than the sender of a storm waits.
-SILENCE_SECONDS = 0.4
+SILENCE_SECONDS = 0.7
 
 
 class Told(NamedTuple):

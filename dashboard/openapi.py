@@ -21,6 +21,8 @@ from dashboard.canary_call import CALLS as CANARY_CALLS
 from dashboard.canary_call import SCHEMAS as CANARY_SCHEMAS
 from dashboard.channel_call import CALLS as CHANNEL_CALLS
 from dashboard.channel_call import SCHEMAS as CHANNEL_SCHEMAS
+from dashboard.notice_call import CALLS as NOTICE_CALLS
+from dashboard.notice_call import SCHEMAS as NOTICE_SCHEMAS
 from dashboard.oip_call import CALLS as INFERENCE_CALLS
 from dashboard.oip_call import INFERENCE
 from dashboard.oip_call import SCHEMAS as INFERENCE_SCHEMAS
@@ -35,7 +37,16 @@ from model.signature import Schema
 
 log = structlog.get_logger(__name__)
 
-CALLS = (*BASIC_CALLS, *CANARY_CALLS, *CHANNEL_CALLS, *RULE_CALLS, *SILENCE_CALLS, *INFERENCE_CALLS, *ALERTMANAGER_CALLS)
+CALLS = (
+    *BASIC_CALLS,
+    *CANARY_CALLS,
+    *CHANNEL_CALLS,
+    *NOTICE_CALLS,
+    *RULE_CALLS,
+    *SILENCE_CALLS,
+    *INFERENCE_CALLS,
+    *ALERTMANAGER_CALLS,
+)
 
 #: In the order in which people read of them.
 TAGS = (OPEN, INFERENCE, OWN, PROMETHEUS, ALERTMANAGER)
@@ -82,6 +93,7 @@ def describe(schema: Schema | None = None) -> dict[str, Any]:
             "schemas": SCHEMAS
             | CANARY_SCHEMAS
             | CHANNEL_SCHEMAS
+            | NOTICE_SCHEMAS
             | RULE_SCHEMAS
             | SILENCE_SCHEMAS
             | INFERENCE_SCHEMAS

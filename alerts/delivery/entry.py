@@ -45,9 +45,27 @@ class Entry:
     @property
     def fresh_ms(self) -> int:
         """When the newest of what it tells was made; a summary is as fresh as the last notice that went into it."""
-        return (
-            max(self.created_ms, int(self.message["time_ms"])) if self.message and self.is_summary else self.created_ms
-        )
+        if self.message is None or not self.is_summary:
+            return self.created_ms
+        return max(self.created_ms, int(self.message.get("time_ms", 0)))
+
+    @property
+    def about(self) -> str:
+        """Which kind of message it is."""
+        return str(self.message.get("kind")) if self.message else "alerts"
+
+    @property
+    def stands_for(self) -> int:
+        """How many notices it takes the place of."""
+        return int(self.message.get("stands_for", 1)) if self.message else 1
+
+    @property
+    def headline(self) -> str:
+        """What it is about in a line, for who looks before it is put into words: its first alert."""
+        message = self.message or {}
+        for fact in message.get("alerts", ()):
+            return str(fact["annotations"].get("summary") or fact["rule"])
+        return str(message.get("note", ""))
 
     def read(self) -> Message:
         """What it says. A notice from before messages were kept as data has words only.

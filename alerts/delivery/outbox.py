@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, func, select, update
@@ -44,7 +45,8 @@ class Figures(NamedTuple):
     oldest_waiting_ms: int | None
 
 
-class Crowd(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Crowd:
     """The notices of one channel that wait and could be told in one: how many, and when the oldest was made."""
 
     count: int

@@ -12,9 +12,9 @@ from alerts.delivery.spec import ChannelSpec
 
 
 class Limit(NamedTuple):
-    """At most ``count`` messages in any ``seconds``."""
+    """At most ``most`` messages in any ``seconds``."""
 
-    count: int
+    most: int
     seconds: float
 
 
@@ -65,7 +65,7 @@ def limits(spec: ChannelSpec) -> tuple[Limit, ...]:
 
 def rate(bounds: Sequence[Limit]) -> float | None:
     """The most messages a minute that ``bounds`` allow; None without any."""
-    return min((limit.count * _MINUTE_SECONDS / limit.seconds for limit in bounds), default=None)
+    return min((limit.most * _MINUTE_SECONDS / limit.seconds for limit in bounds), default=None)
 
 
 class Pace:
@@ -83,14 +83,14 @@ class Pace:
         free_ms = now_ms
         for limit in bounds:
             used = self._used(limit, now_ms)
-            if len(used) >= limit.count:
-                free_ms = max(free_ms, used[-limit.count] + math.ceil(limit.seconds * 1000))
+            if len(used) >= limit.most:
+                free_ms = max(free_ms, used[-limit.most] + math.ceil(limit.seconds * 1000))
         return free_ms
 
     def room(self, bounds: Sequence[Limit], now_ms: int) -> float:
         """How many may go within a minute from now on without waiting for longer than a few seconds."""
         long = [limit for limit in bounds if limit.seconds >= _MINUTE_SECONDS / 2]
-        return min((limit.count - len(self._used(limit, now_ms)) for limit in long), default=math.inf)
+        return min((limit.most - len(self._used(limit, now_ms)) for limit in long), default=math.inf)
 
     def _used(self, limit: Limit, now_ms: int) -> list[int]:
         """The moments within a limit's window. Those that lie ahead are from before the clock was set back."""

@@ -139,7 +139,7 @@ class Sender:
             return False
         bounds = limits(channel.spec)
         if lane.pace is None:
-            lane.pace = Pace(self._outbox.sent_times(lane.name, sum(limit.count for limit in bounds) or 1))
+            lane.pace = Pace(self._outbox.sent_times(lane.name, sum(limit.most for limit in bounds) or 1))
         if lane.pace.free_ms(bounds, now()) > now():
             return False
         if self._merge(lane, channel, head, lane.pace.room(bounds, now()), now()):
@@ -157,7 +157,8 @@ class Sender:
         """Put one summary in the place of what is late or too much; whether it did."""
         if head.attempt_ms is not None:
             return False  # it may have been told already: first it goes again as it is
-        count, oldest_ms = self._outbox.crowd(lane.name)
+        crowd = self._outbox.crowd(lane.name)
+        count, oldest_ms = crowd.count, crowd.oldest_ms
         if count < 2 or (count <= A_FEW and not head.is_summary and head.attempts < PATIENT_ATTEMPTS):
             return False
         late = 0 < self._catch_up_ms <= now_ms - oldest_ms

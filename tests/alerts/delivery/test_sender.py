@@ -14,10 +14,19 @@ from alerts.delivery.receipt import DeliveryError
 from alerts.delivery.sender import MAX_BACKOFF_SECONDS, MAX_CRASHES, Sender
 from storage.engine import open_database
 from storage.error import StorageError
-from tests.alerts.delivery.box import Box, Boxes, Post, down, fact, message, run, sender, states
+from tests.alerts.delivery.box import Answer, Box, Boxes, Post, down, fact, message, run, sender, states
 from tests.alerts.world import START_MS
 
 HOUR = 3600
+
+
+def hang_until(release: threading.Event) -> Answer:
+    """A service that says nothing for so long."""
+
+    def hang(title: str) -> None:
+        release.wait(20)
+
+    return hang
 
 
 # --- order -------------------------------------------------------------------------------------------------------
@@ -209,7 +218,7 @@ def test_when_the_database_takes_no_word_of_it_nothing_is_sent_twice(
 def test_an_answer_that_comes_after_its_time_still_counts(outbox: Outbox, post: Post) -> None:
     release = threading.Event()
     post.put("box", "one")
-    box = Box("box", lambda title: release.wait(20) and None)
+    box = Box("box", hang_until(release))
     sending = sender(outbox, box, timeout_seconds=0.05)
     run(sending, [0])
     assert outbox.recent()[0].error == "no answer within 0.05 s"
@@ -239,7 +248,7 @@ def test_a_channel_that_hangs_holds_up_no_other_and_its_attempt_times_out(outbox
     release = threading.Event()
     post.put("stuck", "one")
     post.put("box", "one", "two")
-    stuck, box = Box("stuck", lambda title: release.wait(20) and None), Box("box")
+    stuck, box = Box("stuck", hang_until(release)), Box("box")
     assert sender(outbox, stuck, box, timeout_seconds=0.05).deliver(START_MS) == 2
     assert box.taken == ["one", "two"]
     (waiting,) = outbox.recent(channel="stuck")
@@ -250,7 +259,7 @@ def test_a_channel_that_hangs_holds_up_no_other_and_its_attempt_times_out(outbox
 def test_attempts_that_hang_do_not_pile_up(outbox: Outbox, post: Post) -> None:
     release = threading.Event()
     post.put("stuck", "one")
-    stuck = Box("stuck", lambda title: release.wait(20) and None)
+    stuck = Box("stuck", hang_until(release))
     run(sender(outbox, stuck, timeout_seconds=0.01), range(0, 6 * HOUR, HOUR))
     release.set()
     assert len(stuck.asked) == 3
