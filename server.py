@@ -32,6 +32,8 @@ from alerts.delivery.vault import FILE_NAME, Vault
 from alerts.engine import AlertEngine
 from alerts.evaluation import Origin
 from alerts.gauge import AlertCollector
+from alerts.outage.action import Actions
+from alerts.outage.outage import Outages
 from alerts.ruling.rulebook import Rulebook
 from alerts.ruling.source import RuleSource
 from alerts.silencing.quieting import Quieting
@@ -44,6 +46,7 @@ from collectors.requests import Meters
 from collectors.sample import Sample, Tick
 from collectors.schedule import Schedule
 from config import Settings
+from dashboard.doer import Doers
 from dashboard.hub import GOING_AWAY, SERVICE_RESTART, open_hub
 from dashboard.log import configure_logging
 from dashboard.services import EXTENSION, Services
@@ -191,6 +194,17 @@ class Application:
         )
         audit = AuditLog(database)
         chronicle = Chronicle(incidents, ledger, model.status, int(psutil.boot_time() * 1000), model.remedies, audit)
+        doers = Doers(model, self._restart, settings.model.load_seconds)
+        actions = Actions(
+            database,
+            doers.by_name(),
+            limit_per_hour=settings.alerts.action_limit_per_hour,
+            help_seconds=settings.alerts.action_help_seconds,
+            muted=quieting.mutes,
+            busy=doers.busy,
+            forbidden="safe mode: only a person goes on from here" if safe_mode else None,
+            audit=audit,
+        )
         hub = open_hub(
             settings,
             query,
@@ -240,6 +254,8 @@ class Application:
             outbox=outbox,
             channels=channels,
             incidents=incidents,
+            outages=Outages(database, incidents),
+            actions=actions,
             requests=RequestLog(database),
             audit=audit,
             accounts=Accounts(database),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, is_dataclass, replace
+from dataclasses import asdict, is_dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,6 @@ from dashboard.moment import now_ms
 from dashboard.parameter import HOUR_MS, GivenReason, Reason, Restart, body, one_of, whole, window
 from dashboard.problem import Problem
 from dashboard.services import services
-from ledger import without_lines
 from model.release import NoSwitch
 from model.retreat import Retreat
 
@@ -138,16 +137,6 @@ def unacknowledge(alert_id: int) -> Response:
         raise _alert_problem(error) from error
     audit("alert.unack", f"alert:{alert_id}", {"rule": alert.rule})
     return answer({"alert": alert.as_dict()})
-
-
-@blueprint.get("/incidents")
-@require("viewer")
-def incidents() -> Response:
-    """Stretches in which the service did not do its work. What a process wrote before it died is for operators."""
-    found = services().incidents.between(*window(30 * DAY_MS))
-    if not current().may("operator"):
-        found = [replace(one, detail=without_lines(one.detail)) for one in found]
-    return answer({"incidents": [_plain(one) for one in found]})
 
 
 @blueprint.get("/events")

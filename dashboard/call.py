@@ -218,15 +218,6 @@ CALLS: tuple[Call, ...] = (
     ),
     Call(
         "get",
-        "/api/incidents",
-        "Times in which the service did not do its work (30 days without a window).",
-        "viewer",
-        parameters=_WINDOW,
-        answer=_listed("incidents", ref("Incident")),
-        errors=(422,),
-    ),
-    Call(
-        "get",
         "/api/events",
         "Alerts, incidents and actions of a window, oldest first.",
         "viewer",

@@ -18,6 +18,7 @@ Level = Literal["info", "warning", "critical"]
 ACTIONS = {
     "alert.ack": "Alert acknowledged",
     "alert.unack": "Acknowledgement taken back",
+    "incident.note": "Note on an incident",
     "model.canary": "Canary asked for",
     "model.canary_share": "Canary's share set",
     "model.canary_end": "Canary's end asked for",

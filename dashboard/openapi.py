@@ -21,6 +21,8 @@ from dashboard.canary_call import CALLS as CANARY_CALLS
 from dashboard.canary_call import SCHEMAS as CANARY_SCHEMAS
 from dashboard.channel_call import CALLS as CHANNEL_CALLS
 from dashboard.channel_call import SCHEMAS as CHANNEL_SCHEMAS
+from dashboard.incident_call import CALLS as INCIDENT_CALLS
+from dashboard.incident_call import SCHEMAS as INCIDENT_SCHEMAS
 from dashboard.notice_call import CALLS as NOTICE_CALLS
 from dashboard.notice_call import SCHEMAS as NOTICE_SCHEMAS
 from dashboard.oip_call import CALLS as INFERENCE_CALLS
@@ -44,6 +46,7 @@ CALLS = (
     *NOTICE_CALLS,
     *RULE_CALLS,
     *SILENCE_CALLS,
+    *INCIDENT_CALLS,
     *INFERENCE_CALLS,
     *ALERTMANAGER_CALLS,
 )
@@ -96,6 +99,7 @@ def describe(schema: Schema | None = None) -> dict[str, Any]:
             | NOTICE_SCHEMAS
             | RULE_SCHEMAS
             | SILENCE_SCHEMAS
+            | INCIDENT_SCHEMAS
             | INFERENCE_SCHEMAS
             | ALERTMANAGER_SCHEMAS,
             "securitySchemes": {

@@ -222,17 +222,6 @@ SCHEMAS: dict[str, Schema] = {
         description=STRING,
         action=STRING,
     ),
-    "Incident": object_of(
-        "id",
-        "started_ms",
-        id=INTEGER,
-        kind=STRING,
-        cause=STRING,
-        summary=STRING,
-        started_ms=INTEGER,
-        ended_ms=MAYBE_INTEGER,
-        detail=ANY_OBJECT,
-    ),
     "Event": object_of(
         "time_ms",
         "kind",

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from alerts.delivery.outbox import Outbox
     from alerts.delivery.switchboard import Switchboard
     from alerts.engine import AlertEngine
+    from alerts.outage.action import Actions
+    from alerts.outage.outage import Outages
     from alerts.ruling.source import RuleSource
     from alerts.silencing.quieting import Quieting
     from collectors.collection import Collection
@@ -52,6 +54,10 @@ class Services:
     outbox: Outbox
     channels: Switchboard
     incidents: IncidentLog
+    #: Joins alerts and stretches into incidents; the tick has it follow.
+    outages: Outages
+    #: What alerts have done by their label ``wakeless_action``; the tick has it follow.
+    actions: Actions
     requests: RequestLog
     audit: AuditLog
     accounts: Accounts
