@@ -82,6 +82,9 @@ def _doubts(rule: AnyRule, known: Collection[str]) -> Iterator[str]:
             yield f"nothing here writes the metric {name}"
     if not isinstance(rule, Rule):
         return
+    for what, templates in (("label", rule.labels), ("annotation", rule.annotations)):
+        for name, template in templates.items():
+            yield from (f"{what} {name!r}: template: {doubt}" for doubt in template.doubts)
     if "summary" not in rule.annotations:
         yield "it has no annotation 'summary': its notices would carry the bare name of the rule"
     if not _can_be_quiet(nodes):

@@ -1,32 +1,26 @@
-"""The functions that annotation templates may call, and how a value is shown."""
+"""The functions that templates may call: Go's own, and those that Prometheus adds."""
 
 from __future__ import annotations
 
-import math
+import html
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+from urllib.parse import quote, quote_plus
 
-from alerts.humanize import (
-    general,
-    humanize,
-    humanize_1024,
-    humanize_duration,
-    humanize_percentage,
-    humanize_timestamp,
-    shortest,
-    special,
-)
+import orjson
+import re2
 
-#: What a template computes with: text, numbers, truth, label sets, nothing, and the context that ``.`` begins as.
-Value: TypeAlias = Any
+from alerts.duration import parse_duration
+from alerts.humanize import humanize, humanize_1024, humanize_duration, humanize_percentage, humanize_timestamp
+from alerts.printf import printf
+from alerts.quantity import Element, TemplateError, Value, as_number, is_true, show
 
-#: The widest field printf makes; it keeps a slip like ``%999999999d`` from taking all memory.
-MAX_WIDTH = 200
+__all__ = ["FUNCTIONS", "Arity", "TemplateError", "Value", "is_true", "show"]
 
-
-class TemplateError(Exception):
-    """A template that cannot be read or expanded; the message says what is wrong with it."""
+#: Characters of a pattern that a template may bring.
+MAX_PATTERN = 1000
 
 
 class Arity(NamedTuple):
@@ -44,46 +38,18 @@ class Arity(NamedTuple):
         return f"{self.least} argument{'' if self.least == 1 else 's'}"
 
 
-def is_true(value: Value) -> bool:
-    """Go's truth: the zero of every kind is false; NaN is not zero."""
-    return bool(value)
-
-
-def show(value: Value) -> str:
-    """A value as a template writes it."""
-    if value is None:
-        return "<no value>"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return shortest(value)
-    if isinstance(value, Mapping):
-        return f"map[{' '.join(f'{name}:{value[name]}' for name in sorted(value))}]"
-    if isinstance(value, str | int):
-        return str(value)
-    raise TemplateError("'.' has no text; name one of its fields")
-
-
-def _number(value: Value) -> float:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise TemplateError(f"{show(value)!r} is not a number")
-    try:
-        return float(value)
-    except (ValueError, OverflowError) as error:
-        raise TemplateError(f"{value!r} is not a number") from error
-
-
 def _of_number(function: Callable[[float], str]) -> Callable[[Value], str]:
-    return lambda value: function(_number(value))
+    return lambda value: function(as_number(value))
 
 
-def _of_text(function: Callable[[str], str]) -> Callable[[Value], str]:
-    def call(value: Value) -> str:
-        if not isinstance(value, str):
-            raise TemplateError(f"{show(value)!r} is not text")
-        return function(value)
+def _of_text(function: Callable[[str], Value]) -> Callable[[Value], Value]:
+    return lambda value: function(_text(value))
 
-    return call
+
+def _text(value: Value) -> str:
+    if not isinstance(value, str):
+        raise TemplateError(f"{show(value)!r} is not text")
+    return value
 
 
 def _title(text: str) -> str:
@@ -91,10 +57,37 @@ def _title(text: str) -> str:
     return re.sub(r"(^|\s)(\S)", lambda match: match[1] + match[2].upper(), text)
 
 
-def _index(mapping: Value, key: Value) -> Value:
-    if not isinstance(mapping, Mapping) or not isinstance(key, str):
-        raise TemplateError("index needs a label set and a label's name")
-    return mapping.get(key, "")
+# --- Go's own ----------------------------------------------------------------------------------------------------
+
+
+def _index(collection: Value, *keys: Value) -> Value:
+    for key in keys:
+        if isinstance(collection, Mapping) and isinstance(key, str):
+            collection = collection.get(key, "")
+        elif isinstance(collection, Sequence) and not isinstance(key, bool) and isinstance(key, int):
+            if not 0 <= key < len(collection):
+                raise TemplateError(f"index {key} is out of range")
+            collection = ord(collection[key]) if isinstance(collection, str) else collection[key]
+        else:
+            raise TemplateError("index needs a label set and a label's name, or a list and a number")
+    return collection
+
+
+def _slice(collection: Value, *bounds: Value) -> Value:
+    if not isinstance(collection, str | list) or not all(isinstance(bound, int) for bound in bounds):
+        raise TemplateError("slice needs a text or a list, and whole numbers")
+    low, high = (*bounds, 0)[0], bounds[1] if len(bounds) > 1 else len(collection)
+    if not 0 <= low <= high <= len(collection):
+        raise TemplateError("slice is out of range")
+    return collection[low:high]
+
+
+def _length(collection: Value) -> int:
+    if isinstance(collection, str):
+        return len(collection.encode())
+    if isinstance(collection, Mapping | list):
+        return len(collection)
+    raise TemplateError("len needs a text, a list or a label set")
 
 
 def _compare(test: Callable[[Any, Any], bool]) -> Callable[[Value, Value], bool]:
@@ -108,123 +101,170 @@ def _compare(test: Callable[[Any, Any], bool]) -> Callable[[Value, Value], bool]
     return call
 
 
-def _any(*values: Value) -> Value:
-    return next((value for value in values if is_true(value)), values[-1])
+def _equals(left: Value, *others: Value) -> bool:
+    same = _compare(lambda one, other: bool(one == other))
+    found = [same(left, other) for other in others]  # all of them: one that cannot be compared is a mistake
+    return any(found)
 
 
-def _all(*values: Value) -> Value:
-    return next((value for value in values if not is_true(value)), values[-1])
+def _print(*values: Value) -> str:
+    """Go's Sprint: a space between two values of which neither is text."""
+    parts: list[str] = []
+    for number, value in enumerate(values):
+        if number and not isinstance(value, str) and not isinstance(values[number - 1], str):
+            parts.append(" ")
+        parts.append(show(value))
+    return "".join(parts)
 
 
-_VERB = re.compile(r"%([-+# 0]*)(\d{1,6})?(?:\.(\d{1,6})?)?([a-zA-Z%])?")
+def _call(*values: Value) -> Value:
+    raise TemplateError("there is nothing that 'call' could call")
 
 
-def printf(template: Value, *arguments: Value) -> str:
-    """Go's Sprintf for the verbs v, s, q, d, f, F, e, g, t, x and ``%%``."""
-    if not isinstance(template, str):
-        raise TemplateError("printf's first argument must be text")
-    rest = list(arguments)
-
-    def replace(match: re.Match[str]) -> str:
-        flags, width, precision, verb = match.groups()
-        if verb == "%":
-            return "%"
-        if verb is None or verb not in _VERBS:
-            raise TemplateError(f"printf does not know {match[0]!r}")
-        if not rest:
-            raise TemplateError(f"printf lacks a value for {match[0]!r}")
-        digits = None if "." not in match[0] else int(precision or 0)
-        if max(int(width or 0), digits or 0) > MAX_WIDTH:
-            raise TemplateError(f"printf's {match[0]!r} is wider than {MAX_WIDTH}")
-        text = _VERBS[verb](rest.pop(0), digits)
-        if "+" in flags and verb in "dfFeg" and not text.startswith(("-", "+")):
-            text = f"+{text}"
-        return _pad(text, int(width or 0), flags)
-
-    text = _VERB.sub(replace, template)
-    if rest:
-        raise TemplateError(f"printf has {len(rest)} value{'' if len(rest) == 1 else 's'} too many")
-    return text
+def _joined(escape: Callable[[str], str]) -> Callable[..., str]:
+    return lambda *values: escape(_print(*values))
 
 
-def _pad(text: str, width: int, flags: str) -> str:
-    if "-" in flags:
-        return text.ljust(width)
-    if "0" in flags and re.match(r"[-+]?\d", text):
-        return text.zfill(width)
-    return text.rjust(width)
+# --- Prometheus' -------------------------------------------------------------------------------------------------
 
 
-def _quote(value: Value) -> str:
-    text = show(value).replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + text.replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r") + '"'
+def _first(found: Value) -> Element:
+    if not isinstance(found, list):
+        raise TemplateError("first needs what a query found")
+    if not found:
+        raise TemplateError("first() called on vector with no elements")
+    return _element(found[0])
 
 
-def _whole(value: Value, digits: int | None) -> str:
-    number = _number(value)
-    # Go would write %!d(float64=…) for a float; a person who wrote %d wants the number.
-    return special(number) or str(math.trunc(number))
+def _element(value: Value) -> Element:
+    if not isinstance(value, Element):
+        raise TemplateError(f"{show(value)!r} is not an element of a query's result")
+    return value
 
 
-def _fixed(value: Value, digits: int | None) -> str:
-    number = _number(value)
-    return special(number) or f"{number:.{6 if digits is None else digits}f}"
+def _sort_by_label(label: Value, found: Value) -> list[Value]:
+    if not isinstance(found, list):
+        raise TemplateError("sortByLabel needs what a query found")
+    return sorted(found, key=lambda one: _element(one).labels.get(_text(label), ""))
 
 
-def _exponent(value: Value, digits: int | None) -> str:
-    number = _number(value)
-    return special(number) or f"{number:.{6 if digits is None else digits}e}"
+def _pattern(text: Value) -> Any:
+    if len(_text(text)) > MAX_PATTERN:
+        raise TemplateError(f"a pattern is longer than {MAX_PATTERN} characters")
+    try:
+        return re2.compile(text)
+    except re2.error as error:
+        raise TemplateError(f"{text!r} is not a regular expression: {error}") from error
 
 
-def _general(value: Value, digits: int | None) -> str:
-    number = _number(value)
-    return shortest(number) if digits is None else general(number, max(digits, 1))
+_GROUP = re.compile(r"\$(?:\$|(\w+)|\{(\w+)\})")
 
 
-def _text(value: Value, digits: int | None) -> str:
-    text = show(value)
-    return text if digits is None else text[:digits]
+def _replace_all(pattern: Value, replacement: Value, text: Value) -> str:
+    wanted = _text(replacement)
+
+    def expand(match: Any) -> str:
+        def group(found: re.Match[str]) -> str:
+            name = found[1] or found[2]
+            if not name:
+                return "$"
+            try:
+                return match.group(int(name) if name.isdecimal() else name) or ""
+            except (IndexError, KeyError):
+                return ""
+
+        return _GROUP.sub(group, wanted)
+
+    return str(_pattern(pattern).sub(expand, _text(text)))
 
 
-_VERBS: Mapping[str, Callable[[Value, int | None], str]] = {
-    "v": lambda value, digits: _general(value, digits) if isinstance(value, float) else show(value),
-    "s": _text,
-    "q": lambda value, digits: _quote(value),
-    "d": _whole,
-    "f": _fixed,
-    "F": _fixed,
-    "e": _exponent,
-    "g": _general,
-    "t": lambda value, digits: show(is_true(value)),
-    "x": lambda value, digits: f"{math.trunc(_finite(value)):x}",
-}
+def _strip_port(text: str) -> str:
+    if text.startswith("["):
+        host, bracket, port = text[1:].partition("]")
+        return host if bracket and port.startswith(":") else text
+    host, _, port = text.partition(":")
+    return host if port and ":" not in port else text
 
 
-def _finite(value: Value) -> float:
-    number = _number(value)
-    if not math.isfinite(number):
-        raise TemplateError(f"{special(number)} is not a whole number")
-    return number
+def _strip_domain(text: str) -> str:
+    host = _strip_port(text)
+    if re.fullmatch(r"[0-9.]+|[0-9a-fA-F:]+", host) and ("." in host or ":" in host):
+        return text  # an address has no domain
+    return host.split(".")[0] + text.removeprefix(host)
 
 
-FUNCTIONS: Mapping[str, tuple[Callable[..., Value], Arity]] = {
-    "humanize": (_of_number(humanize), Arity(1, 1)),
-    "humanize1024": (_of_number(humanize_1024), Arity(1, 1)),
-    "humanizeDuration": (_of_number(humanize_duration), Arity(1, 1)),
-    "humanizePercentage": (_of_number(humanize_percentage), Arity(1, 1)),
-    "humanizeTimestamp": (_of_number(humanize_timestamp), Arity(1, 1)),
-    "printf": (printf, Arity(1, None)),
-    "title": (_of_text(_title), Arity(1, 1)),
-    "toUpper": (_of_text(str.upper), Arity(1, 1)),
-    "toLower": (_of_text(str.lower), Arity(1, 1)),
-    "index": (_index, Arity(2, 2)),
-    "eq": (_compare(lambda left, right: bool(left == right)), Arity(2, 2)),
+def _to_time(value: Value) -> datetime | str:
+    seconds = as_number(value)
+    try:
+        return datetime.fromtimestamp(seconds, UTC).replace(microsecond=0)
+    except (ValueError, OverflowError, OSError):
+        return show(seconds)
+
+
+def _duration(text: str) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise TemplateError(str(error)) from error
+
+
+def _explore(tab: int) -> Callable[[str], str]:
+    return lambda expr: f"/graph?g0.expr={quote(expr, safe='')}&g0.tab={tab}"
+
+
+class Server(NamedTuple):
+    """A function that needs to know of this server: its name is looked up in the context when it is called."""
+
+    name: str
+
+
+_ONE, _ANY = Arity(1, 1), Arity(1, None)
+FUNCTIONS: Mapping[str, tuple[Callable[..., Value] | Server, Arity]] = {
+    # Go
+    "and": (lambda *values: next((value for value in values if not is_true(value)), values[-1]), _ANY),
+    "or": (lambda *values: next((value for value in values if is_true(value)), values[-1]), _ANY),
+    "not": (lambda value: not is_true(value), _ONE),
+    "eq": (_equals, Arity(2, None)),
     "ne": (_compare(lambda left, right: bool(left != right)), Arity(2, 2)),
     "lt": (_compare(lambda left, right: bool(left < right)), Arity(2, 2)),
     "le": (_compare(lambda left, right: bool(left <= right)), Arity(2, 2)),
     "gt": (_compare(lambda left, right: bool(left > right)), Arity(2, 2)),
     "ge": (_compare(lambda left, right: bool(left >= right)), Arity(2, 2)),
-    "and": (_all, Arity(1, None)),
-    "or": (_any, Arity(1, None)),
-    "not": (lambda value: not is_true(value), Arity(1, 1)),
+    "index": (_index, _ANY),
+    "slice": (_slice, Arity(1, 3)),
+    "len": (_length, _ONE),
+    "print": (_print, Arity(0, None)),
+    "println": (lambda *values: " ".join(map(show, values)) + "\n", Arity(0, None)),
+    "printf": (printf, _ANY),
+    "call": (_call, _ANY),
+    "html": (_joined(lambda text: html.escape(text).replace("&#x27;", "&#39;").replace("&quot;", "&#34;")), _ANY),
+    "js": (_joined(lambda text: orjson.dumps(text).decode()[1:-1].replace("'", "\\'")), _ANY),
+    "urlquery": (_joined(quote_plus), _ANY),
+    # Prometheus
+    "query": (Server("query"), _ONE),
+    "externalURL": (Server("external_url"), Arity(0, 0)),
+    "pathPrefix": (Server("path_prefix"), Arity(0, 0)),
+    "first": (_first, _ONE),
+    "label": (lambda label, element: _element(element).labels.get(_text(label), ""), Arity(2, 2)),
+    "value": (lambda element: _element(element).value, _ONE),
+    "strvalue": (lambda element: _element(element).labels.get("__value__", ""), _ONE),
+    "sortByLabel": (_sort_by_label, Arity(2, 2)),
+    "args": (lambda *values: {f"arg{number}": value for number, value in enumerate(values)}, Arity(0, None)),
+    "match": (lambda pattern, text: bool(_pattern(pattern).search(_text(text))), Arity(2, 2)),
+    "reReplaceAll": (_replace_all, Arity(3, 3)),
+    "safeHtml": (_of_text(str), _ONE),
+    "title": (_of_text(_title), _ONE),
+    "toUpper": (_of_text(str.upper), _ONE),
+    "toLower": (_of_text(str.lower), _ONE),
+    "stripPort": (_of_text(_strip_port), _ONE),
+    "stripDomain": (_of_text(_strip_domain), _ONE),
+    "graphLink": (_of_text(_explore(0)), _ONE),
+    "tableLink": (_of_text(_explore(1)), _ONE),
+    "humanize": (_of_number(humanize), _ONE),
+    "humanize1024": (_of_number(humanize_1024), _ONE),
+    "humanizeDuration": (_of_number(humanize_duration), _ONE),
+    "humanizePercentage": (_of_number(humanize_percentage), _ONE),
+    "humanizeTimestamp": (_of_number(humanize_timestamp), _ONE),
+    "toTime": (_to_time, _ONE),
+    "parseDuration": (_of_text(_duration), _ONE),
 }

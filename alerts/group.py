@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from alerts.patience import Patience
@@ -46,7 +46,7 @@ class Rule:
     labels: Mapping[str, Template]
     annotations: Mapping[str, Template]
     line: int = 0
-    patience: Patience = Patience()
+    patience: Patience = field(default_factory=Patience)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 
 import yaml
 
@@ -20,7 +21,7 @@ from promql import Query, QueryError, parse
 _LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _METRIC_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _NULL, _MERGE = "tag:yaml.org,2002:null", "tag:yaml.org,2002:merge"
-_NUMBER_TAGS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 
 _FILE_FIELDS = frozenset({"groups"})
 _GROUP_FIELDS = frozenset({"name", "interval", "limit", "labels", "query_offset", "rules"})
@@ -157,7 +158,7 @@ class RuleFile:
     def _labels(self, fields: _Fields, field: str) -> dict[str, str]:
         """The text entries of ``labels`` or ``annotations`` whose names are allowed."""
         kept: dict[str, str] = {}
-        for name, node in self._pairs(fields.get(field), f"{field!r}"):
+        for name, node in self._pairs(fields.get(field), f"{field!r}", may_be_null=True):
             if not _LABEL_NAME.fullmatch(name) or (field == "labels" and name == "__name__"):
                 self._complain(f"{name!r} is not allowed as a name in {field!r}", _line(node))
             elif not isinstance(node, yaml.ScalarNode):
@@ -186,7 +187,10 @@ class RuleFile:
                 self._complain(f"field {name!r} is not known; {what} has: {', '.join(sorted(known))}", _line(value))
         return fields
 
-    def _pairs(self, node: yaml.Node | None, what: str) -> Iterator[tuple[str, yaml.Node]]:
+    def _pairs(
+        self, node: yaml.Node | None, what: str, *, may_be_null: bool = False
+    ) -> Iterator[tuple[str, yaml.Node]]:
+        """Names and values; a name that is null is left out where it ``may_be_null``, as in Prometheus."""
         if node is None or node.tag == _NULL:
             return
         if not isinstance(node, yaml.MappingNode):
@@ -197,6 +201,8 @@ class RuleFile:
         for key, value in node.value:
             if key.tag == _MERGE:
                 merged += value.value if isinstance(value, yaml.SequenceNode) else [value]
+            elif may_be_null and key.tag == _NULL:
+                continue
             elif not isinstance(key, yaml.ScalarNode):
                 self._complain(f"{what}: a name must be text", _line(key))
             elif key.value in seen:
@@ -207,7 +213,7 @@ class RuleFile:
             if other is node or not isinstance(other, yaml.MappingNode):
                 self._complain(f"{what}: '<<' must name a mapping", _line(other))
                 continue
-            for name, value in self._pairs(other, what):
+            for name, value in self._pairs(other, what, may_be_null=may_be_null):
                 seen.setdefault(name, value)
         yield from seen.items()
 
@@ -216,8 +222,7 @@ class RuleFile:
         if node is None or node.tag == _NULL:
             return []
         if isinstance(node, yaml.SequenceNode):
-            items: list[yaml.Node] = node.value
-            return items
+            return [item for item in node.value if item.tag != _NULL]
         self._complain(f"{field!r} must be a list", _line(node))
         return []
 
@@ -245,11 +250,10 @@ class RuleFile:
         node = fields.get(field)
         if node is None or node.tag == _NULL:
             return 0
-        if node.tag in _NUMBER_TAGS:
-            try:
-                return max(0, int(yaml.SafeLoader("").construct_object(node)))
-            except (ValueError, OverflowError):
-                pass
+        text = _written(node).replace("_", "")
+        if isinstance(node, yaml.ScalarNode) and node.style is None:
+            with suppress(ValueError, OverflowError):
+                return max(0, int(float(text)) if _FLOAT.fullmatch(text) else int(text, 0))
         self._complain(f"{field!r} must be a whole number, not {_written(node)!r}", _line(node))
         return 0
 
@@ -263,8 +267,7 @@ def _first_document(text: str) -> yaml.Node | None:
     try:
         if not loader.check_node():
             return None
-        found: yaml.Node = loader.get_node()
-        return found
+        return loader.get_node()
     finally:
         loader.dispose()
 

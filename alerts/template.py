@@ -1,42 +1,81 @@
-"""Annotation templates: the part of Go's template language that Prometheus rule files use.
+"""Label and annotation templates: Go's template language with the functions that Prometheus adds.
 
-A template is checked when it is read: whatever it names that does not exist is a :class:`TemplateError` that names it.
+A template is read when its rule file is; what reads well and yet cannot work is in ``doubts``.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
 
-from alerts.expression import MAX_DEPTH, Context, Expr, Expression
-from alerts.function import TemplateError, Value, is_true, show
+from alerts.function import FUNCTIONS, Server, TemplateError, Value, is_true, show
+from alerts.quantity import Element
+from alerts.syntax import (
+    Chain,
+    Control,
+    Dot,
+    Function,
+    Include,
+    Jump,
+    Literal,
+    Node,
+    Operand,
+    Path,
+    Pipeline,
+    Tree,
+    parse_template,
+)
 
-__all__ = ["Context", "Template", "TemplateError"]
+__all__ = ["Context", "Element", "Template", "TemplateError"]
+
+#: Steps of one expansion: ranges in ranges in ranges would not end in anybody's life.
+MAX_STEPS = 20_000
+#: Characters that one expansion may come to.
+MAX_LENGTH = 100_000
+#: Characters that a function is given: some make many of few.
+MAX_ARGUMENT = 10_000
+#: Templates that include each other.
+MAX_INCLUDES = 20
 
 
 @dataclass(frozen=True, slots=True)
-class _Branch:
-    """``if`` or ``with``: the pipeline, what to write when it holds, what otherwise."""
+class Context:
+    """What a template can see: the alert's labels and value, and this server's own labels and address.
 
-    pipeline: Expr
-    then: Sequence[_Node]
-    otherwise: Sequence[_Node]
-    rebinds: bool
+    ``query`` answers a PromQL query at the time of the evaluation; None where that cannot be asked.
+    """
+
+    labels: Mapping[str, str]
+    value: float
+    external_labels: Mapping[str, str] = field(default_factory=dict)
+    external_url: str = ""
+    query: Callable[[str], list[Element]] | None = None
 
 
-_Node: TypeAlias = "str | Expr | _Branch"
+_FIELDS: Mapping[str, Callable[[Context], Value]] = {
+    "Labels": lambda context: context.labels,
+    "Value": lambda context: context.value,
+    "ExternalLabels": lambda context: context.external_labels,
+    "ExternalURL": lambda context: context.external_url,
+}
+_VARIABLES = {
+    "$labels": "Labels",
+    "$value": "Value",
+    "$externalLabels": "ExternalLabels",
+    "$externalURL": "ExternalURL",
+}
 
 
 class Template:
     """One parsed template. ``text`` is what was written; ``.expand`` raises :class:`TemplateError`."""
 
-    __slots__ = ("_nodes", "text")
+    __slots__ = ("_tree", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self._nodes = _Parser(text).parse()
+        self._tree = parse_template(text, tuple(_VARIABLES)) if "{{" in text else Tree([text] if text else [])
 
     def __repr__(self) -> str:
         return f"Template({self.text!r})"
@@ -44,107 +83,239 @@ class Template:
     @property
     def is_constant(self) -> bool:
         """Whether it expands to the same text for every alert."""
-        return all(isinstance(node, str) for node in self._nodes)
+        return all(isinstance(node, str) for node in self._tree.nodes)
+
+    @property
+    def doubts(self) -> list[str]:
+        """What will fail whenever it is expanded: fields that there are not, and functions with too few arguments."""
+        return list(dict.fromkeys(_doubts(self._tree.nodes, at_root=True)))
 
     def expand(self, context: Context) -> str:
         """The text for one alert."""
-        return _expand(self._nodes, context, context)
+        run = _Run(self._tree.defined, context)
+        run.nodes(self._tree.nodes, context)
+        return "".join(run.parts)
 
 
-def _expand(nodes: Sequence[_Node], context: Context, dot: Value) -> str:
-    parts = []
-    for node in nodes:
-        if isinstance(node, str):
-            parts.append(node)
-        elif isinstance(node, _Branch):
-            chosen = node.pipeline(context, dot)
-            if is_true(chosen):
-                parts.append(_expand(node.then, context, chosen if node.rebinds else dot))
+class _Broken(Exception):
+    """A ``break`` or ``continue`` on its way to its range."""
+
+
+class _Run:
+    """One expansion: its variables, innermost last, and what has been written."""
+
+    def __init__(self, defined: Mapping[str, Sequence[Node]], context: Context) -> None:
+        self.parts: list[str] = []
+        self._defined = defined
+        self._context = context
+        self._variables: list[tuple[str, Value]] = [("$", context)]
+        self._variables += [(name, _FIELDS[named](context)) for name, named in _VARIABLES.items()]
+        self._steps = self._length = self._includes = 0
+
+    def nodes(self, nodes: Sequence[Node], dot: Value) -> None:
+        for node in nodes:
+            self._step()
+            if isinstance(node, str):
+                self._write(node)
+            elif isinstance(node, Pipeline):
+                value = self._pipeline(node, dot)
+                if not node.variables:
+                    self._write(show(value))
+            elif isinstance(node, Control):
+                known = len(self._variables)
+                self._control(node, dot)
+                del self._variables[known:]
+            elif isinstance(node, Jump):
+                raise _Broken(node.word)
             else:
-                parts.append(_expand(node.otherwise, context, dot))
+                self._include(node, dot)
+
+    def _step(self) -> None:
+        self._steps += 1
+        if self._steps > MAX_STEPS:
+            raise TemplateError(f"it takes more than {MAX_STEPS} steps")
+
+    def _write(self, text: str) -> None:
+        self._length += len(text)
+        if self._length > MAX_LENGTH:
+            raise TemplateError(f"it comes to more than {MAX_LENGTH} characters")
+        self.parts.append(text)
+
+    def _control(self, node: Control, dot: Value) -> None:
+        value = self._pipeline(node.pipeline, dot, is_range=node.word == "range")
+        if node.word == "range":
+            self._range(node, value, dot)
+        elif is_true(value):
+            self.nodes(node.then, value if node.word == "with" else dot)
         else:
-            parts.append(show(node(context, dot)))
-    return "".join(parts)
+            self.nodes(node.otherwise, dot)
 
+    def _range(self, node: Control, value: Value, dot: Value) -> None:
+        if isinstance(value, Mapping):
+            items: list[tuple[Value, Value]] = [(key, value[key]) for key in sorted(value)]
+        elif isinstance(value, list):
+            items = list(enumerate(value))
+        else:
+            raise TemplateError(f"range cannot walk over {show(value)!r}")
+        known = len(self._variables)
+        for key, item in items:
+            self._step()
+            if node.pipeline.variables:
+                pair = (item,) if len(node.pipeline.variables) == 1 else (key, item)
+                self._variables += zip(node.pipeline.variables, pair, strict=True)
+            try:
+                self.nodes(node.then, item)
+            except _Broken as jump:
+                if str(jump) == "break":
+                    break
+            finally:
+                del self._variables[known:]
+        if not items:
+            self.nodes(node.otherwise, dot)
 
-_ACTION = re.compile(r"\{\{(-\s)?((?:\"(?:\\.|[^\"\\])*\"|`[^`]*`|(?!\}\}).)*?)(\s-)?\}\}", re.DOTALL)
-_COMMENT = re.compile(r"\s*/\*.*\*/\s*", re.DOTALL)
-_KEYWORDS = frozenset({"range", "define", "block", "template", "break", "continue"})
+    def _include(self, node: Include, dot: Value) -> None:
+        if node.name not in self._defined:
+            raise TemplateError(f"template {node.name!r} is not defined")
+        self._includes += 1
+        if self._includes > MAX_INCLUDES:
+            raise TemplateError("templates include each other without end")
+        inner = None if node.pipeline is None else self._pipeline(node.pipeline, dot)
+        outer, self._variables = self._variables, [("$", inner)]
+        self.nodes(self._defined[node.name], inner)
+        self._variables = outer
+        self._includes -= 1
 
+    # --- values --------------------------------------------------------------------------------------------------
 
-class _Parser:
-    """Reads a template into nodes."""
-
-    def __init__(self, text: str) -> None:
-        self._pieces = _split(text)
-        self._at = 0
-
-    def parse(self) -> Sequence[_Node]:
-        nodes, stop = self._nodes(0)
-        if stop is not None:
-            raise TemplateError(f"unexpected {{{{ {stop} }}}}")
-        return nodes
-
-    def _nodes(self, depth: int) -> tuple[list[_Node], str | None]:
-        """Nodes up to the end or to an ``else`` or ``end``, which is returned beside them."""
-        if depth > MAX_DEPTH:
-            raise TemplateError("nested too deeply")
-        nodes: list[_Node] = []
-        while self._at < len(self._pieces):
-            is_action, piece = self._pieces[self._at]
-            self._at += 1
-            if not is_action:
-                nodes.append(piece)
-                continue
-            word = (piece.split(maxsplit=1) or [""])[0]
-            if word in ("end", "else"):
-                return nodes, " ".join(piece.split())
-            if word in ("if", "with"):
-                nodes.append(self._branch(word, piece.strip().removeprefix(word), depth))
-            elif word in _KEYWORDS:
-                raise TemplateError(f"{word!r} is not supported")
+    def _pipeline(self, pipeline: Pipeline, dot: Value, *, is_range: bool = False) -> Value:
+        self._step()
+        value: Value = None
+        for number, command in enumerate(pipeline.commands):
+            value = self._command(command, dot, (value,) if number else ())
+        if pipeline.variables and not is_range:
+            (name,) = pipeline.variables
+            if pipeline.declares:
+                self._variables.append((name, value))
             else:
-                nodes.append(Expression(piece).parse())
-        return nodes, None
+                self._assign(name, value)
+        return value
 
-    def _branch(self, word: str, pipeline: str, depth: int) -> _Branch:
-        condition = Expression(pipeline).parse()
-        then, stop = self._nodes(depth + 1)
-        otherwise: list[_Node] = []
-        if stop is not None and stop.startswith("else "):
-            nested = stop.removeprefix("else ")
-            inner = nested.split(maxsplit=1)[0]
-            if inner not in ("if", "with"):
-                raise TemplateError(f"unexpected {{{{ {stop} }}}}")
-            # The chain's one {{ end }} closes the nested branch and this one together.
-            otherwise.append(self._branch(inner, nested.removeprefix(inner), depth + 1))
-            return _Branch(condition, then, otherwise, word == "with")
-        if stop == "else":
-            otherwise, stop = self._nodes(depth + 1)
-        if stop != "end":
-            raise TemplateError(f"{{{{ {word} }}}} lacks its {{{{ end }}}}")
-        return _Branch(condition, then, otherwise, word == "with")
+    def _assign(self, name: str, value: Value) -> None:
+        for place in range(len(self._variables) - 1, -1, -1):
+            if self._variables[place][0] == name:
+                self._variables[place] = (name, value)
+                return
+        raise TemplateError(f"variable {name!r} is not known")
+
+    def _command(self, command: tuple[Operand, ...], dot: Value, piped: tuple[Value, ...]) -> Value:
+        first, *rest = command
+        if isinstance(first, Function):
+            return self._call(first.name, rest, dot, piped)
+        if rest or piped:
+            raise TemplateError("can't give an argument to what is not a function")
+        return self._operand(first, dot)
+
+    def _call(self, name: str, arguments: Sequence[Operand], dot: Value, piped: tuple[Value, ...]) -> Value:
+        function, arity = FUNCTIONS[name]
+        count = len(arguments) + len(piped)
+        if not arity.takes(count):
+            raise TemplateError(f"function {name!r} takes {arity}, not {count}")
+        if name in ("and", "or"):  # as in Go, what does not matter any more is not computed
+            for argument in arguments:
+                value = self._operand(argument, dot)
+                if is_true(value) == (name == "or"):
+                    return value
+            return piped[0] if piped else value
+        values = (*(self._operand(argument, dot) for argument in arguments), *piped)
+        if sum(len(value) for value in values if isinstance(value, str)) > MAX_ARGUMENT:
+            raise TemplateError(f"function {name!r} is given more than {MAX_ARGUMENT} characters")
+        if isinstance(function, Server):
+            return self._ask(function.name, values)
+        return function(*values)
+
+    def _ask(self, what: str, values: tuple[Any, ...]) -> Value:
+        if what == "external_url":
+            return self._context.external_url
+        if what == "path_prefix":
+            return urlsplit(self._context.external_url).path
+        if self._context.query is None:
+            raise TemplateError("a query cannot be asked here")
+        if not isinstance(values[0], str):
+            raise TemplateError("a query must be text")
+        return self._context.query(values[0])
+
+    def _operand(self, operand: Operand, dot: Value) -> Value:
+        match operand:
+            case Literal(value):
+                return value
+            case Dot():
+                return dot
+            case Path(variable, fields):
+                base = dot if not variable else self._variable(variable)
+                return _look_up(base, fields)
+            case Chain(inner, fields):
+                return _look_up(self._operand(inner, dot), fields)
+            case Function(name):
+                return self._call(name, (), dot, ())
+            case Pipeline():
+                return self._pipeline(operand, dot)
+
+    def _variable(self, name: str) -> Value:
+        for known, value in reversed(self._variables):
+            if known == name:
+                return value
+        raise TemplateError(f"variable {name!r} is not known")
 
 
-def _split(text: str) -> list[tuple[bool, str]]:
-    """Cut a template into (is action, text) pieces; comments go, and ``{{-``/``-}}`` eat the blanks beside them."""
-    pieces: list[tuple[bool, str]] = []
-    end, trim = 0, False
-    for action in _ACTION.finditer(text):
-        literal = text[end : action.start()]
-        literal = literal.lstrip() if trim else literal
-        literal = literal.rstrip() if action[1] else literal
-        _reject_loose_braces(literal)
-        pieces.append((False, literal))
-        if not _COMMENT.fullmatch(action[2]):
-            pieces.append((True, action[2]))
-        end, trim = action.end(), bool(action[3])
-    literal = text[end:].lstrip() if trim else text[end:]
-    _reject_loose_braces(literal)
-    pieces.append((False, literal))
-    return [(is_action, piece) for is_action, piece in pieces if is_action or piece]
+def _look_up(base: Value, names: Sequence[str]) -> Value:
+    for name in names:
+        if isinstance(base, Context):
+            if name not in _FIELDS:
+                raise TemplateError(_no_field(name))
+            base = _FIELDS[name](base)
+        elif isinstance(base, Element) and name in ("Labels", "Value"):
+            base = base.labels if name == "Labels" else base.value
+        elif isinstance(base, Mapping):
+            base = base.get(name, "")
+        else:
+            raise TemplateError(f"there is no {name!r} in {show(base)!r}")
+    return base
 
 
-def _reject_loose_braces(literal: str) -> None:
-    if "{{" in literal:
-        raise TemplateError("'{{' is never closed by '}}'")
+def _no_field(name: str) -> str:
+    return f"'.{name}' is not known; known are: {', '.join(f'.{known}' for known in _FIELDS)}"
+
+
+# --- doubts ------------------------------------------------------------------------------------------------------
+
+
+def _doubts(nodes: Sequence[Node], *, at_root: bool) -> Iterator[str]:
+    """``at_root``: the dot is the context that every template begins with."""
+    for node in nodes:
+        if isinstance(node, Pipeline):
+            yield from _doubts_of(node, at_root=at_root)
+        elif isinstance(node, Control):
+            yield from _doubts_of(node.pipeline, at_root=at_root)
+            yield from _doubts(node.then, at_root=at_root and node.word == "if")
+            yield from _doubts(node.otherwise, at_root=at_root)
+
+
+def _doubts_of(pipeline: Pipeline, *, at_root: bool) -> Iterator[str]:
+    for number, command in enumerate(pipeline.commands):
+        head = command[0]
+        if isinstance(head, Function):
+            arity, count = FUNCTIONS[head.name][1], len(command) - 1 + (number > 0)
+            if not arity.takes(count):
+                yield f"function {head.name!r} takes {arity}, not {count}"
+        for operand in command:
+            if isinstance(operand, Pipeline):
+                yield from _doubts_of(operand, at_root=at_root)
+            elif isinstance(operand, Path) and operand.fields:
+                root = operand.variable == "$" or (at_root and not operand.variable)
+                if root and operand.fields[0] not in _FIELDS:
+                    yield _no_field(operand.fields[0])
+                depth = len(operand.fields) - root
+                labels = root and operand.fields[0].endswith("Labels")
+                labels = labels or operand.variable in ("$labels", "$externalLabels")
+                if labels and depth > 1:
+                    yield f"'{operand.variable}.{'.'.join(operand.fields)}' goes deeper than there are values"

@@ -76,6 +76,8 @@ def test_a_metric_that_nothing_writes_is_named(tmp_path: Path) -> None:
         (alert("histogram_quantile(0.9, a_bucket) > 1", "annotations: {summary: s}"), "no 'for'"),
         (alert("sum(a)"), "compares nothing"),
         (alert("a > bool 1"), "compares nothing"),
+        (alert("a > 1", "annotations: {summary: '{{ .Foo }}'}"), "annotation 'summary': template: '.Foo' is not known"),
+        (alert("a > 1", "labels: {x: '{{ humanize }}'}, annotations: {summary: s}"), "label 'x': template: function"),
     ],
 )
 def test_it_doubts(tmp_path: Path, rule: str, words: str) -> None:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import math
+import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.template import Context, Template, TemplateError
+from alerts.template import Context, Element, Template, TemplateError
 
 CONTEXT = Context({"gpu": "0", "name": "NVIDIA H100"}, 0.9312345, {"site": "oslo"}, "http://wakeless.example")
+WITH_QUERY = replace(
+    CONTEXT,
+    query=lambda text: [Element({"job": "b"}, 1.0), Element({"job": "a"}, 0.0)] if text == "up" else [],
+)
 
 
 @pytest.mark.parametrize(
@@ -80,29 +86,114 @@ def test_it_shows_a_bare_value_as_go_does(value: float, expanded: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "expanded"),
+    [
+        ("{{ $x := 1 }}{{ $x = 2 }}{{ $x }}", "2"),
+        ("{{ $x := 1 }}{{ if true }}{{ $x := 2 }}{{ end }}{{ $x }}", "1"),
+        ("{{ range $labels }}{{ . }};{{ end }}", "0;NVIDIA H100;"),
+        ("{{ range $name, $text := $labels }}{{ $name }}={{ $text }} {{ end }}", "gpu=0 name=NVIDIA H100 "),
+        ("{{ range query `up` }}{{ .Labels.job }}={{ .Value }} {{ end }}", "b=1 a=0 "),
+        (
+            "{{ range query `up` }}{{ if eq .Value 1.0 }}{{ continue }}{{ end }}{{ .Labels.job }}{{ break }}{{ end }}",
+            "a",
+        ),
+        ("{{ range query `none` }}x{{ else }}none{{ end }}", "none"),
+        ("{{ query `up` | first | value }} {{ with query `up` }}{{ . | first | label `job` }}{{ end }}", "1 b"),
+        ("{{ range sortByLabel `job` (query `up`) }}{{ .Labels.job }}{{ end }} {{ len (query `up`) }}", "ab 2"),
+        ("{{ (query `up` | first).Labels.job }}", "b"),
+        ('{{ define "x" }}<{{ . }}>{{ end }}{{ template "x" $value }}{{ template "x" }}', "<0.9312345><<no value>>"),
+        ('{{ block "b" $labels.gpu }}[{{ . }}]{{ end }}', "[0]"),
+        ('{{ with args 1 "a" }}{{ .arg0 }}{{ .arg1 }}{{ end }}', "1a"),
+        ('{{ reReplaceAll "(.*) (.*)" "$2-${1}" $labels.name }}', "H100-NVIDIA"),
+        ('{{ match "^NV" $labels.name }} {{ slice $labels.name 0 2 }} {{ index $labels "gpu" }}', "true NV 0"),
+        ('{{ stripPort "db.example.com:80" }} {{ stripDomain "db.example.com:80" }}', "db.example.com db:80"),
+        ('{{ stripDomain "10.0.0.1:80" }} {{ stripPort "[::1]:80" }}', "10.0.0.1:80 ::1"),
+        ('{{ parseDuration "1h30m" }} {{ toTime 0 }}', "5400 1970-01-01 00:00:00 +0000 UTC"),
+        (
+            '{{ externalURL }}|{{ pathPrefix }}|{{ graphLink "up == 0" }}',
+            "http://wakeless.example||/graph?g0.expr=up%20%3D%3D%200&g0.tab=0",
+        ),
+        ('{{ print 1 2 "a" 3 }} {{ html "<a>" }} {{ urlquery "a b" }} {{ safeHtml "<" }}', "1 2a3 &lt;a&gt; a+b <"),
+        ("{{ if and $labels.absent (first (query `none`)) }}x{{ else }}no{{ end }}", "no"),
+        ("{{ eq 1 2 3 1 }} {{ 'a' }} {{ 0x10 }} {{ 1e3 }} {{ `raw` }} {{ nil | print }}", None),
+        ('{{ "\\u4f60\\x41\\101\\t" }}', "你AA\t"),
+    ],
+)
+def test_it_knows_the_whole_language(text: str, expanded: str | None) -> None:
+    if expanded is None:
+        expanded, text = "true 97 16 1000 raw", text.removesuffix(" {{ nil | print }}")
+    assert Template(text).expand(WITH_QUERY) == expanded
+
+
+@pytest.mark.parametrize(
     ("text", "named"),
     [
         ("{{ $foo }}", "$foo"),
-        ("{{ .Foo }}", ".Foo"),
+        ("{{ if true }}{{ $x := 1 }}{{ end }}{{ $x }}", "$x"),
+        ('{{ define "a" }}{{ $labels.x }}{{ end }}', "$labels"),
         ("{{ $value | sparkle }}", "sparkle"),
-        ("{{ query `up` }}", "query"),
-        ("{{ range $labels }}{{ end }}", "range"),
-        ("{{ $x := 1 }}", "$x"),
         ("{{ $value", "never closed"),
+        ("{{/* x }}", "never closed"),
         ("{{ if $value }}", "end"),
         ("{{ end }}", "end"),
-        ("{{ }}", "nothing"),
-        ("{{ $value | }}", "leads nowhere"),
-        ("{{ humanize }}", "humanize"),
-        ("{{ humanize 1 2 }}", "humanize"),
-        ("{{ $labels.a.b }}", "deeper"),
+        ("{{ }}", "holds nothing"),
         ("{{ $value | 5 }}", "5"),
         ("{{ % }}", "%"),
+        ("{{ break }}", "outside"),
+        ("{{ 1x }}", "not a number"),
+        ('{{ "a }}', "never closed"),
+        ('{{ "\\q" }}', "escape"),
+        ("{{ (1 }}", "never closed"),
+        ("{{ 1) }}", "')'"),
+        ("{{ if true }}{{ else }}{{ else }}{{ end }}", "else"),
+        ("{{ $labels }.x }}", "}"),
+        ("{{ template x }}", "template"),
+        ('{{ define "a" }}1{{ end }}{{ define "a" }}2{{ end }}', "twice"),
     ],
 )
-def test_it_refuses_at_load_what_it_does_not_know_and_names_it(text: str, named: str) -> None:
-    with pytest.raises(TemplateError, match=named.replace("$", r"\$").replace(".", r"\.")):
+def test_it_refuses_at_load_what_cannot_be_read_and_names_it(text: str, named: str) -> None:
+    with pytest.raises(TemplateError, match=re.escape(named)):
         Template(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("{{ .Foo }}", "'.Foo' is not known"),
+        ("{{ $.Foo.x }}", "'.Foo' is not known"),
+        ("{{ if .Foo }}{{ end }}", "'.Foo' is not known"),
+        ("{{ humanize }}", "'humanize' takes 1 argument, not 0"),
+        ("{{ $value | humanize 1 }}", "'humanize' takes 1 argument, not 2"),
+        ("{{ $labels.a.b }}", "goes deeper"),
+        ("{{ .Labels.a.b }}", "goes deeper"),
+    ],
+)
+def test_what_reads_well_and_cannot_work_is_doubted_and_fails_when_it_is_expanded(text: str, named: str) -> None:
+    template = Template(text)
+    assert any(named in doubt for doubt in template.doubts)
+    with pytest.raises(TemplateError):
+        template.expand(CONTEXT)
+
+
+@pytest.mark.parametrize(
+    "text", ["{{ with $labels }}{{ .Foo }}{{ end }}", "{{ range query `up` }}{{ .Value }}{{ end }}"]
+)
+def test_what_may_work_is_not_doubted(text: str) -> None:
+    assert Template(text).doubts == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{{ define "a" }}{{ template "a" }}{{ end }}{{ template "a" }}',
+        "{{ range $labels }}" * 30 + "{{ end }}" * 30,
+        '{{ $x := "aaaaaaaaaaaaaaaaaaaaaaaaaaaa" }}' + "{{ $x = print $x $x }}" * 30 + "{{ $x }}",
+    ],
+)
+def test_no_template_takes_forever_or_all_memory(text: str) -> None:
+    many = Context({f"label{number}": "x" for number in range(10)}, 1.0)
+    with pytest.raises(TemplateError):
+        Template(text).expand(many)
 
 
 @pytest.mark.parametrize("text", ['{{ printf "%d" "x" }}', '{{ printf "%s" }}', '{{ printf "%y" 1 }}', "{{ . }}"])

@@ -22,8 +22,7 @@ HOT = """groups:
 
 
 def ask(house: House, method: str, path: str = "", role: str = "viewer", **body: Any) -> Any:
-    sent = {"json": body} if body else {}
-    return house.visitor().open(f"/api/rules{path}", method=method, headers=house.token(role), **sent)
+    return house.visitor().open(f"/api/rules{path}", method=method, headers=house.token(role), json=body or None)
 
 
 def save(house: House, text: str, version: int, comment: str = "") -> Any:
@@ -34,7 +33,8 @@ def in_force(house: House) -> list[str]:
     return [rule.rule.name for group in house.services.alerts.rules() for rule in group.rules]
 
 
-def test_a_fresh_house_has_the_stock_rules_and_an_empty_page(house: House) -> None:
+def test_a_fresh_house_has_the_stock_rules_and_an_empty_page(make_house: MakeHouse) -> None:
+    house = make_house(alerts={"stock_rules": True})
     document = ask(house, "GET").get_json()
     assert (document["version"], document["text"], document["author"]) == (0, "", "")
     stock, page = document["files"]
@@ -47,7 +47,7 @@ def test_a_save_is_in_force_at_once_and_audited(house: House) -> None:
     answer = save(house, HOT, 0, "summer")
     assert answer.status_code == 200, answer.text
     document = answer.get_json()
-    assert (document["version"], document["author"], document["comment"]) == (1, "program-admin", "summer")
+    assert (document["version"], document["author"], document["comment"]) == (1, "token:program-admin", "summer")
     assert "Hot" in in_force(house)
     entries = house.services.audit.between(0, now_ms() + 1)
     assert ("rules.save", {"version": 1, "comment": "summer"}) in [(one.action, one.detail) for one in entries]
@@ -66,7 +66,7 @@ def test_of_two_who_save_the_second_is_told_of_the_first(house: House) -> None:
     save(house, HOT, 0)
     answer = save(house, "groups: []", 0)
     assert answer.status_code == 409
-    assert (answer.get_json()["version"], answer.get_json()["author"]) == (1, "program-admin")
+    assert (answer.get_json()["version"], answer.get_json()["author"]) == (1, "token:program-admin")
     assert "Hot" in in_force(house)
 
 
@@ -110,7 +110,8 @@ def warm(house: House, degrees: list[float]) -> None:
 
 def test_a_preview_tells_when_a_rule_would_have_fired(house: House) -> None:
     warm(house, [60.0] * 24 + [80.0] * 60 + [60.0] * 24)
-    answer = ask(house, "POST", "/preview", expr="gpu_temperature_celsius > 70", **{"for": "1m", "hours": 1})
+    asked: dict[str, Any] = {"expr": "gpu_temperature_celsius > 70", "for": "1m", "hours": 1}
+    answer = ask(house, "POST", "/preview", **asked)
     document = answer.get_json()
     assert document["fired"] == 1
     (span,) = document["spans"]
@@ -138,7 +139,8 @@ def test_what_cannot_be_previewed_is_named(calm: House, body: dict[str, Any], fi
     assert answer.get_json()["field"] == field
 
 
-def test_one_rule_is_shown_as_it_is_written(house: House) -> None:
+def test_one_rule_is_shown_as_it_is_written(make_house: MakeHouse) -> None:
+    house = make_house(alerts={"stock_rules": True})
     save(house, HOT, 0)
     answer = ask(house, "GET", "/source?name=Hot&group=mine")
     assert answer.get_json() == {"text": HOT, "file": "page"}
