@@ -80,14 +80,10 @@ class _Telling:
         """Title and lines."""
         facts = self._message.alerts
         about = self._about_one(facts[0]) if len(facts) == 1 else self._about_many() if facts else []
-        lines = [*self._opening(), *about, *self._frame(), *self._links()]
+        said = [*self._opening(), *about, *self._frame(), *self._links()]
+        lines, left_out = _bounded([line for line in said if line.text or line.url])
         more = self._words.more
-        return Layout(
-            self._title(),
-            tuple(line for line in lines if line.text or line.url),
-            self._words.colon,
-            lambda count: more.format(count=count),
-        )
+        return Layout(self._title(), tuple(lines), self._words.colon, lambda count: more.format(count=count), left_out)
 
     def pieces(self) -> list[Line]:
         """What a short text message says, the most important first."""
@@ -231,7 +227,7 @@ class _Telling:
         if resolved:
             lines.append(Line(words.resolved, shape="heading"))
             lines += [self._item(fact) for fact in resolved]
-        return _bounded(lines, words)
+        return lines
 
     def _item(self, fact: Fact) -> Line:
         words, summary = self._words, self._summary(fact)
@@ -317,13 +313,11 @@ def _by_rule(facts: Sequence[Fact]) -> Mapping[str, list[Fact]]:
     return found
 
 
-def _bounded(lines: Sequence[Line], words: Wording) -> list[Line]:
+def _bounded(lines: Sequence[Line]) -> tuple[list[Line], int]:
     """No more items than a person reads, and how many more there are."""
-    places = [at for at, line in enumerate(lines) if line.shape == "item"][MAX_ITEMS:]
-    if not places:
-        return list(lines)
-    kept = [line for at, line in enumerate(lines) if at < places[0] or line.shape == "heading"]
-    return [*kept, Line(words.more.format(count=len(places)))]
+    places = {at for at, line in enumerate(lines) if line.shape == "item"}
+    extra = set(sorted(places)[MAX_ITEMS:])
+    return [line for at, line in enumerate(lines) if at not in extra], len(extra)
 
 
 def _worded(message: Message) -> Layout:

@@ -20,6 +20,8 @@ class Family:
     """``limit`` is of title and body together, in characters or in bytes of UTF-8; ``brief`` is one short text.
 
     ``newline`` is what ends a line in its markup. ``picture``: it shows a file to a person.
+    ``escapes``: its markdown knows the backslash; where it does not, a stray asterisk does less harm than backslashes.
+    ``spells_links``: a link shows its address, since its text may be read without the markup.
     """
 
     markup: Markup = "text"
@@ -28,6 +30,8 @@ class Family:
     brief: bool = False
     newline: str = "\n"
     picture: bool = False
+    escapes: bool = False
+    spells_links: bool = False
 
     def fits(self, text: str) -> bool:
         """Whether a text is short enough."""
@@ -40,11 +44,11 @@ class Family:
         return len(text.encode("utf-16-le")) // 2 <= 70
 
 
-MAIL = Family("html", 30_000, newline="<br>\n", picture=True)
+MAIL = Family("html", 30_000, newline="<br>", picture=True, spells_links=True)
 #: 4096 characters after Telegram has read the tags; tags and entities are counted here, to be safe.
-TELEGRAM = Family("html", 4_000, newline="<br>\n", picture=True)
+TELEGRAM = Family("html", 4_000, newline="<br>", picture=True)
 SLACK = Family("markdown", 8_000, picture=True)
-DISCORD = Family("markdown", 1_950, picture=True)
+DISCORD = Family("markdown", 1_950, picture=True, escapes=True)
 #: 20 000 bytes of JSON, in which a Chinese character takes twice what it takes in UTF-8.
 DINGTALK = Family("markdown", 9_000, "bytes", newline="\n\n")
 FEISHU = Family("text", 9_000, "bytes")

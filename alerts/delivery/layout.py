@@ -34,18 +34,19 @@ class Line:
 class Layout:
     """A notice before it is written; titles are plain text.
 
-    ``more`` words how many items were left out; ``colon`` follows a label.
+    ``more`` words how many items are left out; ``left_out`` of them are so from the start. ``colon`` follows a label.
     """
 
     title: str
     lines: tuple[Line, ...]
     colon: str
     more: Callable[[int], str]
+    left_out: int = 0
 
 
 def write(layout: Layout, family: Family) -> tuple[str, str]:
     """Title and body in the family's markup, no longer than it takes; no word, tag or link is cut."""
-    title, lines, left_out = layout.title, list(layout.lines), 0
+    title, lines, left_out = layout.title, _without_empty_headings(layout.lines), layout.left_out
 
     def written() -> tuple[str, str]:
         shown = _after_items(lines, Line(layout.more(left_out))) if left_out else lines
@@ -137,6 +138,8 @@ def _strong(text: str, family: Family) -> str:
 
 
 def _link(text: str, url: str, colon: str, family: Family) -> str:
+    if family.spells_links:
+        return f'{text}{colon}<a href="{escape(url)}">{escape(url)}</a>'
     if family.markup == "html":
         return f'<a href="{escape(url)}">{text}</a>'
     if family.markup == "markdown":
@@ -148,7 +151,7 @@ def _escaped(text: str, family: Family) -> str:
     """Text that its service shows as it is."""
     if family.markup == "html":
         return escape(text, quote=False)
-    if family.markup == "markdown":
+    if family.escapes:
         # Only what would be markup where it stands: services differ in how they show a backslash that is not needed.
         text = re.sub(r"[\\`*]|~(?=~)|<(?=[A-Za-z/!?])|\](?=[(\[:])", r"\\\g<0>", text)
         text = re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", text)

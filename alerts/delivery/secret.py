@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
@@ -51,6 +52,7 @@ def _parts(url: str, others: Iterable[str]) -> list[str]:
     try:
         parts = urlsplit(url)
         found |= {parts.username or "", parts.password or "", *parts.path.split("/"), parts.netloc}
+        found |= set(re.split("[:@]", parts.netloc))
         found |= {value for name, value in parse_qsl(parts.query) if name.lower() not in _HARMLESS}
     except ValueError:
         found |= set(url.replace("?", "/").replace("@", "/").replace(":", "/").split("/"))

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from alerts.delivery.receipt import DeliveryError
 from alerts.delivery.secret import Secrets, channel_name, scheme_of
-from alerts.delivery.verdict import Verdict, conclude
+from alerts.delivery.verdict import Verdict, conclude, said
 from alerts.delivery.wire import Wire, listen
 
 #: Apprise's kinds, which colour a message where the service has colours.
@@ -76,6 +76,9 @@ class AppriseService:
                 attach=self._attachment(letter.picture),
             )
         verdict = _verdict(result, wire, self._scheme)
+        if not verdict.taken and letter.picture is not None and verdict.permanent:
+            # It may be the picture that they do not want; what was said is worth more.
+            return self.deliver(letter._replace(picture=None))
         if not verdict.taken:
             raise DeliveryError(self._secrets.scrub(verdict.words), verdict.permanent, verdict.retry_after_seconds)
         return self._secrets.scrub(verdict.words)
@@ -119,7 +122,9 @@ def _load(url: str) -> Any:
         storage_mode=apprise.PersistentStoreMode.MEMORY,
     )
     service = apprise.Apprise(asset=asset)
-    if not service.add(url) or not len(service):
+    from alerts.delivery.plugin import mend, robot
+
+    if not service.add(robot(url, asset) or url) or not len(service):
         raise DeliveryError("the channel's URL is not one that Apprise understands", permanent=True)
     plugin: Any
     for plugin in service:
@@ -128,6 +133,7 @@ def _load(url: str) -> Any:
         plugin.retry = 0
         plugin.request_rate_per_sec = 0
         plugin.throttle = lambda *_, **__: None
+        mend(plugin)
     return service
 
 
@@ -137,7 +143,7 @@ def _verdict(result: Any, wire: Wire, scheme: str) -> Verdict:
     heard = conclude(wire, scheme, now_ms, accepted=accepted)
     if heard is not None and not heard.taken:
         return heard
-    if accepted:
+    if accepted or said(wire):
         return heard or Verdict(True, "sent; the service gives no answer")
     # Neither a refusal nor a missing answer was heard: what is left are Apprise's own words.
     reasons = [entry.message for entry in result.logs() if entry.level in ("WARNING", "ERROR", "CRITICAL")]

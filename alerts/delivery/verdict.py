@@ -75,6 +75,8 @@ def conclude(wire: Wire, scheme: str, now_ms: int, *, accepted: bool) -> Verdict
     ``accepted`` is what Apprise thinks. It is believed about mail, where a refusal on the way, such as of one kind of
     login, need not be the end; over HTTP every refusal counts.
     """
+    if said(wire):
+        wire, accepted = Wire([answer for answer in wire.answers if not answer.about_file]), True
     verdicts = [
         judge(answer, scheme, now_ms) for answer in wire.answers if (answer.protocol, answer.status) != _GOODBYE
     ]
@@ -88,6 +90,13 @@ def conclude(wire: Wire, scheme: str, now_ms: int, *, accepted: bool) -> Verdict
     if refused:
         return refused[-1]
     return verdicts[-1] if verdicts else None
+
+
+def said(wire: Wire) -> bool:
+    """Whether all words have come to an answer of their own, and what is left is a picture: it is not worth to say the
+    words twice."""
+    files = [answer.about_file for answer in wire.answers]
+    return any(files) and not all(files) and not wire.troubles
 
 
 def _judge_mail(answer: Answer) -> Verdict:

@@ -29,12 +29,16 @@ MAX_ANSWER_SECONDS = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a service said: HTTP's status, body and headers (names in lower case), or an SMTP reply's code and text."""
+    """What a service said: HTTP's status, body and headers (names in lower case), or an SMTP reply's code and text.
+
+    ``about_file``: it answers what only carried a file.
+    """
 
     protocol: str  # http or smtp
     status: int
     text: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    about_file: bool = False
 
 
 @dataclass(slots=True)
@@ -95,12 +99,18 @@ def _noting_http(send: Callable[..., Response]) -> Callable[..., Response]:
             wire.troubles.append(describe(error))
             raise
         headers = {name.lower(): value for name, value in response.headers.items()}
-        wire.answers.append(Answer("http", response.status_code, response.text, headers))
+        answer = Answer("http", response.status_code, response.text, headers, _carries_file(request))
+        wire.answers.append(answer)
         if response.status_code == 429:
             raise EnoughError("the service asks for a pause")
         return response
 
     return noting
+
+
+def _carries_file(request: Any) -> bool:
+    """Whether it is there for a file: a form with one, or a step of Slack's way to upload."""
+    return "multipart/form-data" in str(request.headers.get("Content-Type", "")) or "/files." in str(request.url)
 
 
 def _read(response: Response) -> None:
