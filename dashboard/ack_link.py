@@ -13,7 +13,8 @@ from flask import Blueprint, Response, current_app, make_response, render_templa
 from alerts.engine import MAX_REASON
 from alerts.state import AlertError
 from dashboard.access import require
-from dashboard.i18n import current_language, message, say_duration
+from dashboard.i18n import current_language, say_duration
+from dashboard.i18n import message as _
 from dashboard.identity import current
 from dashboard.moment import iso, now_ms
 from dashboard.problem import Problem, retry_after
@@ -79,9 +80,9 @@ def use(token: str) -> Response:
     name = " ".join(request.form.get("name", "").split())
     reason = ": ".join(filter(None, (" ".join(request.form.get(field, "").split()) for field in ("reason", "note"))))
     if not 1 <= len(name) <= MAX_NAME:
-        return _form(token, link, name=name[:MAX_NAME], error="Say who you are: 1 to 64 characters.")
+        return _form(token, link, name=name[:MAX_NAME], error=_("Say who you are: 1 to 64 characters."))
     if not 1 <= len(reason) <= MAX_REASON:
-        return _form(token, link, name=name, error="Say why, in a few words.")
+        return _form(token, link, name=name, error=_("Say why, in a few words."))
     if not any(alert.state == "firing" for alert in _alerts(link.alerts)):
         return _form(token, link, name=name)
     claimed = links.use(token, name, now_ms())
@@ -130,16 +131,16 @@ def _form(token: str, link: AckLink, *, name: str = "", error: str | None = None
 def _dead(link: AckLink | None) -> Response:
     """A link that cannot be used: what became of it, as far as its owner may know."""
     if link is None:
-        return _page(heading="This link is not known", text="It may be incomplete: copy all of it.", status=404)
+        return _page(heading=_("This link is not known"), text=_("It may be incomplete: copy all of it."), status=404)
     if link.used_ms is None:
         return _page(
-            heading="This link has expired",
-            text="A newer notice has a new one; or log in and acknowledge on the page of alerts.",
+            heading=_("This link has expired"),
+            text=_("A newer notice has a new one; or log in and acknowledge on the page of alerts."),
             status=410,
         )
     ago = say_duration(max(0, now_ms() - link.used_ms) / 1000, current_language())
-    text = message("{name} acknowledged with it {ago} ago.", name=link.used_by, ago=ago)
-    return _page(heading="This link has been used", text=text, alerts=_shown(link.alerts), status=410)
+    text = _("{name} acknowledged with it {ago} ago.", name=link.used_by, ago=ago)
+    return _page(heading=_("This link has been used"), text=text, alerts=_shown(link.alerts), status=410)
 
 
 def _page(
@@ -202,8 +203,8 @@ def _shown(alert_ids: tuple[int, ...]) -> list[Shown]:
 def _state(alert: Alert) -> str | None:
     """Why there is nothing to acknowledge; None if there is."""
     if alert.state == "acknowledged":
-        return message("Acknowledged by {name}", name=alert.ack_by)
-    return None if alert.state == "firing" else message("It is over.")
+        return _("Acknowledged by {name}", name=alert.ack_by)
+    return None if alert.state == "firing" else _("It is over.")
 
 
 def _admit() -> None:
