@@ -75,7 +75,7 @@ class Doers:
         began = self._clock()
         while self._host.status().state in ("loading", "reloading"):
             if self._clock() - began > self._load_seconds:
-                raise ActionRefused("the model was still loading when it was given up to wait")
+                raise ActionRefused("the model was still loading when the wait was over")
             self._sleep(LOOK_SECONDS)
         status = self._host.status()
         if status.state != "ready":
@@ -95,7 +95,7 @@ class Doers:
             raise ActionRefused(error.detail) from error
         found = self._host.switched(self._load_seconds) or begun
         if found.state == "loading":
-            raise ActionRefused(f"version {found.version} was still loading when it was given up to wait")
+            raise ActionRefused(f"version {found.version} was still loading when the wait was over")
         if found.state == "failed":
             raise ActionRefused(f"version {found.version} was not put into service: {found.reason}")
         return f"version {found.version} serves instead of {known.serving}"

@@ -17,6 +17,7 @@ Level = Literal["info", "warning", "critical"]
 #: What people did, as a viewer may know it; logins and accounts are nobody's business but the admin's.
 ACTIONS = {
     "alert.ack": "Alert acknowledged",
+    "alert.action": "Carried out for an alert",
     "alert.unack": "Acknowledgement taken back",
     "incident.note": "Note on an incident",
     "model.canary": "Canary asked for",
@@ -46,7 +47,8 @@ class Event(NamedTuple):
 def events_between(rooms: Services, start_ms: int, end_ms: int) -> list[Event]:
     """All events that touch the window, oldest first."""
     found = [_of_alert(alert) for alert in rooms.alerts.history(start_ms, end_ms) if alert.firing_ms is not None]
-    found += [_of_incident(incident) for incident in rooms.incidents.between(start_ms, end_ms)]
+    incidents = rooms.incidents.between(start_ms, end_ms)
+    found += [_of_incident(incident) for incident in incidents if incident.kind != "alert"]  # its alerts are there
     found += [_of_action(entry) for entry in rooms.audit.between(start_ms, end_ms) if entry.action in ACTIONS]
     return sorted(found, key=lambda event: event.time_ms)
 

@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import ColumnElement, Engine, delete, insert, select
 
 from storage.error import StorageError
-from storage.tables import AlertRow, AuditRow, LoginLinkRow, RequestRow
+from storage.tables import ActionRow, AlertRow, AuditRow, LoginLinkRow, RequestRow
 
 logger = structlog.get_logger(__name__)
 
@@ -176,7 +176,7 @@ def _plain(facts: dict[str, Any]) -> str:
 
 
 def expire_records(engine: Engine, before_ms: int) -> int:
-    """Delete requests, resolved alerts, audit entries and dead login links older than ``before_ms``.
+    """Delete requests, resolved alerts, what these had done, audit entries and dead links older than ``before_ms``.
 
     Incidents stay: they are few, and the history of outages is what people come back for. Returns the rows deleted.
     """
@@ -184,6 +184,7 @@ def expire_records(engine: Engine, before_ms: int) -> int:
         (RequestRow, RequestRow.time_ms < before_ms),
         (AuditRow, AuditRow.time_ms < before_ms),
         (AlertRow, (AlertRow.state == "resolved") & (AlertRow.seen_ms < before_ms) & (AlertRow.active_ms < before_ms)),
+        (ActionRow, (ActionRow.started_ms < before_ms) & (ActionRow.state != "started")),
         (LoginLinkRow, LoginLinkRow.expires_ms < before_ms),
     ]
     deleted = 0
