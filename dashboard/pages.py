@@ -72,9 +72,30 @@ def overview() -> str:
 @blueprint.get("/alerts")
 @access.require("viewer")
 def alerts() -> str:
-    """What fires, what was acknowledged, what was, and the rules."""
+    """What fires, what was, what is held back, the rules, the notices and where they go."""
     rules = services().alerts.rules()
     return _page("alerts", rules=rules, rule_count=sum(len(group.rules) for group in rules))
+
+
+@blueprint.get("/rules")
+@access.require("viewer")
+def rules() -> str:
+    """The rules' text, to read; an administrator may write in it."""
+    return _page("rules")
+
+
+@blueprint.get("/incidents")
+@access.require("viewer")
+def incidents() -> str:
+    """How much of the time the service was up, and each stretch in which it was not."""
+    return _page("incidents")
+
+
+@blueprint.get("/incidents/<int:incident_id>")
+@access.require("viewer")
+def incident(incident_id: int) -> str:
+    """One incident: what happened when, what was done, what people noted."""
+    return _page("incident", data={"incident": incident_id})
 
 
 @blueprint.get("/model")

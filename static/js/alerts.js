@@ -1,10 +1,11 @@
 // Alert cards, wherever they are shown, and what a person does with them.
 
+import { silenceAlert } from "./alerts/silence.js";
 import { call } from "./api.js";
 import { ask, toast } from "./dialog.js";
-import { blank, field, reconcile, show, text } from "./dom.js";
+import { blank, el, field, icon, reconcile, show, text } from "./dom.js";
 import { ago, sayFull, sayMoment } from "./format.js";
-import { language, t } from "./i18n.js";
+import { language, sayReason, t } from "./i18n.js";
 
 /** An annotation of an alert in the page's language. */
 export function alertText(alert, part) {
@@ -12,21 +13,31 @@ export function alertText(alert, part) {
   return said[`${part}_${language}`] || said[part] || (part === "summary" ? alert.rule : "");
 }
 
-export function fillCard(card, alert, may) {
+/** Whether notices about it are held back: by silences, maintenance windows, or an alert that is the cause of it. */
+export const isMuted = (alert) => [alert.silenced_by, alert.inhibited_by, alert.muted_by].some((names) => names?.length > 0);
+
+/** `about`: {value, signs} that the alert itself does not know, if the page does. */
+export function fillCard(card, alert, may, about = {}) {
   card.dataset.id = alert.id;
   card.dataset.state = alert.tone ?? alert.severity;
   const acknowledged = alert.state === "acknowledged";
   card.toggleAttribute("data-acknowledged", acknowledged);
+  card.toggleAttribute("data-muted", isMuted(alert));
   text(field(card, "summary"), alertText(alert, "summary"));
   text(field(card, "level"), t("level {level}", { level: alert.level }));
   text(field(card, "description"), alertText(alert, "description"));
+  text(field(card, "value"), about.value ?? "");
+  show(field(card, "value"), Boolean(about.value));
+  fillSigns(field(card, "signs"), about.signs ?? []);
   const action = alertText(alert, "action");
   text(field(card, "action"), action);
   show(card.querySelector(".advice"), Boolean(action));
   show(card.querySelector("[data-action=acknowledge]"), alert.state === "firing" && may);
   show(card.querySelector("[data-action=unacknowledge]"), acknowledged && may);
+  show(card.querySelector("[data-action=silence]"), may && !isMuted(alert));
   show(field(card, "acknowledged"), acknowledged);
-  text(field(card, "acknowledged"), acknowledged ? `${alert.ack_by} · “${alert.ack_reason}” · ${sayMoment(alert.ack_ms)}` : "");
+  text(field(card, "acknowledged"), acknowledged ? `${alert.ack_by} · “${sayReason(alert.ack_reason)}” · ${sayMoment(alert.ack_ms)}` : "");
+  fillRunbook(field(card, "runbook"), alert.annotations?.runbook_url ?? "");
   const since = alert.firing_ms ?? alert.active_ms;
   const time = field(card, "since");
   text(time, ago(since));
@@ -34,15 +45,34 @@ export function fillCard(card, alert, may) {
   if (time.title !== title) time.title = title;
 }
 
-export function fillList(container, alerts, may) {
-  reconcile(container, alerts, {
-    key: (alert) => alert.id,
-    make: () => blank("alert-blank"),
-    fill: (card, alert) => fillCard(card, alert, may),
+/** Only addresses that lead somewhere: a rule of another server may hold any text. */
+function fillRunbook(link, url) {
+  const leads = /^(https?:\/\/|\/(?!\/))/.test(url);
+  show(link, leads);
+  if (leads && link.getAttribute("href") !== url) link.href = url;
+}
+
+function fillSigns(list, signs) {
+  show(list, signs.length > 0);
+  reconcile(list, signs, {
+    key: (sign) => sign.key,
+    make: (sign) => el("li", {}, icon(sign.icon), el("span")),
+    fill: (item, sign) => {
+      item.dataset.state = sign.state ?? "";
+      text(item.lastChild, sign.text);
+    },
   });
 }
 
-/** Listen for the buttons of all cards inside `root`; `changed` is told when the server has agreed. */
+export function fillList(container, alerts, may, about = () => ({})) {
+  reconcile(container, alerts, {
+    key: (alert) => alert.id,
+    make: () => blank("alert-blank"),
+    fill: (card, alert) => fillCard(card, alert, may, about(alert)),
+  });
+}
+
+/** Listen for the buttons of all cards inside `root`. */
 export function handleActions(root, store) {
   root.addEventListener("click", (event) => {
     const action = event.target.closest("[data-action]")?.dataset.action;
@@ -51,6 +81,7 @@ export function handleActions(root, store) {
     if (!alert) return;
     if (action === "acknowledge") acknowledge(alert);
     if (action === "unacknowledge") undo(alert);
+    if (action === "silence") silenceAlert(alert, alertText(alert, "summary"));
   });
 }
 

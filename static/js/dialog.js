@@ -2,41 +2,58 @@
 
 import { copyText } from "./clipboard.js";
 import { el, find, icon } from "./dom.js";
-import { t } from "./i18n.js";
+import { sayReason, t } from "./i18n.js";
 
-/** Ask, with an optional text field. Resolves to the text (or true), or null when cancelled. `run` may refuse by throwing. */
-export function ask({ title, body = [], label, placeholder = "", required = false, confirm, danger = false, run }) {
+/** A dialog around `content` with Cancel and `confirm`. Resolves to what `run(form)` gives back, or null when it was left.
+ * `run` may refuse by throwing: then its words are shown and nothing that was typed is lost. `guard`: true keeps
+ * Escape from closing it. */
+export function openForm({ title, content = [], confirm, danger = false, wide = false, extra = null, run, guard = () => false }) {
   return new Promise((resolve) => {
-    const input = label ? el("input", { name: "reason", maxLength: 500, placeholder, required, autocomplete: "off" }) : null;
     const problem = el("p", { className: "problem", role: "alert", hidden: true });
     const button = el("button", { className: `control ${danger ? "danger" : "primary"}`, type: "submit" }, confirm);
     const cancel = el("button", { className: "control", type: "button", on: { click: () => dialog.close() } }, t("Cancel"));
     const heading = el("h2", { id: "dialog-title" }, title);
-    const form = el("form", {}, el("div", {}, heading, ...body.map((line) => el("p", { className: "mute" }, line))),
-      input && el("label", { className: "field" }, label, input), problem, el("div", { className: "actions" }, cancel, button));
-    const dialog = el("dialog", { "aria-labelledby": "dialog-title" }, form);
+    const form = el("form", { autocomplete: "off" }, heading, ...content, problem, el("div", { className: "actions" }, extra, cancel, button));
+    const dialog = el("dialog", { "aria-labelledby": "dialog-title", className: wide ? "broad" : "" }, form);
     let answer = null;
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
+      if (button.disabled) return;
       button.disabled = true;
+      problem.hidden = true;
       try {
-        const given = input ? input.value.trim() : true;
-        await run?.(given);
-        answer = given;
+        answer = (await run(form)) ?? true;
         dialog.close();
       } catch (error) {
-        problem.textContent = [error.message, error.suggestion].filter(Boolean).join(" ");
+        if (!(error instanceof Error)) throw error;
+        problem.textContent = [sayReason(error.message), sayReason(error.suggestion)].filter(Boolean).join(" ");
         problem.hidden = false;
+        problem.scrollIntoView({ block: "nearest" });
         button.disabled = false;
       }
     });
+    dialog.addEventListener("cancel", (event) => { if (guard()) event.preventDefault(); });
     dialog.addEventListener("close", () => {
       dialog.remove();
       resolve(answer);
     });
     document.body.append(dialog);
     dialog.showModal();
-    (input ?? button).focus();
+    (form.querySelector("[autofocus], input:not([type=checkbox], [type=radio]), select, textarea") ?? button).focus();
+  });
+}
+
+/** Ask, with an optional text field. Resolves to the text (or true), or null when cancelled. `run` may refuse by throwing. */
+export function ask({ title, body = [], label, placeholder = "", required = false, confirm, danger = false, run }) {
+  const input = label ? el("input", { name: "reason", maxLength: 500, placeholder, required, autocomplete: "off" }) : null;
+  const content = [...body.map((line) => el("p", { className: "mute" }, line)), input && el("label", { className: "field" }, label, input)];
+  return openForm({
+    title, confirm, danger, content: content.filter(Boolean),
+    run: async () => {
+      const given = input ? input.value.trim() : true;
+      await run?.(given);
+      return given;
+    },
   });
 }
 

@@ -162,7 +162,7 @@ function paintRange(store) {
 function handleKeys(store) {
   const shortcuts = [
     [["?"], t("This list")],
-    [["g", "o"], t("Overview")], [["g", "m"], t("Model")], [["g", "a"], t("Alerts")], [["g", "e"], t("Explore")], [["g", "s"], t("Storage")],
+    [["g", "o"], t("Overview")], [["g", "m"], t("Model")], [["g", "a"], t("Alerts")], [["g", "i"], t("Incidents")], [["g", "e"], t("Explore")], [["g", "s"], t("Storage")],
     [["l"], t("Live or paused")],
     [["1", "…", "7"], t("Time range, from 5 minutes to 30 days")],
     [["0"], t("Back from a zoom (or double-click a chart)")],
@@ -176,7 +176,7 @@ function handleKeys(store) {
     t: () => chooseTheme("next"),
   };
   KEYS.forEach((key, index) => (actions[index + 1] = () => store.setRange(key)));
-  const places = { o: "/", m: "/model", a: "/alerts", e: "/explore", s: "/storage" };
+  const places = { o: "/", m: "/model", a: "/alerts", i: "/incidents", e: "/explore", s: "/storage" };
   find("#shortcuts").addEventListener("click", actions["?"]);
   addEventListener("keydown", (event) => {
     if (event.key === "Escape") all("details.menu[open]").forEach((menu) => { menu.open = false; find("summary", menu).focus(); });

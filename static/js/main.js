@@ -2,21 +2,17 @@
 
 import { startFrame } from "./frame.js";
 import { loadMessages } from "./i18n.js";
+import { startNotify } from "./notify.js";
 import { Socket } from "./socket.js";
 import { Store } from "./store.js";
 import { watchStore } from "./watch.js";
-import * as alerts from "./pages/alerts.js";
-import * as explore from "./pages/explore.js";
-import * as model from "./pages/model.js";
-import * as overview from "./pages/overview.js";
-import * as storage from "./pages/storage.js";
 
-const pages = { alerts, explore, model, overview, storage };
-
+const { page: name } = document.body.dataset;
 const store = new Store(JSON.parse(document.getElementById("first").textContent));
-await loadMessages();
+const [page] = await Promise.all([import(`./pages/${name}.js`), loadMessages()]); // no other page's modules are loaded
 let socket = null;
 startFrame(store, () => socket);
 watchStore(store);
-pages[document.body.dataset.page].start(store);
-socket = new Socket(store, document.body.dataset.socket, document.body.dataset.page);
+startNotify(store);
+page.start(store);
+socket = new Socket(store, document.body.dataset.socket, name);

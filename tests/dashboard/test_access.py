@@ -30,6 +30,9 @@ ALLOWED = {
 DOORS = {
     "/": "viewer",
     "/alerts": "viewer",
+    "/rules": "viewer",
+    "/incidents": "viewer",
+    "/incidents/<int:incident_id>": "viewer",
     "/model": "viewer",
     "/explore": "viewer",
     "/storage": "viewer",
