@@ -72,33 +72,31 @@ def rage(folder: Path, kills: int, *, seed: int = 1, alerts: int = 24, catch_up_
     with StormReceiver(seed) as receiver:
         channels = tuple((name, receiver.url(name)) for name in CHANNELS)
         weather = Weather(str(folder), channels, alerts, time.time_ns() // 1_000_000, SPEED, catch_up_seconds)
-        killed: list[int] = []
-        while len(killed) < kills:
-            child = context.Process(target=live, args=(weather,), daemon=True)
+        for life in range(kills):
+            child = context.Process(target=live, args=(weather._replace(life=life),), daemon=True)
             child.start()
             child.join(chance.uniform(*LIFE_SECONDS))
             if child.exitcode is not None:
                 raise RuntimeError(f"the process ended by itself, with status {child.exitcode}")
-            killed.append(time.time_ns() // 1_000_000)
             child.kill()
             child.join()
         receiver.calm = True
-        last = context.Process(target=live, args=(weather._replace(calm_ms=weather.now_ms()),), daemon=True)
+        last = context.Process(target=live, args=(weather._replace(life=kills, calm_ms=weather.now_ms()),), daemon=True)
         last.start()
         last.join(PATIENCE_SECONDS)
         if last.exitcode != 0:
             last.kill()
             last.join()
             raise RuntimeError(f"the last life did not tell all: status {last.exitcode}")
-        outcome = judge(folder, receiver.book, killed)
+        outcome = judge(folder, receiver.book, kills)
         outcome.moods = {str(mood): count for mood, count in receiver.moods.items()}
     outcome.seconds = round(time.monotonic() - began, 1)
     return outcome
 
 
-def judge(folder: Path, book: Sequence[Taken], killed: Sequence[int]) -> Outcome:
+def judge(folder: Path, book: Sequence[Taken], kills: int) -> Outcome:
     """Hold what the alerts table says against what was taken."""
-    outcome = Outcome(kills=len(killed))
+    outcome = Outcome(kills=kills)
     with closing(sqlite3.connect(folder / "wakeless.db")) as connection:
         outcome.intact = connection.execute("PRAGMA integrity_check").fetchone()[0]
         outcome.states = dict(connection.execute("SELECT state, count(*) FROM outbox GROUP BY state"))
@@ -124,7 +122,7 @@ def judge(folder: Path, book: Sequence[Taken], killed: Sequence[int]) -> Outcome
         outcome.notices += len({one.key for one in taken})
         outcome.summaries += len({one.key for one in taken if one.is_summary})
         outcome.out_of_order += _disorder(taken)
-    outcome.repeats, outcome.unexplained = _repeats(book, killed, _unanswered(folder / LOG))
+    outcome.repeats, outcome.unexplained = _repeats(book, _unanswered(folder / LOG))
     return outcome
 
 
@@ -158,7 +156,7 @@ def _unanswered(log: Path) -> set[str]:
     return {line["key"] for line in lines if str(line.get("reason", "")).startswith("no answer within")}
 
 
-def _repeats(book: Sequence[Taken], killed: Sequence[int], unanswered: set[str]) -> tuple[dict[str, int], list[str]]:
+def _repeats(book: Sequence[Taken], unanswered: set[str]) -> tuple[dict[str, int], list[str]]:
     """Why a notice that had been taken came again, and those that should not have."""
     last: dict[tuple[str, str], Taken] = {}
     reasons: Counter[str] = Counter()
@@ -168,9 +166,9 @@ def _repeats(book: Sequence[Taken], killed: Sequence[int], unanswered: set[str])
         last[one.channel, one.key] = one
         if before is None:
             continue
-        if before.mood == "lost":
+        if before.mood == "lost":  # the sender cannot know
             reasons["the service took it and cut the connection"] += 1
-        elif any(before.time_ms <= moment <= one.time_ms for moment in killed):
+        elif before.life != one.life:
             reasons["the process was killed before it had written down the answer"] += 1
         elif before.mood == "late" or one.key in unanswered:
             reasons["the service took it and answered too late"] += 1

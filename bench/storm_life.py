@@ -1,4 +1,4 @@
-"""One life of the process in ``bench.storm``: rules over a storm, alerts, outbox, sender, until it is killed."""
+"""One life of the process in ``bench.storm``: rules, alerts, routing and outbox in a storm, until it is killed."""
 
 from __future__ import annotations
 
@@ -12,17 +12,16 @@ from typing import NamedTuple
 import numpy as np
 import structlog
 from pydantic import SecretStr
-from sqlalchemy import Connection
 
-from alerts.delivery.message import Fact, Message
 from alerts.delivery.outbox import Outbox
 from alerts.delivery.registry import ChannelRegistry
 from alerts.delivery.sender import Sender
 from alerts.delivery.spec import ChannelSpec
 from alerts.delivery.webhook import WebhookChannel
 from alerts.engine import AlertEngine
+from alerts.routing.dispatcher import Dispatcher
+from alerts.routing.tree import Receiver, Route, Routing
 from alerts.rule import parse_rules
-from alerts.state import AlertEvent
 from collectors.sample import METRIC_NAME, Hints, Labels, Matcher, Series
 from promql import Engine as QueryEngine
 from storage.engine import open_database
@@ -38,6 +37,7 @@ groups:
 """
 #: Between two samples, and between two evaluations, in the storm's own time.
 SAMPLE_MS, EVALUATION_MS = 1000, 3000
+NEVER_MS = 365 * 86_400_000
 #: The longest that an attempt may take, in real seconds.
 TIMEOUT_SECONDS = 0.5
 #: What went wrong, as lines of JSON; all lives write to one file.
@@ -46,9 +46,10 @@ _SEVERITIES = ("critical", "warning", "info")
 
 
 class Weather(NamedTuple):
-    """What all lives of one storm have in common. Its own time begins at ``began_ms`` and runs ``speed`` times as fast.
+    """What all lives of one storm have in common, and ``life``, which counts them.
 
-    ``catch_up_seconds`` as in the settings, in the storm's time. From ``calm_ms`` on, in its time, nothing is wrong.
+    Its own time begins at ``began_ms`` and runs ``speed`` times as fast; ``catch_up_seconds`` is in that time. From
+    ``calm_ms`` on nothing is wrong any more.
     """
 
     folder: str
@@ -57,6 +58,7 @@ class Weather(NamedTuple):
     began_ms: int
     speed: float
     catch_up_seconds: float
+    life: int = 0
     calm_ms: int | None = None
 
     def now_ms(self) -> int:
@@ -67,8 +69,9 @@ class Weather(NamedTuple):
         if self.calm_ms is not None and time_ms >= self.calm_ms:
             return False
         digest = hashlib.sha256(str(number).encode()).digest()
-        period_ms = 60_000 + digest[0] * 400
-        return (time_ms + digest[1] * 500) % period_ms < period_ms * (0.35 + digest[2] / 850)
+        # Long enough that it is seen between two deaths: who looks at what stands does not see what came and went.
+        period_ms = 150_000 + digest[0] * 500
+        return (time_ms + digest[1] * 1000) % period_ms < period_ms * (0.4 + digest[2] / 1275)
 
 
 class _Source:
@@ -93,18 +96,12 @@ class _Source:
             yield Series(labels, times, np.array(values, dtype=np.float64))
 
 
-class _EventNotices:
-    """Tells every channel of every event, in the transaction that records it."""
-
-    def __init__(self, outbox: Outbox, channels: Iterable[str]) -> None:
-        self._outbox = outbox
-        self._channels = tuple(channels)
-
-    def write(self, connection: Connection, event: AlertEvent) -> None:
-        for channel in self._channels:
-            key = f"{event.alert.id}-{event.kind}-{channel}"
-            message = Message("alerts", channel, str(event.alert.id), {}, (Fact.of(event.alert),), event.time_ms)
-            self._outbox.enqueue(connection, key, channel, message, event.time_ms)
+def _routing(channels: Iterable[str]) -> Routing:
+    """Every alert by itself, at once, to all channels, and no repetition."""
+    route = Route(
+        "storm", "{}", "", "all", group_by_all=True, group_wait_ms=0, group_interval_ms=1, repeat_interval_ms=NEVER_MS
+    )
+    return Routing(route, {"all": Receiver("all", tuple(channels))})
 
 
 def _log_to(path: Path) -> None:
@@ -115,20 +112,26 @@ def _log_to(path: Path) -> None:
     )
 
 
+def is_over(engine: AlertEngine, dispatcher: Dispatcher, outbox: Outbox) -> bool:
+    """Whether no alert fires, and all of that has been told."""
+    return not engine.current() and not dispatcher.groups() and not outbox.waiting_channels()
+
+
 def live(weather: Weather) -> None:
     """Run until killed; in calm weather until no alert fires and no notice waits."""
     _log_to(Path(weather.folder) / LOG)
     database = open_database(Path(weather.folder) / "wakeless.db")
     outbox = Outbox(database)
-    specs = [ChannelSpec(name, "webhook", SecretStr(url)) for name, url in weather.channels]
+    headers = (("X-Life", SecretStr(str(weather.life))),)
+    specs = [ChannelSpec(name, "webhook", SecretStr(url), headers=headers) for name, url in weather.channels]
     groups, problems = parse_rules(RULES, "storm.yml")
     assert not problems, problems
     engine = AlertEngine(
         database,
         QueryEngine(_Source(weather), lookback_ms=4 * SAMPLE_MS),
         groups,
-        outbox=_EventNotices(outbox, [spec.name for spec in specs]),
     )
+    dispatcher = Dispatcher(database, _routing(spec.name for spec in specs), outbox)
     sender = Sender(
         outbox,
         ChannelRegistry(WebhookChannel, specs),
@@ -142,7 +145,8 @@ def live(weather: Weather) -> None:
     while True:
         now_ms = weather.now_ms()
         engine.evaluate(now_ms)
+        dispatcher.step(engine.current(), now_ms)
         sender.wake()
-        if weather.calm_ms is not None and not engine.current() and not outbox.waiting_channels():
+        if weather.calm_ms is not None and is_over(engine, dispatcher, outbox):
             return
         time.sleep(EVALUATION_MS / 1000 / weather.speed)

@@ -29,9 +29,9 @@ class Told(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """One notice that was taken."""
+    """One notice that was taken; ``life`` is the number of the process that sent it."""
 
-    time_ms: int
+    life: int
     channel: str
     key: str
     told: tuple[Told, ...]
@@ -107,7 +107,7 @@ class StormReceiver:
             Told(alert["fingerprint"], alert["startsAt"], alert["status"] == "firing") for alert in document["alerts"]
         )
         taken = Taken(
-            time.time_ns() // 1_000_000,
+            int(request.headers["X-Life"]),
             request.path.strip("/"),
             request.headers["Idempotency-Key"],
             told,

@@ -13,7 +13,7 @@ from timeword import local_moment
 Language: TypeAlias = Literal["en", "zh"]
 
 #: The most alerts of each kind that one summary names; it says how many more there were.
-MAX_FACTS = 100
+MAX_FACTS = 500
 
 
 class _Wording(NamedTuple):

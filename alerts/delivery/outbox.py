@@ -151,8 +151,11 @@ class Outbox:
         self._count(entry.channel, "sent")
 
     def mark_retry(self, entry: Entry, next_ms: int, error: str, *, unclear: bool) -> None:
-        """It was not taken, or nobody knows (``unclear``); nothing goes to the channel before ``next_ms``."""
-        values: dict[str, Any] = {} if unclear else {"attempt_ms": None}
+        """It was not taken, or nobody knows (``unclear``); nothing goes to the channel before ``next_ms``.
+
+        A refusal says nothing of an attempt before it of which nobody knows.
+        """
+        values: dict[str, Any] = {} if unclear or entry.attempt_ms is not None else {"attempt_ms": None}
         self._change(entry.id, next_ms=next_ms, attempts=entry.attempts + 1, error=error[:_MAX_ERROR], **values)
         self._count(entry.channel, "refused")
 
@@ -160,7 +163,7 @@ class Outbox:
         """Given up, after one more attempt; with ``resume_ms`` the next notice of the channel waits until then."""
         with self._database.begin() as connection:
             values = {"state": "failed", "attempts": entry.attempts + 1, "error": error[:_MAX_ERROR]}
-            connection.execute(update(OutboxRow).where(_COLUMNS.id == entry.id).values(**values, attempt_ms=None))
+            connection.execute(update(OutboxRow).where(_COLUMNS.id == entry.id).values(**values))
             if resume_ms is not None:
                 following = select(func.min(_COLUMNS.id)).where(_waits(entry.channel)).scalar_subquery()
                 connection.execute(update(OutboxRow).where(_COLUMNS.id == following).values(next_ms=resume_ms))
@@ -190,7 +193,7 @@ class Outbox:
         """Give up everything that waits for ``channels``; returns how many notices that were."""
         abandoned = 0
         for channel in channels:
-            query = update(OutboxRow).where(_waits(channel)).values(state="failed", error=error, attempt_ms=None)
+            query = update(OutboxRow).where(_waits(channel)).values(state="failed", error=error)
             with self._database.begin() as connection:
                 count = connection.execute(query).rowcount
             self._count(channel, "failed", count)

@@ -362,6 +362,32 @@ def test_what_the_service_may_have_taken_goes_again_as_it_was_before_the_summary
     assert box.keys[0] == box.keys[1]
 
 
+def test_a_refusal_says_nothing_of_the_attempt_before_it(outbox: Outbox, post: Post) -> None:
+    for number in range(6):
+        post.message("box", str(number), message(fact(number + 1, rule=f"R{number}")))
+    box = Box("box", lambda title: DeliveryError("the connection was reset"))
+    sending = sender(outbox, box)
+    run(sending, [0])
+    box.answer = down
+    run(sending, [10])
+    box.answer = lambda title: None
+    run(sending, [HOUR])
+    assert box.asked == ["+R0", "+R0", "+R0", "summary of 5"]
+
+
+def test_a_dead_letter_that_may_have_been_taken_is_sent_again_as_it_was(outbox: Outbox, post: Post) -> None:
+    for number in range(6):
+        post.message("box", str(number), message(fact(number + 1, rule=f"R{number}")))
+    box = Box("box", lambda title: DeliveryError("the connection was reset"))
+    sending = sender(outbox, box, give_up_seconds=5.0)
+    run(sending, [0, 5])
+    (dead,) = outbox.recent(state="failed")
+    outbox.retry(dead.id, START_MS + HOUR * 1000)
+    box.answer = lambda title: None
+    run(sending, [HOUR])
+    assert box.asked == ["+R0", "+R0", "+R0", "summary of 5"]
+
+
 def test_even_two_are_merged_when_one_is_refused_again_and_again(outbox: Outbox, post: Post) -> None:
     post.message("box", "1", message(fact(1, rule="R1")))
     post.message("box", "2", message(fact(2, rule="R2")))
