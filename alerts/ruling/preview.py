@@ -82,7 +82,7 @@ def preview(engine: Engine, trial: Trial, now_ms: int, hours: float = 24.0) -> P
     step_ms = max(LEAST_STEP_MS, -(-round(hours * _HOUR_MS / MAX_STEPS) // 1000) * 1000)
     start_ms = now_ms - round(hours * _HOUR_MS) // step_ms * step_ms
     bounded = engine.adjusted(timeout_seconds=TIMEOUT_SECONDS)
-    plain = _comparison(trial.query.expr)
+    plain = comparison(trial.query.expr)
     whole = plain is None or plain[0] is not trial.query.expr
     asked = trial.query if plain is None else replace(trial.query, expr=plain[1])
     drawn = bounded.range(asked, start_ms, now_ms, step_ms)
@@ -108,7 +108,7 @@ def preview(engine: Engine, trial: Trial, now_ms: int, hours: float = 24.0) -> P
     )
 
 
-def _comparison(node: Node) -> tuple[Node, Node, Threshold] | None:
+def comparison(node: Node) -> tuple[Node, Node, Threshold] | None:
     """The comparison with a number that an expression begins with: itself, its other side, and the threshold."""
     while isinstance(node, Binary) and node.op in ("and", "unless"):
         node = node.lhs
