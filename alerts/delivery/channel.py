@@ -115,7 +115,7 @@ class BrokenChannel:
         return self.spec.name
 
     def send(self, message: Message, key: str, now_ms: int) -> Receipt:
-        raise DeliveryError(self.problem)
+        raise DeliveryError(self.problem, unclear=False)
 
 
 def told(message: Message, spec: ChannelSpec) -> Message | None:

@@ -80,7 +80,7 @@ class AppriseService:
             # It may be the picture that they do not want; what was said is worth more.
             return self.deliver(letter._replace(picture=None))
         if not verdict.taken:
-            raise DeliveryError(self._secrets.scrub(verdict.words), verdict.permanent, verdict.retry_after_seconds)
+            raise verdict._replace(words=self._secrets.scrub(verdict.words)).error()
         return self._secrets.scrub(verdict.words)
 
     def _takes_files(self, plugin: Any) -> bool:

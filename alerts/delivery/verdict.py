@@ -37,16 +37,20 @@ _SLACK_TEMPORARY = frozenset(
 
 
 class Verdict(NamedTuple):
-    """``taken``, and what the service said; the rest tells how to go on where it was not."""
+    """``taken``, and what the service said; the rest tells how to go on where it was not.
+
+    ``unclear``: it may have been taken all the same, or in part.
+    """
 
     taken: bool
     words: str
     permanent: bool = False
     retry_after_seconds: float | None = None
+    unclear: bool = False
 
     def error(self) -> DeliveryError:
         """The refusal, to be raised."""
-        return DeliveryError(self.words, self.permanent, self.retry_after_seconds)
+        return DeliveryError(self.words, self.permanent, self.retry_after_seconds, self.unclear)
 
 
 def judge(answer: Answer, scheme: str, now_ms: int) -> Verdict:
@@ -86,7 +90,8 @@ def conclude(wire: Wire, scheme: str, now_ms: int, *, accepted: bool) -> Verdict
     if for_now or (wire.troubles and not accepted):
         words = "; ".join(dict.fromkeys([*(verdict.words for verdict in for_now), *wire.troubles]))
         rests = [verdict.retry_after_seconds for verdict in for_now if verdict.retry_after_seconds is not None]
-        return Verdict(False, words, False, max(rests, default=None))
+        in_part = not mail and any(verdict.taken for verdict in verdicts)
+        return Verdict(False, words, False, max(rests, default=None), wire.unclear or in_part)
     if refused:
         return refused[-1]
     return verdicts[-1] if verdicts else None
@@ -103,7 +108,7 @@ def _judge_mail(answer: Answer) -> Verdict:
     said = " ".join(answer.text.split())[:MAX_WORDS]
     words = f"SMTP {answer.status} {said}".strip()
     if answer.status < 0:
-        return Verdict(False, "the mail server closed the connection")
+        return Verdict(False, "the mail server closed the connection", unclear=True)
     if answer.status < 400:
         return Verdict(True, words)
     return Verdict(False, words, permanent=answer.status >= 500)

@@ -70,13 +70,13 @@ class WebhookChannel:
                 accepted = False
                 if not wire.answers and not wire.troubles:  # it was never sent
                     reason = f"the webhook cannot be called: {type(error).__name__}"
-                    raise DeliveryError(reason, permanent=isinstance(error, ValueError)) from None
+                    raise DeliveryError(reason, permanent=isinstance(error, ValueError), unclear=False) from None
         verdict = conclude(wire, "", now_ms, accepted=accepted)
         if verdict is None:
             raise DeliveryError("the webhook gave no answer")
         words = self._secrets.scrub(verdict.words)
         if not verdict.taken:
-            raise DeliveryError(words, verdict.permanent, verdict.retry_after_seconds)
+            raise verdict._replace(words=words).error()
         return words
 
 

@@ -43,11 +43,21 @@ class Answer:
 
 @dataclass(slots=True)
 class Wire:
-    """All that was heard during one delivery, in order; ``troubles`` says why there was no answer."""
+    """All that was heard during one delivery, in order; ``troubles`` says why there was no answer.
+
+    ``unclear``: what was sent may have arrived before the trouble.
+    """
 
     answers: list[Answer] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)
+    unclear: bool = False
 
+
+#: How requests, urllib3 and Python say that there was no connection, or none that could be trusted.
+_NEVER_CONNECTED = frozenset(
+    {"ConnectTimeout", "ConnectTimeoutError", "NewConnectionError", "NameResolutionError", "ProxyError", "gaierror"}
+    | {"ConnectionRefusedError", "SSLError", "SSLCertVerificationError"}
+)
 
 _WIRE: ContextVar[Wire | None] = ContextVar("wire", default=None)
 _LOCK = threading.Lock()
@@ -97,6 +107,7 @@ def _noting_http(send: Callable[..., Response]) -> Callable[..., Response]:
             _read(response)
         except (RequestException, OSError) as error:
             wire.troubles.append(describe(error))
+            wire.unclear = wire.unclear or may_have_arrived(error)
             raise
         headers = {name.lower(): value for name, value in response.headers.items()}
         answer = Answer("http", response.status_code, response.text, headers, _carries_file(request))
@@ -139,6 +150,7 @@ def _noting_reply(getreply: Callable[..., tuple[int, bytes]]) -> Callable[..., t
         except OSError as error:  # SMTPServerDisconnected is one
             if wire is not None:
                 wire.troubles.append(describe(error))
+                wire.unclear = True
             raise
         if wire is not None:
             wire.answers.append(Answer("smtp", code, words.decode("utf-8", "replace")))
@@ -159,6 +171,12 @@ def _noting_trouble(call: Callable[..., Any]) -> Callable[..., Any]:
             raise
 
     return noting
+
+
+def may_have_arrived(error: BaseException) -> bool:
+    """Whether a request that ended like this may have reached the service: there had been a connection for it."""
+    names = {type(cause).__name__ for cause in _causes(error)}
+    return names.isdisjoint(_NEVER_CONNECTED)
 
 
 def describe(error: BaseException) -> str:
