@@ -158,7 +158,7 @@ def _webhook(reader: Reader, place: str, name: str, entry: kinds.Webhook) -> Cha
     if bot is not None:
         scheme = bot.partition(":")[0]
         reader.notes.append(
-            f"{place}: the hook of a {scheme} bot, which cannot read Alertmanager's payload: it gets a message it can show"
+            f"{place}: the hook of a {scheme} bot, which cannot read Alertmanager's payload: it gets one it can show"
         )
         reader.plain_http(place, entry.http_config)
         return _apprise(name, bot, entry)
