@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from alerts.rule import Recording, Rule
 from alerts.state import Breach
-from alerts.template import Context, Template, TemplateError
+from alerts.template import Context, Element, Template, TemplateError
 from collectors.sample import METRIC_NAME, Labels, Sample
-from promql import Scalar, Vector
+from promql import Engine, QueryError, Scalar, Vector
 from promql.value import Result
 
 ALERT_NAME = "alertname"
@@ -30,6 +30,12 @@ class Origin:
 
     labels: Mapping[str, str] = field(default_factory=dict)
     url: str = ""
+    #: Answers a template's own query at the time of the evaluation.
+    query: Callable[[str], list[Element]] | None = None
+
+    def asking(self, promql: Engine, time_ms: int) -> Origin:
+        """The same, with queries answered by ``promql``."""
+        return replace(self, query=lambda text: _answer(promql, text, time_ms))
 
 
 def breaches(rule: Rule, result: Result, origin: Origin, known: Mapping[Labels, Breach]) -> dict[Labels, Breach]:
@@ -39,8 +45,9 @@ def breaches(rule: Rule, result: Result, origin: Origin, known: Mapping[Labels, 
     Raises :class:`EvaluationError` where two elements end up with the same labels.
     """
     found: dict[Labels, Breach] = {}
+    asks = any(template.asks for template in rule.annotations.values())
     for labels, value in _elements(result):
-        context = Context(dict(labels), value, origin.labels, origin.url)
+        context = Context(dict(labels), value, origin.labels, origin.url, origin.query)
         joined = {name: text for name, text in labels if name != METRIC_NAME}
         joined |= {name: _expand(template, context) for name, template in rule.labels.items()}
         joined[ALERT_NAME] = rule.name
@@ -49,7 +56,7 @@ def breaches(rule: Rule, result: Result, origin: Origin, known: Mapping[Labels, 
             raise EvaluationError("vector contains metrics with the same labelset after applying alert labels")
         shown = None if math.isnan(value) else value
         before = known.get(key)
-        if before is not None and before.value == shown:
+        if before is not None and before.value == shown and not asks:
             found[key] = before
         else:
             texts = {name: _expand(template, context) for name, template in rule.annotations.items()}
@@ -81,6 +88,14 @@ def samples(rule: Recording, result: Result) -> list[Sample]:
             raise EvaluationError("vector contains metrics with the same labelset after applying rule labels")
         recorded[key] = Sample(rule.name, key, value)
     return list(recorded.values())
+
+
+def _answer(promql: Engine, text: str, time_ms: int) -> list[Element]:
+    """What a template's query finds. Raises :class:`TemplateError`."""
+    try:
+        return [Element(dict(labels), value) for labels, value in _elements(promql.instant(text, time_ms))]
+    except (QueryError, EvaluationError) as error:
+        raise TemplateError(f"query: {error}") from error
 
 
 def _elements(result: Result) -> Iterator[tuple[Labels, float]]:

@@ -132,7 +132,7 @@ class RunningRule:
 
     def _alerts(self, rule: Rule, means: Means, now_ms: int, boot_ms: int) -> list[Step]:
         result = means.promql.instant(rule.query, now_ms - self._offset_ms())
-        found = breaches(rule, result, means.origin, self.breaches)
+        found = breaches(rule, result, self._origin(means, now_ms), self.breaches)
         lacking = result.selected == 0 and not found
         if lacking and rule.patience.no_data == "alert" and now_ms - boot_ms >= GRACE_MS:
             breach = without_data(rule)
@@ -160,7 +160,7 @@ class RunningRule:
         if rule.patience.hold is None or not firing:
             return {}
         result = means.promql.instant(rule.patience.hold, now_ms - self._offset_ms())
-        above = breaches(rule, result, means.origin, {})
+        above = breaches(rule, result, self._origin(means, now_ms), {})
         return {labels: above[labels] for labels in firing if labels in above}
 
     def _missed(self, rule: Rule, track: Track, lacking: bool, now_ms: int, boot_ms: int) -> Track | None:
@@ -183,6 +183,9 @@ class RunningRule:
         if means.record is not None and (recorded or self.recorded):
             means.record(now_ms, self.source, recorded)
         self.recorded = bool(recorded)
+
+    def _origin(self, means: Means, now_ms: int) -> Origin:
+        return means.origin.asking(means.promql, now_ms - self._offset_ms())
 
     def _offset_ms(self) -> int:
         return round(self.group.query_offset_seconds * 1000)

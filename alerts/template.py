@@ -86,6 +86,11 @@ class Template:
         return all(isinstance(node, str) for node in self._tree.nodes)
 
     @property
+    def asks(self) -> bool:
+        """Whether its text depends on more than the alert: on what a query of its own finds."""
+        return "query" in self.text
+
+    @property
     def doubts(self) -> list[str]:
         """What will fail whenever it is expanded: fields that there are not, and functions with too few arguments."""
         return list(dict.fromkeys(_doubts(self._tree.nodes, at_root=True)))
