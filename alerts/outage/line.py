@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from sqlalchemy import Row
-
-from alerts.outage.joining import Case
 
 #: What tells one line from another: its kind, the alert or the state it is about, and when.
 LineKey = tuple[str, int | str, int]
@@ -16,7 +14,7 @@ LineKey = tuple[str, int | str, int]
 class Line(NamedTuple):
     """One line. ``actor`` is who did it, empty for this program. ``text`` is in the words of people."""
 
-    kind: str  #: fired, resolved, acknowledged, unacknowledged, state or note
+    kind: str  #: fired, resolved, acknowledged, unacknowledged, action, notice, note or state
     time_ms: int
     actor: str
     text: str
@@ -29,40 +27,50 @@ class Line(NamedTuple):
         return self.kind, subject, self.detail.get("ack_ms", self.time_ms)
 
 
-def lines_of(
-    case: Case, members: Sequence[Row[Any]], was_over_ms: int | None, written: Collection[LineKey], now_ms: int
-) -> Iterator[Line]:
-    """Lines about an outage's alerts and about itself that are not written yet, in no order."""
-    taken_back = {key[1:] for key in written if key[0] == "unacknowledged"}
-    acknowledged = [key[1:] for key in written if key[0] == "acknowledged"]
-    told: dict[int | str, list[int]] = {}
-    for subject, ack_ms in acknowledged:
-        if (subject, ack_ms) not in taken_back:
-            told.setdefault(subject, []).append(ack_ms)
+class News(NamedTuple):
+    """Something about an alert that is not written yet: which kind of line, when, and the alert's row."""
+
+    kind: str
+    time_ms: int
+    alert: Row[Any]
+
+
+def news_of(members: Iterable[Row[Any]], written: Collection[LineKey]) -> list[News]:
+    """All that there is to say of an outage's alerts as they stand, without what is ``written``."""
+    back = {key[1:] for key in written if key[0] == "unacknowledged"}
+    taken_on: dict[int | str, list[int]] = {}
+    for kind, subject, time_ms in written:
+        if kind == "acknowledged" and (subject, time_ms) not in back:
+            taken_on.setdefault(subject, []).append(time_ms)
+    found = []
     for row in members:
-        for line in _of_alert(row, told.get(row.id, ()), now_ms):
-            if line.key not in written:
-                yield line
-    for time_ms in case.reopened_ms:
-        yield _state("reopened", time_ms)
-    if case.over_ms is not None and case.over_ms != was_over_ms:
-        yield _state("over", case.over_ms)
+        for moment in taken_on.get(row.id, ()):
+            if moment != row.ack_ms:
+                found.append(News("unacknowledged", moment, row))
+        for kind, time_ms in (("fired", row.firing_ms), ("acknowledged", row.ack_ms), ("resolved", row.resolved_ms)):
+            if time_ms is not None and (kind, row.id, time_ms) not in written:
+                found.append(News(kind, time_ms, row))
+    return found
 
 
-def _state(name: str, time_ms: int) -> Line:
+def lines_of(news: Iterable[News], words: Mapping[int, Row[Any]], now_ms: int) -> Iterator[Line]:
+    """``news`` as lines; ``words`` are the alerts' labels, annotations and reasons."""
+    for kind, time_ms, alert in news:
+        said = words[alert.id]
+        summaries = {name: text for name, text in said.annotations.items() if name.startswith("summary")}
+        summary = summaries.get("summary") or alert.rule
+        detail = {"alert": alert.id, "rule": alert.rule, "level": alert.level, "annotations": summaries}
+        match kind:
+            case "fired":
+                yield Line(kind, time_ms, "", summary, detail | {"labels": said.labels})
+            case "acknowledged":
+                yield Line(kind, time_ms, alert.ack_by or "", said.ack_reason or "", detail | {"summary": summary})
+            case "unacknowledged":
+                yield Line(kind, now_ms, "", summary, detail | {"ack_ms": time_ms})
+            case _:
+                yield Line(kind, time_ms, "", summary, detail)
+
+
+def state_line(name: str, time_ms: int) -> Line:
+    """The outage itself was ``reopened`` or ``over``."""
     return Line("state", time_ms, "", name, {"state": name})
-
-
-def _of_alert(row: Row[Any], acknowledged_ms: Collection[int], now_ms: int) -> Iterator[Line]:
-    """All that there is to say of an alert as it stands; ``acknowledged_ms`` are those times that are told of."""
-    facts = {"alert": row.id, "rule": row.rule, "level": row.level}
-    words = {name: text for name, text in row.annotations.items() if name.startswith("summary")}
-    summary = words.get("summary") or row.rule
-    yield Line("fired", row.firing_ms, "", summary, facts | {"labels": row.labels, "annotations": words})
-    if row.ack_ms is not None:
-        yield Line("acknowledged", row.ack_ms, row.ack_by or "", row.ack_reason or "", facts | {"summary": summary})
-    for moment in acknowledged_ms:
-        if moment != row.ack_ms:
-            yield Line("unacknowledged", now_ms, "", summary, facts | {"ack_ms": moment})
-    if row.resolved_ms is not None:
-        yield Line("resolved", row.resolved_ms, "", summary, facts | {"annotations": words})

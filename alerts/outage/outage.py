@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, Row, Table, bindparam, insert, select
 
 from alerts.outage.cause import explaining
 from alerts.outage.joining import Case, Sign, arrange
-from alerts.outage.line import Line, LineKey, lines_of
+from alerts.outage.line import Line, LineKey, lines_of, news_of, state_line
 from alerts.state import Alert
 from storage.incident import DOWN, OUTAGE, IncidentLog
 from storage.tables import AlertRow, IncidentEntryRow, IncidentRow
@@ -29,12 +29,10 @@ MINOR = ("planned", "remedy")
 _ALERT_TABLE, _INCIDENT_TABLE = cast(Table, AlertRow.__table__), cast(Table, IncidentRow.__table__)
 _ALERTS, _INCIDENTS = _ALERT_TABLE.c, _INCIDENT_TABLE.c
 _MEMBER = [
-    _ALERTS[name]
-    for name in (
-        "id", "rule", "level", "labels", "annotations", "active_ms", "firing_ms", "resolved_ms",
-        "ack_by", "ack_reason", "ack_ms",
-    )
-]  # fmt: skip
+    _ALERTS[name] for name in ("id", "rule", "level", "active_ms", "firing_ms", "resolved_ms", "ack_by", "ack_ms")
+]
+#: What only new lines need: reading it of all alerts at every change would be most of the work.
+_WORDS = [_ALERTS[name] for name in ("id", "labels", "annotations", "ack_reason")]
 _STRETCH = [_INCIDENTS[name] for name in ("id", "kind", "cause", "summary", "started_ms", "ended_ms", "detected_ms")]
 
 #: What decides whether there is anything to do: what the chronicle has written, and how every alert stands.
@@ -179,7 +177,7 @@ def _begin(connection: Connection, case: Case, alerts: dict[int, Row[Any]]) -> _
         return _Head(first.id, kind, level, None, None, None)
     alert = alerts[first.id]
     row = {
-        "kind": "alert", "cause": alert.rule, "summary": alert.annotations.get("summary") or alert.rule,
+        "kind": "alert", "cause": alert.rule, "summary": alert.rule,
         "started_ms": case.started_ms, "detail": {}, "level": alert.level,
     }  # fmt: skip
     id = connection.execute(insert(IncidentRow).returning(IncidentRow.id), row).scalar_one()
@@ -219,19 +217,21 @@ def _update(
         "acknowledged_ms": head.acknowledged_ms if head.acknowledged_ms is not None else min(acks, default=None),
     }
     if head.kind == "alert":
-        values |= {"ended_ms": case.over_ms} | _explained(members, stretches)
+        values |= {"ended_ms": case.over_ms} | _explained(connection, members, stretches)
     connection.execute(update(IncidentRow).where(_INCIDENTS.id == head.id).values(**values))
-    rows = []
-    for line in lines_of(case, members, head.over_ms, written, now_ms):
-        written.add(line.key)
-        rows.append({"incident": head.id, **line._asdict()})
-    if rows:
-        connection.execute(insert(IncidentEntryRow), rows)
+    news = news_of(members, written)
+    lines = list(lines_of(news, _words(connection, {one.alert.id for one in news}), now_ms))
+    lines += [state_line("reopened", time_ms) for time_ms in case.reopened_ms]
+    if case.over_ms is not None and case.over_ms != head.over_ms:
+        lines.append(state_line("over", case.over_ms))
+    if lines:
+        connection.execute(insert(IncidentEntryRow), [{"incident": head.id, **line._asdict()} for line in lines])
+    written.update(line.key for line in lines)
     if case.over_ms is not None and case.over_ms != head.over_ms:
         log.info("incident_over", incident=head.id, seconds=(case.over_ms - case.started_ms) / 1000)
 
 
-def _explained(members: Sequence[Row[Any]], stretches: Sequence[Row[Any]]) -> dict[str, Any]:
+def _explained(connection: Connection, members: Sequence[Row[Any]], stretches: Sequence[Row[Any]]) -> dict[str, Any]:
     """What an outage that began with an alert is put down to: the chronicle's word, else one of the alerts."""
     down = [row for row in stretches if row.kind in DOWN]
     if down:
@@ -240,6 +240,17 @@ def _explained(members: Sequence[Row[Any]], stretches: Sequence[Row[Any]]) -> di
     alert = explaining(members)
     if alert is None:
         return {}
-    words = {name: text for name, text in alert.annotations.items() if name.startswith("summary")}
-    detail = {"alert": alert.id, "labels": alert.labels, "annotations": words}
-    return {"cause": alert.rule, "summary": words.get("summary") or alert.rule, "detail": detail}
+    said = _words(connection, {alert.id})[alert.id]
+    summaries = {name: text for name, text in said.annotations.items() if name.startswith("summary")}
+    detail = {"alert": alert.id, "labels": said.labels, "annotations": summaries}
+    return {"cause": alert.rule, "summary": summaries.get("summary") or alert.rule, "detail": detail}
+
+
+def _words(connection: Connection, alerts: set[int]) -> dict[int, Row[Any]]:
+    """What alerts say of themselves, by their ids."""
+    found: dict[int, Row[Any]] = {}
+    ids = sorted(alerts)
+    for first in range(0, len(ids), 500):
+        query = select(*_WORDS).where(_ALERTS.id.in_(ids[first : first + 500]))
+        found |= {row.id: row for row in connection.execute(query)}
+    return found
