@@ -82,7 +82,7 @@ class AppriseChannel:
         family = self._known_family()
         letter = self._voice.composer.compose(shown, self.spec.language or self._voice.language, family, now_ms=now_ms)
         letter = letter._replace(picture=self._picture(shown, family, now_ms))
-        return Receipt(letter.title, letter.body, self._service.deliver(letter))
+        return Receipt(letter.title, letter.body, self._service.deliver(letter, key))
 
     def _known_family(self) -> Family:
         with self._lock:

@@ -7,6 +7,7 @@ import threading
 import time
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+from alerts.delivery.mail import keyed, stamp
 from alerts.delivery.receipt import DeliveryError
 from alerts.delivery.secret import Secrets, channel_name, scheme_of
 from alerts.delivery.verdict import Verdict, conclude, said
@@ -64,10 +65,13 @@ class AppriseService:
         plugin = self._connect()[0]
         return Traits(int(plugin.body_maxlen), int(plugin.title_maxlen), self._takes_files(plugin))
 
-    def deliver(self, letter: Letter) -> str:
-        """Send it; returns what the service answered, without secrets. Raises :class:`DeliveryError`."""
+    def deliver(self, letter: Letter, key: str = "") -> str:
+        """Send it; returns what the service answered, without secrets. Raises :class:`DeliveryError`.
+
+        Mails with the same ``key`` are the same mail.
+        """
         service = self._connect()
-        with listen() as wire:
+        with listen() as wire, keyed(key):
             result = service.notify(
                 title=letter.title,
                 body=letter.body,
@@ -78,7 +82,7 @@ class AppriseService:
         verdict = _verdict(result, wire, self._scheme)
         if not verdict.taken and letter.picture is not None and verdict.permanent:
             # It may be the picture that they do not want; what was said is worth more.
-            return self.deliver(letter._replace(picture=None))
+            return self.deliver(letter._replace(picture=None), key)
         if not verdict.taken:
             raise verdict._replace(words=self._secrets.scrub(verdict.words)).error()
         return self._secrets.scrub(verdict.words)
@@ -134,6 +138,7 @@ def _load(url: str) -> Any:
         plugin.request_rate_per_sec = 0
         plugin.throttle = lambda *_, **__: None
         mend(plugin)
+        stamp(plugin)
     return service
 
 

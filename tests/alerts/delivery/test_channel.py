@@ -91,6 +91,18 @@ def test_a_mail_has_a_subject_text_html_and_the_picture() -> None:
     assert [part.get_content() for part in mail.iter_attachments()] == [PNG]
 
 
+def test_a_mail_that_is_sent_again_is_the_same_mail() -> None:
+    with MailServer(login=True) as server:
+        sending = channel(server.url())
+        for key in ("one", "one", "two"):
+            sending.send(message(UP), key, NOW_MS)
+        first, again, other = (mail["Message-ID"] for mail in server.taken)
+    assert first == again
+    assert other != first
+    assert first.startswith("<")
+    assert "one" not in first
+
+
 @pytest.mark.parametrize("kind", [SlackBot, Telegram, Discord])
 def test_the_picture_goes_where_a_service_takes_one(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
     with playing(kind, monkeypatch) as service:
