@@ -47,7 +47,7 @@ def alert(name: str, **labels: str) -> dict[str, Any]:
 
 
 def silence(matchers: list[dict[str, Any]] | None = None, **fields: Any) -> dict[str, Any]:
-    wanted = {"matchers": matchers or [{"name": "service", "value": "db", "isRegex": False}]}
+    wanted: dict[str, Any] = {"matchers": matchers or [{"name": "service", "value": "db", "isRegex": False}]}
     wanted |= {"startsAt": at(0), "endsAt": at(60), "createdBy": "ada", "comment": "new disk"}
     return wanted | fields
 
