@@ -30,12 +30,12 @@ export const exactly = (labels) => Object.entries(labels).map(([name, value]) =>
 export const chipOf = (matcher) => el("code", { className: "matcher" }, sayMatcher(matcher));
 
 export class Matchers {
-  constructor(matchers, changed) {
+  constructor(matchers, changed, none = "") {
     this.list = matchers;
     this.changed = changed;
     this.chips = el("ul", { className: "chips", "aria-label": t("Matchers") });
     this.input = el("input", { className: "mono", placeholder: 'severity="warning"', spellcheck: false, autocomplete: "off", on: { keydown: (event) => this.#key(event), change: () => this.#take() } });
-    this.hint = el("small", { className: "mute" }, t('All must hold. Enter adds one: name="value", also !=, =~ and !~.'));
+    this.hint = el("small", { className: "mute" }, none ? `${none} ` : "", t('All must hold. Enter adds one: name="value", also !=, =~ and !~.'));
     this.root = el("div", { className: "matchers" }, el("span", { className: "field-name" }, t("What it is for")), this.chips, el("label", { className: "field" }, el("span", { className: "visually-hidden" }, t("Add a matcher")), this.input, this.hint));
     this.paint();
   }

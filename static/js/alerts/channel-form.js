@@ -14,7 +14,7 @@ const field = (label, input, hint) => el("label", { className: "field" }, label,
 export function openChannel({ channel = null, saved }) {
   const services = SERVICES();
   const name = el("input", { required: true, maxLength: 40, value: channel?.name ?? "", readOnly: Boolean(channel), placeholder: t("e.g. on-call group"), autocomplete: "off", spellcheck: false });
-  const url = el("input", { type: "password", required: !channel, maxLength: 4000, autocomplete: "new-password", spellcheck: false, placeholder: channel ? t("unchanged") : services[0][1] });
+  const url = el("input", { id: "channel-url", type: "password", required: !channel, maxLength: 4000, autocomplete: "new-password", spellcheck: false, placeholder: channel ? t("unchanged") : services[0][1] });
   const hint = el("small", {}, channel ? t("Kept encrypted and never shown again. Leave it empty to keep the one there is.") : services[0][2]);
   const reveal = el("button", { type: "button", className: "control", "aria-pressed": "false", on: { click: () => {
     const shown = url.type === "password";
@@ -50,7 +50,7 @@ export function openChannel({ channel = null, saved }) {
     content: [
       field(t("Name"), name),
       channel ? null : field(t("Service"), service),
-      el("div", { className: "field" }, el("label", { className: "secret" }, t("Address (URL)"), url), hint, reveal),
+      el("div", { className: "field" }, el("label", { htmlFor: "channel-url" }, t("Address (URL)")), el("div", { className: "secret" }, url, reveal), hint),
       el("div", { className: "two-fields" }, field(t("From level"), level, t("Without a routing file; a routing file decides for itself.")), field(t("Language"), language)),
       el("div", { className: "two-fields" }, field(t("At most so many a minute"), rate), el("div", { className: "checks" }, el("label", {}, resolved, t("Also say when it is over")), el("label", {}, picture, t("With a picture of the last hour, where the service takes one")))),
       outcome,

@@ -64,7 +64,7 @@ function remove(window, reload) {
 
 export function openMaintenance({ window = null, saved }) {
   const simple = window ? simpleOf(window.intervals) : { days: ["saturday"], from: "02:00", to: "04:00", zone: here() };
-  const list = new Matchers(window?.matchers ?? [], () => {});
+  const list = new Matchers(window?.matchers ?? [], () => {}, t("Without any it is for all alerts."));
   const name = el("input", { name: "name", required: true, maxLength: 100, value: window?.name ?? "", placeholder: t("e.g. weekly restart"), autocomplete: "off" });
   const comment = el("input", { name: "comment", maxLength: 500, value: window?.comment ?? "", autocomplete: "off" });
   const times = simple ? timesOf(simple) : { nodes: [el("p", { className: "mute" }, t("When: {words}. These times are more than this form can show; they stay as they are.", { words: sayIntervals(window.intervals) }))], read: () => window.intervals };
@@ -90,7 +90,7 @@ function timesOf(simple) {
   const from = el("input", { type: "time", required: true, value: simple.from });
   const to = el("input", { type: "time", required: true, value: simple.to === "24:00" ? "00:00" : simple.to });
   const zones = el("datalist", { id: "zones" }, ...["UTC", ...(Intl.supportedValuesOf?.("timeZone") ?? [])].map((zone) => el("option", { value: zone })));
-  const zone = el("input", { required: true, value: simple.zone, list: "zones", spellcheck: false, autocomplete: "off" });
+  const zone = el("input", { required: true, value: simple.zone, spellcheck: false, autocomplete: "off" });
   zone.setAttribute("list", "zones");
   const said = el("p", { className: "mute", role: "status" });
 
@@ -107,7 +107,7 @@ function timesOf(simple) {
       text(said, error.message);
     }
   }
-  const box = el("div", { className: "times" }, days, el("div", { className: "row-of" }, el("label", { className: "field" }, t("From"), from), el("label", { className: "field" }, t("To"), to), el("label", { className: "field grow" }, t("Time zone"), zone)), zones, said);
+  const box = el("div", { className: "times" }, days, el("div", { className: "row-of" }, el("label", { className: "field" }, t("From"), from), el("label", { className: "field" }, t("To"), to), el("label", { className: "field zone" }, t("Time zone"), zone)), zones, said);
   box.addEventListener("input", paint);
   paint();
   return { nodes: [box], read };

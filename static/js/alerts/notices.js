@@ -54,7 +54,7 @@ function paintChannels(channels) {
     fill: (card, one) => {
       const [head, figures, error] = card.children;
       const resting = one.resting_until_ms && one.resting_until_ms > Date.now();
-      const [state, word] = resting ? ["warning", t("RESTING")] : one.failed ? ["critical", t("FAILURES")] : one.waiting ? ["busy", t("BUSY")] : ["ok", t("OK")];
+      const [state, word] = one.is_configured === false ? ["warning", t("GONE")] : resting ? ["warning", t("RESTING")] : one.failed ? ["critical", t("FAILURES")] : one.waiting ? ["busy", t("BUSY")] : ["ok", t("OK")];
       text(head.firstChild, one.name);
       head.lastChild.dataset.state = state;
       text(head.lastChild, word);
@@ -90,7 +90,7 @@ function fillRow(row, one) {
   text(when.firstChild, sayMoment(one.created_ms));
   when.firstChild.title = sayFull(one.created_ms);
   const [details, error] = what.children;
-  text(details.firstChild, one.title || t("(not put into words yet)"));
+  text(details.firstChild, (one.title || t("(not put into words yet)")) + (one.stands_for > 1 ? ` · ${t("for {count} notices", { count: one.stands_for })}` : ""));
   text(details.lastChild, one.body);
   text(error, one.error && one.state !== "sent" ? sayReason(one.error) : "");
   show(error, Boolean(error.textContent));

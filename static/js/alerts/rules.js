@@ -98,7 +98,7 @@ async function askLateness() {
 function fillGroup(group, late) {
   const node = find(`[data-group="${CSS.escape(group.name)}"] [data-field=timing]`);
   if (!node || !(Date.parse(group.lastEvaluation) > 0)) return;
-  const took = seconds(group.evaluationTime);
+  const took = sayText(group.evaluationTime, "seconds");
   const every = group.interval ? t("every {interval}, takes {took}", { interval: duration(group.interval), took }) : t("takes {took}", { took });
   text(node, late > LATE ? `${every} · ${t("late by {duration}", { duration: seconds(late) })}` : every);
   node.dataset.state = late > LATE ? "warning" : "";
@@ -116,7 +116,9 @@ function fillRule(group, rule, key) {
   show(field(row, "error"), Boolean(rule.lastError));
   const bound = sayBound(rule.query);
   const current = values.get(rule.query) ?? worstOf((rule.alerts ?? []).map((alert) => Number(alert.value)), bound);
-  text(field(row, "value"), [current === null ? null : sayText(current, unitOf(rule.query)), bound].filter(Boolean).join(" / ") || "–");
+  const [now, fires] = field(row, "value").children;
+  text(now, current === null ? "–" : sayText(current, unitOf(rule.query)));
+  text(fires, bound ? t("fires at {bound}", { bound }) : "");
   const at = Date.parse(rule.lastEvaluation);
   const evaluated = field(row, "evaluated");
   text(evaluated, at > 0 ? ago(at) : t("not yet"));

@@ -34,7 +34,7 @@ export function openSilence({ title = t("New silence"), silence = null, matchers
   const custom = el("input", { type: "datetime-local", value: localInput(until), "aria-label": t("Ends"), required: true, on: { input: () => take(Date.parse(custom.value), "custom") } });
   const buttons = PRESETS.map(([key, label, end]) => el("button", { type: "button", data: { preset: key }, "aria-pressed": String(!silence && key === "1h"), on: { click: () => take(end(Date.now()), key) } }, label()));
   const segments = el("div", { className: "segments", role: "group", "aria-label": t("For how long") }, ...buttons);
-  const comment = el("input", { name: "comment", maxLength: 500, required: true, value: silence?.comment ?? "", placeholder: t("e.g. driver update on host 3"), autocomplete: "off" });
+  const comment = el("input", { autofocus: true, name: "comment", maxLength: 500, required: true, value: silence?.comment ?? "", placeholder: t("e.g. driver update on host 3"), autocomplete: "off" });
   const later = (wait = 350) => { clearTimeout(timer); timer = setTimeout(look, wait); };
 
   function take(end, key) {

@@ -90,7 +90,7 @@ function fillPoint(row, one, most) {
   const [name, count, total, detect, acknowledge, recover] = row.children;
   text(name.firstChild, one.kind === "rule" ? one.name : sayReason(one.name));
   text(name.lastChild, one.kind === "rule" ? t("alert") : t("cause of outages"));
-  text(count.firstChild, t("{count} times", { count: one.count }));
+  text(count.firstChild, one.count === 1 ? t("once") : t("{count} times", { count: one.count }));
   count.lastChild.style.width = `${Math.round((one.count / most) * 100)}%`;
   const say = (value) => (value === null || value === undefined ? "–" : duration(value));
   text(total, say(one.seconds));
