@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.dialects.sqlite import Insert, insert
 
 from alerts.routing.group import Group, Told
 from storage.tables import DispatchGroupRow, DispatchLogRow
@@ -50,20 +50,22 @@ class GroupBook:
             rows = connection.execute(select(DispatchGroupRow.__table__).order_by(_GROUPS.key)).mappings().all()
         return [_stored(row, log.get(row["key"], {})) for row in rows]
 
-    def save(self, connection: Connection, before: Group | None, after: Group) -> None:
-        """Write a group, and what differs from ``before`` of what its channels were told."""
-        values = _values(after)
-        changes = {name: value for name, value in values.items() if name != "key"}
-        connection.execute(
-            insert(DispatchGroupRow).values(**values).on_conflict_do_update(index_elements=["key"], set_=changes)
-        )
-        known = before.told if before is not None else {}
-        for channel, told in after.told.items():
-            if known.get(channel) != told:
-                self._log(connection, after.key, channel, told)
-        gone = [channel for channel in known if channel not in after.told]
-        if gone:
-            connection.execute(delete(DispatchLogRow).where(_LOG.group_key == after.key, _LOG.channel.in_(gone)))
+    def save(self, connection: Connection, changes: Sequence[tuple[Group | None, Group]]) -> None:
+        """Write groups, each as it was before and is now, and what differs in what their channels were told."""
+        entries = []
+        for before, after in changes:
+            known = before.told if before is not None else {}
+            entries += [
+                _entry(after.key, channel, told) for channel, told in after.told.items() if known.get(channel) != told
+            ]
+            gone = known.keys() - after.told.keys()
+            if gone:
+                here = _LOG.group_key == after.key
+                connection.execute(delete(DispatchLogRow).where(here, _LOG.channel.in_(sorted(gone))))
+        if changes:
+            connection.execute(_SAVE_GROUP, [_values(after) for _, after in changes])
+        if entries:
+            connection.execute(_SAVE_ENTRY, entries)
 
     def remove(self, connection: Connection, keys: Collection[str]) -> None:
         """Delete groups and what was told of them."""
@@ -71,10 +73,26 @@ class GroupBook:
             connection.execute(delete(DispatchGroupRow).where(_GROUPS.key.in_(chunk)))
             connection.execute(delete(DispatchLogRow).where(_LOG.group_key.in_(chunk)))
 
-    def _log(self, connection: Connection, key: str, channel: str, told: Told) -> None:
-        values = {"firing": sorted(told.firing), "resolved": sorted(told.resolved), "time_ms": told.time_ms}
-        statement = insert(DispatchLogRow).values(group_key=key, channel=channel, **values)
-        connection.execute(statement.on_conflict_do_update(index_elements=["group_key", "channel"], set_=values))
+
+def _upsert(row: type[DispatchGroupRow] | type[DispatchLogRow], *keys: str) -> Insert:
+    """A statement that writes a row over the one with equal keys."""
+    statement = insert(row)
+    others = {column.name: statement.excluded[column.name] for column in row.__table__.c if column.name not in keys}
+    return statement.on_conflict_do_update(index_elements=keys, set_=others)
+
+
+_SAVE_GROUP = _upsert(DispatchGroupRow, "key")
+_SAVE_ENTRY = _upsert(DispatchLogRow, "group_key", "channel")
+
+
+def _entry(key: str, channel: str, told: Told) -> dict[str, Any]:
+    return {
+        "group_key": key,
+        "channel": channel,
+        "firing": sorted(told.firing),
+        "resolved": sorted(told.resolved),
+        "time_ms": told.time_ms,
+    }
 
 
 def _values(group: Group) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def default_routing(channels: Sequence[ChannelSpec]) -> Routing:
     A level 3 is told within seconds and repeated hourly; each rule is a group of its own, so that none waits for
     another's rhythm. A cause inhibits what follows from it, among alerts with the same ``instance``.
     """
-    routes = []
+    routes: list[Route] = []
     receivers = {PAGE: Receiver(PAGE)}
     for level in (3, 2, 1):
         names = tuple(spec.name for spec in channels if spec.least_level <= level)

@@ -55,14 +55,14 @@ class Writer:
         if worth:
             with self._database.begin() as connection:
                 for group in worth:
-                    for telling in tellings.get(group.key, ()):
-                        group = replace(group, sequence=group.sequence + 1)
-                        self._enqueue(connection, group, telling, now_ms)
-                    self._book.save(connection, before.get(group.key), group)
-                    after[group.key] = group
+                    told = tellings.get(group.key, ())
+                    for number, telling in enumerate(told, group.sequence + 1):
+                        self._enqueue(connection, group, telling, number, now_ms)
+                    after[group.key] = replace(group, sequence=group.sequence + len(told))
+                self._book.save(connection, [(before.get(group.key), after[group.key]) for group in worth])
         return list(after.values())
 
-    def _enqueue(self, connection: Connection, group: Group, telling: Telling, now_ms: int) -> None:
+    def _enqueue(self, connection: Connection, group: Group, telling: Telling, number: int, now_ms: int) -> None:
         message = Message(
             kind=telling.kind,
             receiver=telling.receiver,
@@ -72,7 +72,7 @@ class Writer:
             time_ms=now_ms,
         )
         digest = hashlib.sha256(f"{group.key}\0{telling.channel}".encode()).hexdigest()[:16]
-        key = f"{digest}-{telling.kind}-{now_ms}-{group.sequence}"
+        key = f"{digest}-{telling.kind}-{now_ms}-{number}"
         if not self._outbox.enqueue(connection, key, telling.channel, message, now_ms):
             log.warning("notice_known", channel=telling.channel, key=key)
 

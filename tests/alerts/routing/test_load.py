@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import apprise
 import pytest
@@ -74,7 +75,7 @@ def test_the_file_of_s1_loads_and_says_what_it_does_in_another_way() -> None:
     assert note.startswith("receivers[1].webhook_configs[0]: the hook of a feishu bot")
     urls = {spec.name: spec.url.get_secret_value() for spec in routing.channels}
     assert urls["critical-alerts.webhook"] == "feishu://xxxxx"
-    mail = apprise.Apprise.instantiate(urls["default.email"])
+    mail: Any = apprise.Apprise.instantiate(urls["default.email"])
     assert (mail.smtp_host, mail.port, mail.user, mail.password, mail.secure_mode) == (
         "smtp.example.com",
         587,
@@ -109,7 +110,7 @@ def test_a_webhook_is_called_with_its_header_and_gets_so_many_alerts_as_it_asks_
 
 def test_a_mail_goes_to_bare_addresses_with_a_password_that_has_signs_in_it() -> None:
     spec = next(spec for spec in _parse(EVERYTHING).channels if spec.name == "all.email")
-    mail = apprise.Apprise.instantiate(spec.url.get_secret_value())
+    mail: Any = apprise.Apprise.instantiate(spec.url.get_secret_value())
     assert mail.password == "pa:ss/word"
     assert sorted(address for _, address in mail.targets) == ["ann@example.com", "bob@example.com"]
     assert spec.send_resolved

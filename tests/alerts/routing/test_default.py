@@ -1,0 +1,90 @@
+"""Without a routing file: every channel hears its levels, and one cause sends one message."""
+
+from __future__ import annotations
+
+from pydantic import SecretStr
+from sqlalchemy import Engine as Database
+
+from alerts.delivery.spec import ChannelSpec
+from alerts.routing.default import _CAUSES, default_routing
+from alerts.rule import Rule, load_stock
+from tests.alerts.routing.desk import Desk
+
+
+def _spec(name: str, least_level: int = 2) -> ChannelSpec:
+    return ChannelSpec(name, "apprise", SecretStr("ntfys://topic"), least_level=least_level)
+
+
+def _stock() -> set[str]:
+    """The names of the stock rules."""
+    return {rule.name for group in load_stock() for rule in group.rules if isinstance(rule, Rule)}
+
+
+def test_a_channel_hears_its_levels_and_level_one_stays_on_the_page(database: Database) -> None:
+    desk = Desk(database, default_routing([_spec("chat"), _spec("phone", 3), _spec("log", 1)]))
+    desk.fire("A", level="1")
+    desk.fire("B", level="2")
+    desk.fire("C", level="3")
+    said = sorted((item.channel, item.firing) for item in desk.run(90))
+    assert said == [("chat", "B"), ("chat", "C"), ("log", "A"), ("log", "B"), ("log", "C"), ("phone", "C")]
+
+
+def test_nobody_is_told_of_a_level_one_where_no_channel_asks_for_it(database: Database) -> None:
+    desk = Desk(database, default_routing([_spec("chat")]))
+    desk.fire("A", severity="info")
+    assert desk.run(600) == []
+    (found,) = desk.dispatcher.explain({"alertname": "A", "severity": "info"}, desk.now_ms)
+    assert (found.receiver, found.channels) == ("page", ())
+
+
+def test_a_level_three_is_told_within_two_seconds(database: Database) -> None:
+    desk = Desk(database, default_routing([_spec("chat")]))
+    desk.fire("A", severity="critical")
+    assert [item.seconds for item in desk.run(10)] == [2]
+
+
+def test_a_dead_server_sends_one_message_whatever_follows_from_it(database: Database) -> None:
+    desk = Desk(database, default_routing([_spec("chat")]))
+    follows = (
+        "NotReady|HighFailureRate|VeryHighFailureRate|ConsecutiveFailures|ManyErrors|ManySlowRequests"
+        "|InferenceOver30s|InferenceStalled|HighLatencyP95|HighLatencyP99|QueueBacklog|BreakerOpen|DegradedReplies"
+        "|LatencyDrift|ReplicaDown"
+    )
+    for name in follows.split("|"):
+        desk.fire(name, severity="critical")
+    cause = desk.fire("ServerDown", severity="critical", job="photo")
+    assert [item.firing for item in desk.run(600)] == ["ServerDown"]
+    for alert in [*desk.alerts.values()]:
+        desk.resolve(alert)
+    assert [item.resolved for item in desk.run(600)] == ["ServerDown"]
+    assert cause.rule == "ServerDown"
+
+
+def test_another_servers_outage_does_not_hide_what_happens_here(database: Database) -> None:
+    desk = Desk(database, default_routing([_spec("chat")]))
+    desk.fire("ServerDown", severity="critical", instance="other:8000")
+    desk.fire("NotReady", severity="critical")
+    assert sorted(item.firing for item in desk.run(60)) == ["NotReady", "ServerDown"]
+
+
+def test_a_lost_gpu_explains_what_its_server_says(database: Database) -> None:
+    desk = Desk(database, default_routing([_spec("chat")]))
+    desk.fire("GPUXidError", severity="critical", xid="79")
+    for name in ("ServerDown", "NotReady", "CollectorDown", "GPUMemoryHigh", "BreakerOpen"):
+        desk.fire(name, severity="critical")
+    assert [item.firing for item in desk.run(600)] == ["GPUXidError"]
+
+
+def test_no_cause_is_among_what_follows_from_itself() -> None:
+    for rule in default_routing([]).inhibit_rules:
+        for name in _stock():
+            labels = {"alertname": name, "xid": "79"}
+            is_source = all(matcher.matches(labels) for matcher in rule.source)
+            is_target = all(matcher.matches(labels) for matcher in rule.target)
+            assert not (is_source and is_target), name
+
+
+def test_causes_name_rules_that_exist_or_that_files_of_others_bring() -> None:
+    known = {*_stock(), "GPULost", "ServiceDown", "HighLatency", "LatencyHigh", "LatencyOutsideHistory"}
+    named = {name for _, follows in _CAUSES for name in follows.split("|")}
+    assert named <= known
