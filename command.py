@@ -19,6 +19,7 @@ from command_base import USAGE, database, fail, local_time, with_settings
 from command_history import export, import_command
 from command_model import model
 from command_recovery import restart, why
+from command_rules import check_rules, test_rules
 from config import Settings, SettingsError, is_loopback
 from supervisor import DataFolderTaken, Server, run
 
@@ -114,36 +115,29 @@ def _refuse_taken_port(host: str, port: int) -> None:
 def check_config(settings: Settings) -> None:
     """Read the settings and every file they name, and say whether they are right."""
     from alerts.delivery.service import AppriseService
+    from alerts.routing.error import RoutingError
+    from alerts.routing.load import load_routing
     from alerts.rule import RuleError, load_rules
     from dashboard.panels import PanelError, load_panels
 
     try:
         for path in settings.alerts.rules:
             load_rules(path)
+        routing = load_routing(settings.alerts.routing) if settings.alerts.routing else None
         load_panels(settings.panels)
-    except (RuleError, PanelError) as error:
+    except (RuleError, RoutingError, PanelError) as error:
         fail(str(error))
+    if routing is not None:
+        for line in routing.unsupported:
+            click.echo(f"not supported: {routing.file}: {line}")
+        for line in routing.notes:
+            click.echo(f"note: {routing.file}: {line}")
     for key, channels in (("alerts", settings.alerts.channels), ("supervisor", settings.supervisor.channels)):
         for place, url in enumerate(channels, 1):
             problem = AppriseService(url.get_secret_value()).check()
             if problem:
                 fail(f"{key}.channels, entry {place}: {problem}")
     click.echo("the settings are right")
-
-
-@main.command("check-rules")
-@click.argument("file", type=click.Path(path_type=Path))
-def check_rules_command(file: Path) -> None:
-    """Check a Prometheus rule file: mistakes (exit status 2) and warnings (exit status 0)."""
-    from alerts.check import check_rules
-    from collectors.catalogue import METRICS
-
-    problems = check_rules(file, METRICS)
-    for problem in problems:
-        click.echo(str(problem))
-    if any(problem.level == "error" for problem in problems):
-        sys.exit(USAGE)
-    click.echo(f"{file}: no mistakes, {len(problems)} warnings")
 
 
 @main.group()
@@ -269,3 +263,5 @@ main.add_command(import_command)
 main.add_command(model)
 main.add_command(restart)
 main.add_command(why)
+main.add_command(check_rules)
+main.add_command(test_rules)

@@ -1,4 +1,4 @@
-"""The tick as a story: collect → store → evaluate → publish, once a second."""
+"""The tick as a story: collect → store → evaluate → act → dispatch → publish, once a second."""
 
 from __future__ import annotations
 
@@ -84,9 +84,12 @@ class Pulse:
             self._stage("store", lambda: rooms.store.append(ticks))
             self._stage("record", rooms.requests.flush)
         if "load_alerts" not in missing and self._evaluation_due(now):
-            self._stage("evaluate", lambda: rooms.alerts.evaluate(now))
+            self._stage("evaluate", lambda: rooms.alerting.evaluate(now))
         if not missing:
             self._stage("chronicle", lambda: self.chronicle.follow(now))
+            self._stage("act", lambda: rooms.alerting.act(now))
+            self._stage("join", lambda: rooms.alerting.join(now))
+            self._stage("dispatch", lambda: rooms.alerting.dispatch(now))
         self._stage("publish", lambda: rooms.hub.publish(now))
 
     def age_seconds(self) -> float:

@@ -15,29 +15,12 @@ from typing import Any, TextIO
 import psutil
 import structlog
 from flask import Flask
-from sqlalchemy import Engine as Database
 
 import allocator
 import dashboard
-from alerts.delivery.channel import Voice
+from alerts.alerting import Alerting
 from alerts.delivery.collector import NoticeCollector
-from alerts.delivery.compose import Composer
-from alerts.delivery.notice import Notices
-from alerts.delivery.outbox import Outbox
-from alerts.delivery.registry import ChannelRegistry, builder, settings_specs
-from alerts.delivery.sender import Sender
-from alerts.delivery.store import ChannelStore
-from alerts.delivery.switchboard import Switchboard
-from alerts.delivery.vault import FILE_NAME, Vault
-from alerts.engine import AlertEngine
-from alerts.evaluation import Origin
 from alerts.gauge import AlertCollector
-from alerts.outage.action import Actions
-from alerts.outage.outage import Outages
-from alerts.ruling.rulebook import Rulebook
-from alerts.ruling.source import RuleSource
-from alerts.silencing.quieting import Quieting
-from alerts.state import Flapping
 from blackbox import BlackBox
 from chronicle import Chronicle
 from collectors.build import build
@@ -155,56 +138,23 @@ class Application:
             disabled="safe_mode: the model kept crashing the server" if safe_mode else None,
             data_dir=settings.data_dir,
         )
-        outbox = Outbox(database)
-        quieting = Quieting(
-            database,
-            now_ms=started_ms,
-            secret_key=_secret_key(settings.data_dir / "secret.key"),
-            public_url=settings.server.public_url,
-            link_hours=settings.alerts.ack_link_hours,
-        )
-        channels = _switchboard(settings, database, quieting)
-        self.sender = Sender(
-            outbox,
-            channels.registry,
-            retry_seconds=settings.alerts.notice_retry_seconds,
-            give_up_seconds=settings.alerts.notice_give_up_hours * 3600,
-        )
-        notices = Notices(
-            outbox,
-            channels.registry.names(),
-            service=settings.name,
-            language="zh" if settings.language == "zh" else "en",
-        )
-        rules = RuleSource(settings.alerts.rules, Rulebook(database), stock=settings.alerts.stock_rules)
-        groups = rules.load(started_ms)
-        alerts = AlertEngine(
+        audit = AuditLog(database)
+        doers = Doers(model, self._restart, settings.model.load_seconds)
+        self.alerting = alerting = Alerting(
+            settings,
             database,
             query,
-            groups,
-            outbox=notices,
+            now_ms=started_ms,
+            key=_secret_key(settings.data_dir / "secret.key"),
             record=_recorder(store),
-            origin=Origin(),
-            interval_seconds=settings.alerts.evaluation_interval_seconds,
-            flapping=Flapping.of_seconds(
-                settings.alerts.flap_count, settings.alerts.flap_seconds, settings.alerts.flap_quiet_seconds
-            ),
-            resolve_seconds=settings.alerts.resolve_seconds,
-            clock_offset_ms=clock_offset_ms,
-        )
-        audit = AuditLog(database)
-        chronicle = Chronicle(incidents, ledger, model.status, int(psutil.boot_time() * 1000), model.remedies, audit)
-        doers = Doers(model, self._restart, settings.model.load_seconds)
-        actions = Actions(
-            database,
-            doers.by_name(),
-            limit_per_hour=settings.alerts.action_limit_per_hour,
-            help_seconds=settings.alerts.action_help_seconds,
-            muted=quieting.mutes,
+            incidents=incidents,
+            audit=audit,
+            doers=doers.by_name(),
             busy=doers.busy,
             forbidden="safe mode: only a person goes on from here" if safe_mode else None,
-            audit=audit,
+            clock_offset_ms=clock_offset_ms,
         )
+        chronicle = Chronicle(incidents, ledger, model.status, int(psutil.boot_time() * 1000), model.remedies, audit)
         hub = open_hub(
             settings,
             query,
@@ -212,9 +162,9 @@ class Application:
             safe_mode=safe_mode,
             model=model.status,
             health=model.health,
-            alerts=alerts.current,
+            alerts=alerting.engine.current,
             last_restart=lambda: chronicle.last_restart,
-            quiet=quieting.reasons,
+            quiet=alerting.quieting.reasons,
             clock=now_ms,
         )
         stages = StageCollector(settings.collectors.interval_seconds)
@@ -234,8 +184,8 @@ class Application:
             crash_loop=lambda: safe_mode,
             extra=[
                 ModelCollector(model, settings.collectors.interval_seconds),
-                NoticeCollector(outbox, settings.collectors.slow_interval_seconds),
-                AlertCollector(alerts, settings.collectors.slow_interval_seconds),
+                NoticeCollector(alerting.outbox, settings.collectors.slow_interval_seconds),
+                AlertCollector(alerting.engine, settings.collectors.slow_interval_seconds),
                 stages,
             ],
         )
@@ -248,14 +198,18 @@ class Application:
             collection=Collection(collectors, settings.collectors.deadline_seconds, aliases=settings.metrics.aliases),
             meters=meters,
             model=model,
-            alerts=alerts,
-            rules=rules,
-            quieting=quieting,
-            outbox=outbox,
-            channels=channels,
+            alerting=alerting,
+            alerts=alerting.engine,
+            rules=alerting.rules,
+            quieting=alerting.quieting,
+            outbox=alerting.outbox,
+            channels=alerting.channels,
             incidents=incidents,
-            outages=Outages(database, incidents),
-            actions=actions,
+            outages=alerting.outages,
+            actions=alerting.actions,
+            dispatcher=alerting.dispatcher,
+            routing=lambda: alerting.dispatcher.routing,
+            inhibitors=alerting.dispatcher.inhibitors,
             requests=RequestLog(database),
             audit=audit,
             accounts=Accounts(database),
@@ -286,6 +240,7 @@ class Application:
         self.schedule.every(settings.collectors.interval_seconds, "tick", self.pulse.beat)
         self.schedule.every(settings.health.interval_seconds, "health", lambda: rooms.model.check(now_ms()))
         self.schedule.every(NOTICE_SECONDS, "notices", self._deliver_notices)
+        self.schedule.every(settings.alerts.reload_seconds, "reload", lambda: self.alerting.refresh(now_ms()))
         self.schedule.every(settings.collectors.interval_seconds, "gpu-memory", self._note_gpu_memory)
         self.schedule.every(TRIM_SECONDS, "trim", allocator.trim)
         self.schedule.every(GUARD_SECONDS, "guard", self._guard)
@@ -308,7 +263,7 @@ class Application:
 
     def _deliver_notices(self) -> None:
         """Try the notices that are due."""
-        self.sender.deliver(now_ms())
+        self.alerting.sender.deliver(now_ms())
 
     def _guard(self) -> None:
         """Look after the files, and stop telling of what an acknowledged alert is about."""
@@ -334,7 +289,7 @@ class Application:
         if storage.max_bytes:
             ticks += self.services.store.limit(storage.max_bytes)
         records = expire_records(self.services.database, now - int(storage.records_days * DAY_MS))
-        records += self.services.outbox.expire(now - int(storage.records_days * DAY_MS))
+        records += self.alerting.forget(now, int(storage.records_days * DAY_MS))
         log.info("expired", ticks=ticks, records=records)
 
     def _is_doubtful(self, now: int) -> bool:
@@ -440,20 +395,6 @@ def _url(address: tuple[Any, ...]) -> str:
     host, port = str(address[0]), address[1]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - the address as it was given
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _switchboard(settings: Settings, database: Database, quieting: Quieting) -> Switchboard:
-    """All channels, and how they speak."""
-    composer = Composer(
-        settings.name,
-        public_url=settings.server.public_url,
-        ack_link=quieting.links.make,
-        flap_count=settings.alerts.flap_count,
-        flap_seconds=settings.alerts.flap_seconds,
-    )
-    build = builder(Voice(composer, "zh" if settings.language == "zh" else "en"))
-    store = ChannelStore(database, Vault(settings.data_dir / FILE_NAME))
-    return Switchboard(ChannelRegistry(build), store, build, settings_specs(settings.alerts.channels))
 
 
 def _recorder(store: SeriesStore) -> Any:

@@ -13,11 +13,13 @@ from alerts.routing.tree import Receiver, Route, Routing
 if TYPE_CHECKING:
     from sqlalchemy import Engine as Database
 
+    from alerts.alerting import Alerting
     from alerts.delivery.outbox import Outbox
     from alerts.delivery.switchboard import Switchboard
     from alerts.engine import AlertEngine
     from alerts.outage.action import Actions
     from alerts.outage.outage import Outages
+    from alerts.routing.dispatcher import Dispatcher
     from alerts.ruling.source import RuleSource
     from alerts.silencing.quieting import Quieting
     from collectors.collection import Collection
@@ -48,6 +50,8 @@ class Services:
     collection: Collection
     meters: Meters
     model: ModelHost
+    #: All of alerting; what follows are its parts.
+    alerting: Alerting
     alerts: AlertEngine
     rules: RuleSource
     quieting: Quieting
@@ -58,6 +62,8 @@ class Services:
     outages: Outages
     #: What alerts have done by their label ``wakeless_action``; the tick has it follow.
     actions: Actions
+    #: Who is told what; the tick has it step.
+    dispatcher: Dispatcher
     requests: RequestLog
     audit: AuditLog
     accounts: Accounts

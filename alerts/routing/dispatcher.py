@@ -13,8 +13,9 @@ from alerts.book import AlertBook
 from alerts.delivery.message import Action
 from alerts.routing.book import GroupBook, StoredGroup
 from alerts.routing.explain import Explanation, explain
-from alerts.routing.flush import Outcome, Telling, acknowledge, escalate, flush
+from alerts.routing.flush import Outcome, Telling, acknowledge, escalate, flush, report
 from alerts.routing.group import Group
+from alerts.routing.inhibition import Inhibition
 from alerts.routing.scene import Muted, Scene
 from alerts.routing.tree import Route, Routing, labels_text
 from alerts.routing.writer import Enqueue, Writer
@@ -62,6 +63,7 @@ class Dispatcher:
         self._firing: Mapping[str, Alert] = {}
         self._placed: Set[str] = frozenset()  # those that fired at the last step and are in their groups
         self._acked: dict[str, int | None] = {}
+        self._reports: set[str] = set()
         self._loaded = False
         self._due_ms: int | None = None
         self._swept_ms: int | None = None
@@ -90,9 +92,11 @@ class Dispatcher:
                 self._place(firing[fingerprint], now_ms, changes)
             acked = {alert.fingerprint: alert.ack_ms for alert in firing.values() if alert.state == "acknowledged"}
             outcomes = self._acknowledgements(acked, scene, changes) if acked != self._acked else []
+            outcomes += self._reported(scene, changes)
             outcomes += self._due(scene, changes)
             count = self._commit(outcomes, changes, now_ms)
             self._firing, self._placed, self._acked = firing, firing.keys(), acked
+            self._reports.clear()
             self._sweep(now_ms)
         return count
 
@@ -105,6 +109,18 @@ class Dispatcher:
             self._adopt(stored, now_ms)
             self._loaded = True
         log.info("routing_replaced", file=routing.file, receivers=len(routing.receivers), time_ms=now_ms)
+
+    def report(self, alert: Alert) -> None:
+        """Something was done about an alert: the next step tells those who know of it. Its end is told anyway."""
+        with self._lock:
+            self._reports.add(alert.fingerprint)
+
+    def inhibitors(self) -> dict[str, list[str]]:
+        """The fingerprints of alerts that others keep back now, each with the fingerprint of the other."""
+        with self._lock:
+            inhibition = Inhibition(self._routing.inhibit_rules, self._firing.values())
+            found = {name: inhibition.find(alert.labels) for name, alert in self._firing.items()}
+        return {name: [one.source.fingerprint] for name, one in found.items() if one is not None}
 
     def groups(self) -> list[Group]:
         """Every group that has alerts, in the order of their keys."""
@@ -157,6 +173,17 @@ class Dispatcher:
             outcome = acknowledge(group, touched[key], scene)
             changes[key] = outcome.group
             outcomes.append(outcome)
+        return outcomes
+
+    def _reported(self, scene: Scene, changes: dict[str, Group]) -> list[Outcome]:
+        """What is told of things that were done about alerts that still fire."""
+        outcomes = []
+        for fingerprint in sorted(self._reports & scene.firing.keys()):
+            for key in sorted(self._homes.get(fingerprint, ())):
+                outcome = report(changes.get(key) or self._groups[key], scene.firing[fingerprint], scene)
+                if outcome.tellings:
+                    changes[key] = outcome.group
+                    outcomes.append(outcome)
         return outcomes
 
     def _due(self, scene: Scene, changes: dict[str, Group]) -> list[Outcome]:

@@ -94,6 +94,15 @@ def acknowledge(group: Group, alerts: Sequence[Alert], scene: Scene) -> Outcome:
     return Outcome(_watch(after, _look(after, scene), scene.now_ms), tellings)
 
 
+def report(group: Group, alert: Alert, scene: Scene) -> Outcome:
+    """Tell those who know that ``alert`` fires what was done about it, or whether that has helped."""
+    if scene.reason(group.route, alert) is not None:
+        return Outcome(group, ())
+    receiver = scene.routing.receiver(group.route.receiver, scene.now_ms)
+    channels = [channel for channel, told in group.told.items() if alert.fingerprint in told.firing]
+    return Outcome(group, [Telling("action", receiver.name, channel, (alert,)) for channel in channels])
+
+
 def _look(group: Group, scene: Scene) -> _View:
     states = {fingerprint: scene.state_of(fingerprint, known) for fingerprint, known in group.members.items()}
     muted = {}
