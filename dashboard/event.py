@@ -20,6 +20,9 @@ ACTIONS = {
     "alert.action": "Carried out for an alert",
     "alert.unack": "Acknowledgement taken back",
     "incident.note": "Note on an incident",
+    "maintenance.create": "Maintenance window made",
+    "maintenance.change": "Maintenance window changed",
+    "maintenance.delete": "Maintenance window deleted",
     "model.canary": "Canary asked for",
     "model.canary_share": "Canary's share set",
     "model.canary_end": "Canary's end asked for",
@@ -28,6 +31,9 @@ ACTIONS = {
     "model.switch": "Switch to another version asked for",
     "process.restart": "Process restart asked for",
     "process.rollback": "Roll back asked for",
+    "silence.create": "Silence made",
+    "silence.change": "Silence changed",
+    "silence.expire": "Silence ended",
 }
 
 
