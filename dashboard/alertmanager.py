@@ -163,7 +163,7 @@ def post_silence() -> Response:
         silence_id = services().quieting.silences.put(silence, now_ms())
     except SilenceError as error:
         raise form.FormError(_STATUS_OF[error.kind], str(error)) from error
-    detail = {"matchers": [str(one) for one in silence.matchers], "comment": silence.comment}
+    detail = {"matchers": [str(one) for one in silence.matchers], "reason": silence.comment}
     detail |= {"created_by": silence.created_by, "ends": iso(silence.ends_ms)}
     audit("silence.change" if silence.id else "silence.create", f"silence:{silence_id}", detail)
     return form.answer({"silenceID": silence_id})

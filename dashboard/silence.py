@@ -167,7 +167,7 @@ def _shown(window: Window) -> dict[str, Any]:
 
 def _detail(window: Window) -> dict[str, Any]:
     matchers = [str(matcher) for matcher in window.matchers]
-    return {"name": window.name, "matchers": matchers, "disabled": window.disabled, "comment": window.comment}
+    return {"name": window.name, "matchers": matchers, "disabled": window.disabled, "reason": window.comment}
 
 
 def _read(given: list[Matcher | str]) -> tuple[LabelMatcher, ...]:
