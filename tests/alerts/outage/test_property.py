@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC
 from itertools import pairwise
 from pathlib import Path
@@ -11,11 +11,13 @@ from tempfile import TemporaryDirectory
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import event
 
 from alerts.outage.joining import REOPEN_MS
 from alerts.outage.stretch import Stretch, covered_ms, union, without
 from alerts.outage.uptime import uptime
 from storage.engine import open_database
+from storage.error import StorageError
 from storage.incident import DOWN
 from tests.alerts.outage.scene import MINUTE, T0, Scene
 
@@ -156,3 +158,47 @@ def test_a_gap_is_as_long_as_it_may_be(scene: Scene) -> None:
     scene.stretch("process", "killed", MINUTE + REOPEN_MS, 10 * MINUTE)
     scene.follow(10 * MINUTE)
     assert len(scene.heads()) == 1
+
+
+@settings(max_examples=20, deadline=None)
+@given(STORIES, st.lists(st.integers(1, 12), min_size=1, max_size=6))
+def test_a_process_that_dies_amid_a_change_leaves_nothing_half_done(
+    story: list[tuple[str, int]], deaths: list[int]
+) -> None:
+    """At the n-th statement of a change it dies; what the next process makes of it is what would have been anyway."""
+
+    def outcome(kill: bool) -> list[object]:
+        with fresh_scene() as scene:
+            left = iter(deaths if kill else ())
+            follow = scene.follow
+
+            def dying_follow(at: int) -> None:
+                after = next(left, None)
+                if after is not None:
+                    with suppress(StorageError), dying(scene, after):
+                        follow(at)
+                    scene.restart()
+                follow(at)
+
+            scene.follow = dying_follow  # type: ignore[method-assign]
+            play(scene, story, diligent=True)
+            lines = [sorted(scene.lines(one.id)) for one in scene.heads()]
+            return [scene.heads(), scene.members(), lines]
+
+    assert outcome(kill=True) == outcome(kill=False)
+
+
+@contextmanager
+def dying(scene: Scene, after: int) -> Iterator[None]:
+    """The database takes so many statements, and then no more."""
+    count = iter(range(after))
+
+    def refuse(*_: object) -> None:
+        if next(count, None) is None:
+            raise StorageError("killed", permanent=True)
+
+    event.listen(scene.database, "before_cursor_execute", refuse)
+    try:
+        yield
+    finally:
+        event.remove(scene.database, "before_cursor_execute", refuse)
