@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from typing import Any, TextIO
 import click
 
 from command_backup import backup, restore
-from command_base import USAGE, database, fail, local_time, with_settings
+from command_base import database, fail, local_time, with_settings
 from command_history import export, import_command
 from command_model import model
 from command_recovery import restart, why
@@ -55,6 +54,7 @@ class _ServerProcess(Server):
         self.settings = settings
 
     def load(self) -> Any:
+        from alerts.routing.error import RoutingError
         from alerts.rule import RuleError
         from dashboard.express import Express
         from dashboard.panels import PanelError
@@ -65,7 +65,7 @@ class _ServerProcess(Server):
             self.application = Application(
                 self.settings, safe_mode=self.safe_mode, supervised=True, blackbox=self.blackbox
             )
-        except (SettingsError, RuleError, PanelError, StorageError) as error:
+        except (SettingsError, RuleError, RoutingError, PanelError, StorageError) as error:
             fail(str(error))
         self.lane = Express(self.application.flask)
         return self.application.flask
