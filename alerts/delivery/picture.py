@@ -30,6 +30,8 @@ _COLOURS = 48
 _PAPER, _INK, _GRID = (255, 255, 255), (73, 80, 87), (233, 236, 239)
 _LINE, _LIMIT, _SHADE = (29, 78, 216), (200, 30, 30), (253, 232, 230)
 _MINUTE_MS = 60_000
+#: Values that differ by less are the same.
+_LEAST_SPAN = 1e-30
 
 
 class Pictures:
@@ -140,8 +142,8 @@ class _Canvas:
 
 def ticks(low: float, high: float) -> list[float]:
     """Round numbers around ``low`` and ``high``, evenly spaced: at least two, about four."""
-    if high - low <= abs(high) * 1e-9:
-        pad = abs(high) * 0.1 or 1.0
+    if high - low <= max(abs(low), abs(high)) * 1e-9 or high - low < _LEAST_SPAN:
+        pad = max(abs(high) * 0.1, _LEAST_SPAN) if abs(high) > _LEAST_SPAN else 1.0
         low, high = low - pad, high + pad
         if low < 0 <= low + pad:
             low = 0.0
@@ -149,7 +151,7 @@ def ticks(low: float, high: float) -> list[float]:
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * (1 - 1e-9))
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [round(place * step, 12) for place in range(first, max(last, first + 1) + 1)]
+    return [float(f"{place * step:.12g}") for place in range(first, max(last, first + 1) + 1)]
 
 
 def _moments(start_ms: int, end_ms: int, zone: tzinfo | None) -> list[datetime]:
