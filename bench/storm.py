@@ -16,14 +16,16 @@ import sqlite3
 import sys
 import tempfile
 import time
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
-from bench.storm_life import LOG, Weather, live
+from bench.storm_life import LOG, LOOKS, Weather, live
 from bench.storm_receiver import StormReceiver, Taken, Told
 
 CHANNELS = ("red", "blue")
@@ -43,6 +45,8 @@ class Outcome:
     seconds: float = 0.0
     fired: int = 0
     resolved: int = 0
+    #: Those that ended and fired anew while the process was dead or died: nobody could see it.
+    unseen: int = 0
     lost: list[str] = field(default_factory=list)
     twice: list[str] = field(default_factory=list)
     notices: int = 0
@@ -103,27 +107,66 @@ def judge(folder: Path, book: Sequence[Taken], kills: int) -> Outcome:
         rows = connection.execute(
             "SELECT id, fingerprint, firing_ms, resolved_ms FROM alerts WHERE firing_ms IS NOT NULL"
         ).fetchall()
+    looks = sorted(int(line) for line in (folder / LOOKS).read_text().split())
     for channel in CHANNELS:
         taken = [one for one in book if one.channel == channel]
-        keys = _keys(taken)
-        for alert_id, fingerprint, firing_ms, resolved_ms in rows:
-            outcome.fired += 1
-            fired = keys[Told(fingerprint, _moment(firing_ms), True)]
-            over = keys[Told(fingerprint, _moment(firing_ms), False)]
-            # A summary of what has fired and resolved meanwhile tells of both.
-            if not fired and not any(key.startswith("summary-") for key in over):
-                outcome.lost.append(f"{channel}: alert {alert_id} fired")
-            if resolved_ms is not None:
-                outcome.resolved += 1
-                outcome.lost += [] if over else [f"{channel}: alert {alert_id} resolved"]
-            for what, found in (("fired", fired), ("resolved", over)):
-                if len(found) > 1:
-                    outcome.twice.append(f"{channel}: alert {alert_id} {what}: {sorted(found)}")
+        _weigh(outcome, channel, [Alarm(*row) for row in rows], _keys(taken), looks)
         outcome.notices += len({one.key for one in taken})
         outcome.summaries += len({one.key for one in taken if one.is_summary})
         outcome.out_of_order += _disorder(taken)
     outcome.repeats, outcome.unexplained = _repeats(book, _unanswered(folder / LOG))
     return outcome
+
+
+class Alarm(NamedTuple):
+    """One alert of the table, from when it fired until it resolved."""
+
+    id: int
+    fingerprint: str
+    firing_ms: int
+    resolved_ms: int | None
+
+    def told(self, *, firing: bool) -> Told:
+        return Told(self.fingerprint, _moment(self.firing_ms), firing)
+
+
+def _weigh(
+    outcome: Outcome, channel: str, alarms: Sequence[Alarm], keys: Mapping[Told, set[str]], looks: Sequence[int]
+) -> None:
+    """Count what one channel was told of, and what not.
+
+    Whoever looks at the alerts that stand cannot see one that ends and fires anew between two looks: to people it fires
+    all the time. Only where nobody looked in between, that is as good as told.
+    """
+    following = dict[Alarm, Alarm]()
+    last: dict[str, Alarm] = {}
+    for alarm in sorted(alarms, key=lambda one: (one.firing_ms, one.id)):
+        if alarm.fingerprint in last:
+            following[last[alarm.fingerprint]] = alarm
+        last[alarm.fingerprint] = alarm
+    unseen: set[Alarm] = set()  # those that began when nobody had seen that the one before had ended
+    for alarm in sorted(alarms, key=lambda one: (one.firing_ms, one.id)):
+        fired, over = keys.get(alarm.told(firing=True), set()), keys.get(alarm.told(firing=False), set())
+        outcome.fired += 1
+        # A summary of what has fired and resolved meanwhile tells of both.
+        if not fired and not any(key.startswith("summary-") for key in over) and alarm not in unseen:
+            outcome.lost.append(f"{channel}: alert {alarm.id} fired")
+        if alarm.resolved_ms is not None:
+            outcome.resolved += 1
+            after = following.get(alarm)
+            if not over and after is not None and not _is_between(looks, alarm.resolved_ms, after.firing_ms):
+                unseen.add(after)
+                outcome.unseen += 1
+            elif not over:
+                outcome.lost.append(f"{channel}: alert {alarm.id} resolved")
+        for what, found in (("fired", fired), ("resolved", over)):
+            if len(found) > 1:
+                outcome.twice.append(f"{channel}: alert {alarm.id} {what}: {sorted(found)}")
+
+
+def _is_between(looks: Sequence[int], start_ms: int, end_ms: int) -> bool:
+    """Whether somebody looked in ``[start_ms, end_ms)``."""
+    return bisect_left(looks, start_ms) < bisect_left(looks, end_ms)
 
 
 def _keys(taken: Sequence[Taken]) -> defaultdict[Told, set[str]]:
@@ -191,8 +234,11 @@ def main() -> int:
     parser.add_argument("--alerts", type=int, default=24)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--catch-up", type=float, default=300.0, help="seconds of the storm's time; 0: no summaries")
+    parser.add_argument("--keep", type=Path, help="a new folder for the database and the logs")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="storm-") as folder:
+    if options.keep is not None:
+        options.keep.mkdir(parents=True)
+    with nullcontext(options.keep) if options.keep else tempfile.TemporaryDirectory(prefix="storm-") as folder:
         outcome = rage(
             Path(folder),
             options.kills,

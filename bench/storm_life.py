@@ -40,8 +40,9 @@ SAMPLE_MS, EVALUATION_MS = 1000, 3000
 NEVER_MS = 365 * 86_400_000
 #: The longest that an attempt may take, in real seconds.
 TIMEOUT_SECONDS = 0.5
-#: What went wrong, as lines of JSON; all lives write to one file.
-LOG = "storm.log"
+#: What went wrong, as lines of JSON, and the moments at which somebody has looked at the alerts that stand, one a line;
+#: all lives write to the same files.
+LOG, LOOKS = "storm.log", "looks.log"
 _SEVERITIES = ("critical", "warning", "info")
 
 
@@ -142,10 +143,12 @@ def live(weather: Weather) -> None:
         elapsed=lambda: time.monotonic() * weather.speed,
     )
     engine.load()
+    looks = (Path(weather.folder) / LOOKS).open("a", buffering=1)
     while True:
         now_ms = weather.now_ms()
         engine.evaluate(now_ms)
         dispatcher.step(engine.current(), now_ms)
+        looks.write(f"{now_ms}\n")
         sender.wake()
         if weather.calm_ms is not None and is_over(engine, dispatcher, outbox):
             return

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import tzinfo
 from typing import Literal, NamedTuple, TypeAlias
 
 from alerts.delivery.message import Fact, Message
+from alerts.state import Alert
 from timeword import local_moment
 
 Language: TypeAlias = Literal["en", "zh"]
@@ -61,6 +62,16 @@ class Digest:
         for fact in message.alerts:
             before = self._facts.pop(fact.id, None)  # so that the order is that of the last word
             self._facts[fact.id] = _joined(before, fact)
+
+    def correct(self, latest: Callable[[Collection[str]], Mapping[str, Alert]]) -> None:
+        """Take what has resolved for resolved, where nobody was told so: ``latest`` gives each label set's alert."""
+        firing = self._firing()
+        standing = latest({fact.fingerprint for fact in firing})
+        for fact in firing:
+            alert = standing.get(fact.fingerprint)
+            if alert is not None and not (alert.id == fact.id and alert.is_firing):
+                ended_ms = alert.resolved_ms if alert.id == fact.id else alert.firing_ms
+                self._facts[fact.id] = replace(fact, firing=False, resolved_ms=ended_ms)
 
     def message(
         self, channel: str, since_ms: int, now_ms: int, *, late: bool, language: Language, zone: tzinfo | None = None

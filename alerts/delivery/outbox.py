@@ -11,9 +11,11 @@ from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
+from alerts.book import AlertBook
 from alerts.delivery.entry import Entry, NoticeKind, NoticeState, kind_of
 from alerts.delivery.message import Message
 from alerts.delivery.receipt import Receipt
+from alerts.state import Alert
 from storage.tables import OutboxRow
 
 __all__ = ["Crowd", "Entry", "Figures", "LaneStatus", "Notice", "NoticeKind", "NoticeState", "Outbox", "Outcome"]
@@ -170,7 +172,10 @@ class Outbox:
         self._count(entry.channel, "failed")
 
     def merge(self, channel: str, tell: Callable[[Iterable[Entry]], Message], now_ms: int) -> bool:
-        """Put one notice, made by ``tell``, in the place of all that could be told in one; False if that changed."""
+        """Put one notice, made by ``tell``, in the place of all that could be told in one.
+
+        False if that changed meanwhile: the summary would come after what is newer than all that it tells.
+        """
         query = select(_TABLE).where(_mergeable(channel)).order_by(_COLUMNS.id)
         span = _Span()
         # Read outside the transaction that writes, lest thousands of notices hold up every other writer.
@@ -179,15 +184,19 @@ class Outbox:
             message = tell(span.follow(Entry(**row._mapping) for row in rows))
         if span.first is None or span.last is None or span.first is span.last:
             return False
-        merged = and_(_mergeable(channel), _COLUMNS.id <= span.last.id)
+        now_there = select(func.count(), func.max(_COLUMNS.id)).where(_mergeable(channel))
         with self._database.begin() as connection:
-            if connection.execute(select(func.count()).where(merged)).scalar_one() != span.count:
-                return False  # somebody has taken one out meanwhile
-            connection.execute(update(OutboxRow).where(merged).values(state="merged", error=None))
+            if connection.execute(now_there).one() != (span.count, span.last.id):
+                return False
+            connection.execute(update(OutboxRow).where(_mergeable(channel)).values(state="merged", error=None))
             key = f"summary-{channel}-{span.first.id}-{span.last.id}"
             _insert(connection, key, channel, message, span.created_ms, now_ms, span.first.attempts)
         self._count(channel, "merged", span.count)
         return True
+
+    def latest(self, fingerprints: Collection[str]) -> dict[str, Alert]:
+        """How the alerts stand that notices are about: each label set's newest."""
+        return AlertBook(self._database).latest(fingerprints)
 
     def abandon(self, channels: Collection[str], error: str) -> int:
         """Give up everything that waits for ``channels``; returns how many notices that were."""

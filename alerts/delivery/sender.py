@@ -31,6 +31,8 @@ A_FEW = 3
 PATIENT_ATTEMPTS = 5
 #: A channel whose own code fails so often with one notice gives that notice up.
 MAX_CRASHES = 5
+#: Notices may come in while others are being merged; then it begins anew, so often.
+_MERGE_TRIES = 5
 #: Most notices that one channel gets in one round.
 _ROUND = 50
 
@@ -170,9 +172,11 @@ class Sender:
             digest = Digest()
             for entry in entries:
                 digest.add(entry.read())
+            if not channel.spec.send_resolved:
+                digest.correct(self._outbox.latest)
             return digest.message(lane.name, oldest_ms, now_ms, late=late, language=language)
 
-        merged = self._outbox.merge(lane.name, tell, now_ms)
+        merged = any(self._outbox.merge(lane.name, tell, now_ms) for _ in range(_MERGE_TRIES))
         if merged:
             log.info("notices_merged", channel=lane.name, count=count, why="late" if late else "rate")
         return merged

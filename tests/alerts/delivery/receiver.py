@@ -53,6 +53,10 @@ class Receiver:
         self._server.server_close()
         self._thread.join()
 
+    def recover(self) -> None:
+        """Take everything from now on."""
+        self._statuses.clear()
+
     def titles(self) -> list[str]:
         """The titles of what was accepted, in the order of arrival."""
         return [body["title"] for body in self.got]

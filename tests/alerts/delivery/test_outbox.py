@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import sqlite3
+from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine as Database
 
-from alerts.delivery.entry import kind_of
+from alerts.delivery.entry import Entry, kind_of
+from alerts.delivery.message import Message
 from alerts.delivery.outbox import Outbox
 from alerts.delivery.receipt import Receipt
 from storage.engine import open_database
@@ -94,6 +96,29 @@ def test_what_was_taken_out_while_it_was_being_merged_spoils_the_merge(outbox: O
 
     assert not outbox.merge("box", tell, START_MS)  # type: ignore[arg-type]
     assert states(outbox) == {"0-box": "waiting", "1-box": "waiting"}
+
+
+def test_a_summary_never_comes_after_what_is_newer_than_all_that_it_tells(
+    outbox: Outbox, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        post.message("box", str(number), message(fact(number + 1)))
+    real, late = Outbox.merge, [message(fact(1, firing=False))]
+
+    def merge(self: Outbox, channel: str, tell: Callable[[Iterable[Entry]], Message], now_ms: int) -> bool:
+        def slow(entries: Iterable[Entry]) -> Message:
+            told = tell(entries)
+            if late:
+                post.message("box", "late", late.pop())
+            return told
+
+        return real(self, channel, slow, now_ms)
+
+    monkeypatch.setattr(Outbox, "merge", merge)
+    box = Box("box")
+    sender(outbox, box).deliver(START_MS + 3_600_000)
+    assert box.taken == ["summary of 6"]
+    assert [one.id for one in box.messages[0].resolved] == [1]
 
 
 def test_it_says_how_each_channel_stands(outbox: Outbox, post: Post) -> None:
