@@ -42,7 +42,7 @@ class Step(NamedTuple):
         if self.before is None or self.after is None:
             return True
         before, after = self.before.alert, self.after.alert
-        return _weighty(before) != _weighty(after) or (flush and before != after)
+        return _weighty(before) != _weighty(after) or (flush and (before != after or self.is_stale))
 
     @property
     def is_stale(self) -> bool:
