@@ -26,6 +26,8 @@ from storage.incident import OUTAGE, Incident
 blueprint = Blueprint("incident", __name__, url_prefix="/api")
 
 MONTH_MS = 30 * 24 * HOUR_MS
+#: Alerts of one incident that are told in full; the file of alerts has them all.
+MAX_ALERTS = 500
 
 
 class Note(BaseModel):
@@ -60,15 +62,14 @@ def incident(incident_id: int) -> Response:
     head = _head(chronology, incident_id)
     parts = rooms.incidents.parts(head.id)
     members = chronology.alerts(head.id)
-    wanted = {alert.id for alert in members}
-    actions = [asdict(one) for one in rooms.actions.recent(1000) if one.alert in wanted]
     return answer(
         {
             "incident": _told(head, parts, now),
             "parts": [_told(one, [one], now) for one in parts if one.id != head.id],
             "entries": [line._asdict() for line in chronology.lines(head, parts, now)],
-            "alerts": [alert.as_dict() for alert in members],
-            "actions": actions,
+            "alerts": [alert.as_dict() for alert in members[:MAX_ALERTS]],
+            "alert_count": len(members),
+            "actions": [asdict(one) for one in rooms.actions.log.of_incident(head.id)],
         }
     )
 
@@ -110,7 +111,7 @@ def failures() -> Response:
 @require("viewer")
 def actions() -> Response:
     """What was done because alerts asked for it, newest first."""
-    return answer({"actions": [asdict(one) for one in services().actions.recent(whole("limit", 100, 1, 1000))]})
+    return answer({"actions": [asdict(one) for one in services().actions.log.recent(whole("limit", 100, 1, 1000))]})
 
 
 def _told(one: Incident, parts: list[Incident], now: int) -> dict[str, Any]:

@@ -135,6 +135,7 @@ CALLS: tuple[Call, ...] = (
                 parts=array(ref("Incident")),
                 entries=array(ref("IncidentEntry")),
                 alerts=array(ALERT),
+                alert_count=INTEGER,
                 actions=array(ref("Action")),
             ),
         ),

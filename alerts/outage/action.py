@@ -10,14 +10,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import NamedTuple
 
 import structlog
-from sqlalchemy import Connection, Engine, func, insert, select, update
+from sqlalchemy import Connection, Engine, func, insert, select
 
 from alerts.book import AlertBook
 from alerts.delivery.message import Action
+from alerts.outage.action_log import ActionEntry, ActionLog, ActionState, change
 from alerts.state import Alert
 from storage.record import AuditLog
 from storage.tables import ActionRow
@@ -36,7 +36,6 @@ MAX_OUTCOME = 500
 #: Who the audit names for what nobody did by hand.
 ACTOR = "wakeless"
 
-ActionState = Literal["started", "done", "failed", "skipped"]
 #: Does it, on a thread of its own, told why; returns what came of it, or None if only the next process will know.
 #: Raises :class:`ActionRefused`.
 Doer = Callable[[str], str | None]
@@ -48,21 +47,6 @@ class ActionRefused(Exception):
     """What was asked for cannot be done; the message says why, in a sentence for people."""
 
     permanent = True
-
-
-@dataclass(frozen=True, slots=True)
-class ActionEntry:
-    """One action as it is kept. Times in UTC milliseconds; ``helped`` is None while, or if, that is not known."""
-
-    id: int
-    alert: int
-    rule: str
-    action: str
-    state: ActionState
-    started_ms: int
-    ended_ms: int | None
-    outcome: str
-    helped: bool | None
 
 
 class _Result(NamedTuple):
@@ -108,6 +92,8 @@ class Actions:
         spawn: Callable[[Callable[[], None]], None] = start_thread,
     ) -> None:
         self._database = database
+        #: What was done until now.
+        self.log = ActionLog(database)
         self._book = AlertBook(database)
         self._doers = doers
         self._limit = limit_per_hour
@@ -143,16 +129,8 @@ class Actions:
 
     def of(self, alert_id: int) -> tuple[Action, ...]:
         """What was done about an alert, for its notices."""
-        query = select(ActionRow.__table__).where(_ROWS.alert == alert_id).order_by(_ROWS.id)
-        with self._database.connect() as connection:
-            rows = connection.execute(query).all()
-        return tuple(Action(row.action, row.state, row.started_ms, row.outcome, row.helped) for row in rows)
-
-    def recent(self, limit: int) -> list[ActionEntry]:
-        """The newest actions, newest first."""
-        query = select(ActionRow.__table__).order_by(_ROWS.id.desc()).limit(limit)
-        with self._database.connect() as connection:
-            return [ActionEntry(**row) for row in connection.execute(query).mappings()]
+        entries = self.log.about(alert_id)
+        return tuple(Action(one.action, one.state, one.started_ms, one.outcome, one.helped) for one in entries)
 
     # --- from one process to the next -----------------------------------------------------------------------------
 
@@ -165,7 +143,7 @@ class Actions:
                 state, outcome = (
                     ("done", "a new process has started") if restarted else ("failed", "the process ended meanwhile")
                 )
-                _change(connection, row.id, state=state, outcome=outcome, ended_ms=now_ms)
+                change(connection, row.id, state=state, outcome=outcome, ended_ms=now_ms)
             waiting = (_ROWS.state == "done") & _ROWS.helped.is_(None) & (_ROWS.ended_ms > now_ms - self._help_ms)
             done = connection.execute(select(ActionRow.__table__).where(waiting)).mappings().all()
         self._watched = {row["id"]: ActionEntry(**row) for row in done}
@@ -261,7 +239,7 @@ class Actions:
 
     def _end(self, result: _Result) -> None:
         with self._database.begin() as connection:
-            _change(connection, result.id, state=result.state, outcome=result.outcome, ended_ms=result.ended_ms)
+            change(connection, result.id, state=result.state, outcome=result.outcome, ended_ms=result.ended_ms)
             row = connection.execute(select(ActionRow.__table__).where(_ROWS.id == result.id)).mappings().one()
         entry = ActionEntry(**row)
         log.info(
@@ -286,12 +264,8 @@ class Actions:
             return
         if helped is not None:
             with self._database.begin() as connection:
-                _change(connection, entry.id, helped=helped)
+                change(connection, entry.id, helped=helped)
         del self._watched[entry.id]
         log.info("alert_action_judged", alert=entry.alert, action=entry.action, helped=helped)
         if helped is not None:
             self._on_change(entry.alert)
-
-
-def _change(connection: Connection, id: int, **values: Any) -> None:
-    connection.execute(update(ActionRow).where(_ROWS.id == id).values(**values))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 
 from sqlalchemy import Connection, Engine, insert, select
 
 from alerts.book import AlertBook
+from alerts.outage.action_log import ActionEntry, ActionLog
 from alerts.outage.joining import REOPEN_MS
 from alerts.outage.line import Line
 from alerts.state import Alert
 from storage.incident import Incident, IncidentLog
-from storage.tables import ActionRow, AlertRow, IncidentEntryRow, OutboxRow
+from storage.tables import AlertRow, IncidentEntryRow, OutboxRow
 
 #: Characters of a note.
 MAX_NOTE = 2000
@@ -28,6 +30,7 @@ class Chronology:
         self._database = database
         self._incidents = incidents
         self._book = AlertBook(database)
+        self._actions = ActionLog(database)
 
     def head(self, id: int) -> Incident | None:
         """The incident of this id, or the one that it is a part of."""
@@ -56,7 +59,7 @@ class Chronology:
             found = [
                 *_written(connection, incident.id),
                 *_stretches(parts),
-                *_actions(connection, incident.started_ms, last_ms, alerts),
+                *_actions(self._actions.of_incident(incident.id)),
                 *_notices(connection, incident.started_ms, last_ms, alerts),
             ]
         found.sort(key=lambda line: line.time_ms)
@@ -87,12 +90,10 @@ def _stretches(parts: list[Incident]) -> Iterator[Line]:
             yield Line("state", one.ended_ms, "", one.summary, detail | {"state": "ended"})
 
 
-def _actions(connection: Connection, start_ms: int, end_ms: int, alerts: set[int]) -> Iterator[Line]:
-    query = select(ActionRow.__table__).where(ActionRow.started_ms.between(start_ms, end_ms))
-    for row in connection.execute(query.order_by(ActionRow.id)):
-        if row.alert in alerts:
-            names = ("id", "alert", "rule", "action", "state", "ended_ms", "helped")
-            yield Line("action", row.started_ms, "", row.outcome, {name: row._mapping[name] for name in names})
+def _actions(entries: list[ActionEntry]) -> Iterator[Line]:
+    for entry in entries:
+        detail = asdict(entry)
+        yield Line("action", detail.pop("started_ms"), "", detail.pop("outcome"), detail)
 
 
 def _notices(connection: Connection, start_ms: int, end_ms: int, alerts: set[int]) -> Iterator[Line]:

@@ -30,7 +30,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """How a day went, named by its date. ``incidents`` are outages that began on it."""
+    """How a day went, named by its date. ``incidents`` are outages that began to keep the service from answering."""
 
     day: str
     ratio: float | None
@@ -86,11 +86,14 @@ def uptime(log: IncidentLog, now_ms: int, zone: tzinfo | None = None) -> Uptime:
     incidents = log.between(first_ms, now_ms, (*DOWN, "planned"))
     record = Record(incidents, now_ms if since_ms is None else since_ms, now_ms)
     windows = {name: record.share(now_ms - length, now_ms) for name, length in WINDOWS.items()}
-    begun = [one.started_ms for one in incidents if one.kind in DOWN and one.part_of is None]
+    begun: dict[int, int] = {}  # when each outage first kept the service from answering
+    for one in incidents:
+        if one.kind in DOWN:
+            begun.setdefault(one.outage or one.id, one.started_ms)
     days = []
     for name, start_ms, end_ms in zip(dates, edges, edges[1:], strict=False):
         share = record.share(start_ms, end_ms)
-        count = sum(start_ms <= moment < end_ms for moment in begun)
+        count = sum(start_ms <= moment < end_ms for moment in begun.values())
         days.append(Day(name.isoformat(), share.ratio, share.seconds_down, share.seconds_planned, count))
     return Uptime(since_ms, windows, tuple(days))
 

@@ -68,7 +68,7 @@ class Loop:
         self.actions = self.start()
 
     def rows(self) -> list[tuple[str, str, str, bool | None]]:
-        return [(row.action, row.state, row.outcome, row.helped) for row in reversed(self.actions.recent(100))]
+        return [(row.action, row.state, row.outcome, row.helped) for row in reversed(self.actions.log.recent(100))]
 
 
 @pytest.fixture

@@ -41,6 +41,17 @@ def test_what_was_open_when_the_process_died_and_the_hole_after_it_are_one(scene
     assert uptime(scene.incidents, T0 + 4 * HOUR).windows["24h"].seconds_down == 3 * 3600
 
 
+def test_a_day_counts_outages_that_began_with_an_alert_once(scene: Scene) -> None:
+    scene.incidents.note_first_start(T0)
+    scene.fire("HighLatencyP95", MINUTE)
+    scene.stretch("process", "oom_kill", 2 * MINUTE, 3 * MINUTE)
+    scene.stretch("model", "load_failed", 3 * MINUTE, 4 * MINUTE)
+    scene.follow(5 * MINUTE)
+    scene.fire("GPUTemperatureHigh", 6 * MINUTE)
+    scene.follow(6 * MINUTE)
+    assert sum(day.incidents for day in uptime(scene.incidents, T0 + HOUR, UTC).days) == 1
+
+
 def test_days_are_those_of_the_zone_also_when_the_clocks_change(scene: Scene) -> None:
     berlin = ZoneInfo("Europe/Berlin")
     start = int(datetime(2026, 10, 24, tzinfo=berlin).timestamp() * 1000)
