@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
 from alerts.routing.tree import InhibitRule, Receiver, Route, Routing
-from alerts.silencing.matching import parse_matchers
+from alerts.silencing.matching import match_all, parse_matcher, parse_matchers
 from dashboard.alertmanager_config import configuration, duration
 from storage.error import StorageError
 from tests.dashboard.house import House, page_token
@@ -377,6 +377,23 @@ def test_a_route_that_continues_and_groups_by_everything_is_shown_so() -> None:
     assert found["route"]["routes"][0]["continue"] is True
     assert found["route"]["routes"][0]["group_by"] == ["..."]
     assert [duration(ms) for ms in (0, 30_000, 5_400_000, 90_061_001)] == ["0s", "30s", "1h30m", "1d1h1m1s1ms"]
+
+
+_LABELS = [
+    {name: value for name, value in (("level", level), ("severity", severity)) if value}
+    for level in ("", "1", "2", "3", "4")
+    for severity in ("", "critical", "page", "error", "warning", "info", "odd")
+]
+
+
+@pytest.mark.parametrize("levels", [(1,), (2,), (3,), (2, 3), (1, 3), (1, 2, 3)])
+def test_levels_are_shown_as_matchers_that_mean_the_same(levels: tuple[int, ...]) -> None:
+    below = Route("x", "", "", "some", levels=levels)
+    routing = Routing(Route("r", "", "", "page", routes=(below,)), {"page": Receiver("page"), "some": Receiver("some")})
+    shown = yaml.safe_load(configuration(routing))["route"]["routes"]
+    for labels in _LABELS:
+        takes = [match_all(map(parse_matcher, route.get("matchers", [])), labels) for route in shown]
+        assert sum(takes) == (routing.root.find(labels)[0].receiver == "some"), labels
 
 
 def test_a_database_that_takes_nothing_is_worth_another_try(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
