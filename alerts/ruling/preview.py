@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from alerts.evaluation import Origin
 from alerts.group import Group, Rule
-from alerts.running import Means, RunningGroup
+from alerts.ruling.replay import Replay
 from collectors.sample import Labels
 from promql import Engine, Matrix, Query, QueryError, Vector
 from promql.node import Binary, Negation, Node, Number
@@ -150,40 +148,27 @@ class _Recorded(Engine):
             return super().instant(query, time_ms)
         column = self._step[time_ms]
         rows = np.flatnonzero(self._matrix.present[:, column])
-        return Vector([self._matrix.labels[row] for row in rows], self._matrix.values[rows, column])
+        labels = [self._matrix.labels[row] for row in rows]
+        return Vector(labels, self._matrix.values[rows, column], selected=len(self._matrix.labels))
 
 
 def _spans(trial: Trial, held: Matrix, engine: Engine) -> list[Span]:
     """Walk the state machine over the steps; the spans in the order of their beginning."""
     rule = Rule("preview", trial.query, trial.query.text, trial.for_seconds, trial.keep_firing_seconds, {}, {})
-    group = RunningGroup.of(Group("preview", "preview", None, (rule,)))
-    means = Means(_Recorded(engine, trial.query, held), Origin(), None)
+    replay = Replay([Group("preview", "preview", None, (rule,))], _Recorded(engine, trial.query, held))
     spans: list[Span] = []
     since: dict[Labels, int] = {}
     times = held.times.tolist()
     for now_ms in times:
-        for labels, fires in _moved(group, means, now_ms, times[0]):
-            if fires:
-                since.setdefault(labels, now_ms)
-            elif labels in since:
-                spans.append(_span(since.pop(labels), now_ms, labels, is_open=False))
+        for step in replay.step(now_ms):
+            if step.after is not None and step.after.alert.is_firing:
+                since.setdefault(step.labels, now_ms)
+            elif step.labels in since:
+                spans.append(_span(since.pop(step.labels), now_ms, step.labels, is_open=False))
+        for failure in replay.failures():
+            raise QueryError(failure.error, "execution")
     spans += [_span(start_ms, times[-1], labels, is_open=True) for labels, start_ms in since.items()]
     return sorted(spans, key=lambda span: span.start_ms)
-
-
-def _moved(group: RunningGroup, means: Means, now_ms: int, boot_ms: int) -> Iterator[tuple[Labels, bool]]:
-    """Evaluate once; each alert's labels and whether it fires now."""
-    for step in group.run(means, now_ms, boot_ms):
-        after = None if step.after is None or step.after.alert.state == "resolved" else step.after
-        for rule in group.rules:
-            if after is None:
-                rule.tracks.pop(step.labels, None)
-            else:
-                rule.tracks[step.labels] = after
-        yield step.labels, after is not None and after.alert.is_firing
-    for rule in group.rules:
-        if rule.error is not None:
-            raise QueryError(rule.error, "execution")
 
 
 def _span(start_ms: int, end_ms: int, labels: Labels, *, is_open: bool) -> Span:
