@@ -152,6 +152,7 @@ class Application:
             doers=doers.by_name(),
             busy=doers.busy,
             forbidden="safe mode: only a person goes on from here" if safe_mode else None,
+            clock=now_ms,
             clock_offset_ms=clock_offset_ms,
         )
         chronicle = Chronicle(incidents, ledger, model.status, int(psutil.boot_time() * 1000), model.remedies, audit)

@@ -25,7 +25,7 @@ from alerts.delivery.vault import FILE_NAME, Vault
 from alerts.engine import AlertEngine
 from alerts.evaluation import Origin
 from alerts.group import Group
-from alerts.outage.action import Actions, Doer
+from alerts.outage.action import Actions, Doer, wall_ms
 from alerts.outage.outage import Outages
 from alerts.routing.dispatcher import Dispatcher
 from alerts.routing.source import RoutingSource
@@ -47,7 +47,8 @@ class Alerting:
     """Owns the parts and what passes between them.
 
     ``key`` signs the links in notices; ``record`` takes what recording rules give; ``doers`` do what alerts ask for,
-    ``busy`` says why they should not now, ``forbidden`` why never. Raises :class:`alerts.rule.RuleError` and
+    ``busy`` says why they should not now, ``forbidden`` why never. ``clock`` gives UTC milliseconds to what goes on
+    beside the ticks. Raises :class:`alerts.rule.RuleError` and
     :class:`alerts.routing.error.RoutingError` for files that cannot be used.
     """
 
@@ -65,10 +66,12 @@ class Alerting:
         doers: Mapping[str, Doer],
         busy: Callable[[], str | None] = lambda: None,
         forbidden: str | None = None,
+        clock: Callable[[], int] = wall_ms,
         clock_offset_ms: Callable[[], int] | None = None,
     ) -> None:
         wanted = settings.alerts
         self._settings = settings
+        self._language: Literal["en", "zh"] = "zh" if settings.language == "zh" else "en"
         self.quieting = Quieting(
             database,
             now_ms=now_ms,
@@ -97,6 +100,8 @@ class Alerting:
             retry_seconds=wanted.notice_retry_seconds,
             give_up_seconds=wanted.notice_give_up_hours * 3600,
             catch_up_seconds=wanted.catch_up_seconds,
+            language=self._language,
+            clock=clock,
         )
         self.actions = Actions(
             database,
@@ -108,6 +113,7 @@ class Alerting:
             forbidden=forbidden,
             audit=audit,
             on_change=self._report,
+            clock=clock,
         )
         self.routing = RoutingSource(wanted.routing, self._routable)
         routing = self.routing.load()
@@ -177,8 +183,7 @@ class Alerting:
             flap_count=settings.alerts.flap_count,
             flap_seconds=settings.alerts.flap_seconds,
         )
-        language: Literal["en", "zh"] = "zh" if settings.language == "zh" else "en"
-        build = builder(Voice(composer, language, Pictures(figures.plot_of).of))
+        build = builder(Voice(composer, self._language, Pictures(figures.plot_of).of))
         store = ChannelStore(database, Vault(settings.data_dir / FILE_NAME))
         fixed = settings_specs(settings.alerts.channels)
         return Switchboard(ChannelRegistry(build), store, build, fixed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cmp_to_key
 from typing import Any
 
 import orjson
@@ -20,6 +21,8 @@ from alerts.delivery.wire import listen
 #: Seconds for the connection, and for each wait on the answer.
 _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 10.0
+#: What Alertmanager never tells: its listeners would take it for a repetition.
+_UNKNOWN = ("acknowledged", "action")
 #: What Go writes for a time that is not set.
 _NEVER = "0001-01-01T00:00:00Z"
 
@@ -41,6 +44,8 @@ class WebhookChannel:
         return self.spec.name
 
     def send(self, message: Message, key: str, now_ms: int) -> Receipt:
+        if message.kind in _UNKNOWN:
+            return Receipt("", "", "nothing to tell: Alertmanager's payload has no word for it")
         document = payload(message, self.spec, self._public_url or "")
         if not document["alerts"] and message.alerts:
             return Receipt("", "", "nothing to tell: this channel is not told of what has resolved")
@@ -82,7 +87,7 @@ class WebhookChannel:
 
 def payload(message: Message, spec: ChannelSpec, external_url: str) -> dict[str, Any]:
     """What Alertmanager 0.25 sends for these alerts, in its order of alerts and of fields."""
-    facts = sorted(message.alerts if spec.send_resolved else message.firing, key=_order)
+    facts = sorted(message.alerts if spec.send_resolved else message.firing, key=cmp_to_key(_compare))
     shown = facts[: spec.max_alerts] if spec.max_alerts > 0 else facts
     alerts = [_alert(fact) for fact in shown]
     return {
@@ -130,12 +135,21 @@ def _common(maps: Sequence[Mapping[str, str]]) -> dict[str, str]:
     return {name: text for name, text in maps[0].items() if all(one.get(name) == text for one in maps[1:])}
 
 
-def _order(fact: Fact) -> tuple[Any, ...]:
-    """Alertmanager's order of a group's alerts: by job, by instance, then by how many labels and which."""
-    names = sorted(fact.labels)
-    return (
-        fact.labels.get("job", ""),
-        fact.labels.get("instance", ""),
-        len(names),
-        [(name, fact.labels[name]) for name in names],
-    )
+def _compare(one: Fact, other: Fact) -> int:
+    """Alertmanager's order of a group's alerts: by job and instance, those that have none last; then the one with fewer
+    labels; then the first label, by name, that only one has (it comes second) or that differs.
+    """
+    mine, theirs = one.labels, other.labels
+    for name in ("job", "instance"):
+        if (name in mine) != (name in theirs):
+            return -1 if name in mine else 1
+        if mine.get(name) != theirs.get(name):
+            return -1 if mine[name] < theirs[name] else 1
+    if len(mine) != len(theirs):
+        return len(mine) - len(theirs)
+    for name in sorted({*mine, *theirs}):
+        if (name in mine) != (name in theirs):
+            return 1 if name in mine else -1
+        if mine[name] != theirs[name]:
+            return -1 if mine[name] < theirs[name] else 1
+    return 0
