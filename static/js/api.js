@@ -4,7 +4,8 @@ const token = document.querySelector('meta[name="csrf"]')?.content ?? "";
 
 export class Problem extends Error {
   constructor(status, document, headers = new Headers()) {
-    super(document.detail ?? document.error ?? document.title ?? `HTTP ${status}`);
+    // Alertmanager's API refuses with a text, or with a message.
+    super(typeof document === "string" ? document : document.detail ?? document.error ?? document.message ?? document.title ?? `HTTP ${status}`);
     this.document = document;
     this.status = status;
     this.headers = headers;
