@@ -29,16 +29,16 @@ def check_rules(file: Path) -> None:
 @click.argument("files", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="FILE…")
 def test_rules(files: tuple[Path, ...]) -> None:
     """Run tests of rules, as `promtool test rules` does: exit status 1 if one fails, 2 if a file cannot be used."""
-    from alerts.ruling.ruletest import test_rules as run
-    from alerts.ruling.testfile import TestFileError
+    from alerts.ruling.ruletest import run_tests
+    from alerts.ruling.testfile import BadTests
 
     status = 0
     for file in files:
         click.echo(f"{file}")
         try:
             with errors_on_stderr():
-                report = run(file)
-        except TestFileError as error:
+                report = run_tests(file)
+        except BadTests as error:
             click.echo(f"  {error}")
             status = USAGE
             continue

@@ -13,28 +13,25 @@ from alerts.rule import load_rules
 from alerts.ruling.memory import MemorySeries
 from alerts.ruling.notation import NotationError, parse_labels, parse_values
 from alerts.ruling.replay import Replay
-from alerts.ruling.testfile import AlertCase, QueryCase, RuleTests, TestGroup, read_tests
+from alerts.ruling.testfile import AlertCase, QueryCase, RuleTests, Scenario, read_tests
 from alerts.state import Alert
 from collectors.sample import Labels
 from promql import Engine, QueryError, Scalar, Vector
 
-__test__ = False
 #: Evaluations that one test may take: a year of minutes.
 MAX_EVALUATIONS = 600_000
 _Pair = tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]
 
 
-class TestReport(NamedTuple):
+class Report(NamedTuple):
     """What came of a test file: no failure is success."""
-
-    __test__ = False
 
     failures: tuple[str, ...]
     warnings: tuple[str, ...]
 
 
-def test_rules(path: Path) -> TestReport:
-    """Run one test file. Raises :class:`TestFileError` where it cannot be run at all."""
+def run_tests(path: Path) -> Report:
+    """Run one test file. Raises :class:`BadTests` where it cannot be run at all."""
     tests = read_tests(path)
     paths, lacking = tests.rule_paths(path.parent)
     warnings = tuple(f"no file matches {pattern}" for pattern in lacking)
@@ -42,13 +39,10 @@ def test_rules(path: Path) -> TestReport:
     for number, group in enumerate(tests.tests, 1):
         name = group.name or f"test {number}"
         failures += [f"{name}: {failure}" for failure in _run(tests, group, paths)]
-    return TestReport(tuple(failures), warnings)
+    return Report(tuple(failures), warnings)
 
 
-test_rules.__test__ = False  # type: ignore[attr-defined]
-
-
-def _run(tests: RuleTests, group: TestGroup, paths: Sequence[Path]) -> Iterator[str]:
+def _run(tests: RuleTests, group: Scenario, paths: Sequence[Path]) -> Iterator[str]:
     try:
         groups = _ordered([one for path in paths for one in load_rules(path)], tests.group_eval_order)
         memory = _memory(group)
@@ -76,7 +70,7 @@ def _ordered(groups: list[Group], order: Sequence[str]) -> list[Group]:
     return sorted(groups, key=lambda group: place.get(group.name, -1))
 
 
-def _memory(group: TestGroup) -> MemorySeries:
+def _memory(group: Scenario) -> MemorySeries:
     memory = MemorySeries()
     for given in group.input_series:
         labels = parse_labels(given.series)
@@ -87,10 +81,11 @@ def _memory(group: TestGroup) -> MemorySeries:
     return memory
 
 
-def _alert_failures(group: TestGroup, replay: Replay, memory: MemorySeries, interval_ms: int) -> Iterator[str]:
+def _alert_failures(group: Scenario, replay: Replay, memory: MemorySeries, interval_ms: int) -> Iterator[str]:
     """Evaluate from 0 to the last moment that a test asks about; an alert is looked at in the evaluation before."""
     cases = sorted(group.alert_rule_test, key=lambda case: case.eval_time)
-    last_ms = max((case.eval_time for case in (*group.alert_rule_test, *group.promql_expr_test)), default=0)
+    moments = [case.eval_time for case in cases] + [case.eval_time for case in group.promql_expr_test]
+    last_ms = max(moments, default=0)
     if last_ms // interval_ms > MAX_EVALUATIONS:
         yield f"rule evaluations: {last_ms // interval_ms} are more than {MAX_EVALUATIONS}; choose a longer interval"
         return

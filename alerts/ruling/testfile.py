@@ -22,10 +22,8 @@ _UNSUPPORTED = {
 }
 
 
-class TestFileError(Exception):
+class BadTests(Exception):
     """A test file that cannot be used; the message is one line."""
-
-    __test__ = False
 
 
 def _milliseconds(value: Any) -> Any:
@@ -93,10 +91,8 @@ class QueryCase(_Part):
     exp_samples: Annotated[list[ExpectedSample], BeforeValidator(_empty)] = []
 
 
-class TestGroup(_Part):
+class Scenario(_Part):
     """Series, and what must come of them. ``interval`` lies between two of their values."""
-
-    __test__ = False
 
     name: str = ""
     interval: Milliseconds = 0
@@ -113,7 +109,7 @@ class RuleTests(_Part):
     rule_files: Annotated[list[str], BeforeValidator(_empty)] = []
     evaluation_interval: Milliseconds = Field(60_000)
     group_eval_order: Annotated[list[str], BeforeValidator(_empty)] = []
-    tests: Annotated[list[TestGroup], BeforeValidator(_empty)] = []
+    tests: Annotated[list[Scenario], BeforeValidator(_empty)] = []
 
     def rule_paths(self, folder: Path) -> tuple[list[Path], list[str]]:
         """The rule files, and the patterns that match none."""
@@ -129,21 +125,21 @@ class RuleTests(_Part):
 
 
 def read_tests(path: Path) -> RuleTests:
-    """Read a test file. Raises :class:`TestFileError`."""
+    """Read a test file. Raises :class:`BadTests`."""
     try:
         # S506: _Loader is a SafeLoader that leaves every scalar the text that was written.
         tree = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506
     except OSError as error:
-        raise TestFileError(f"cannot be read: {error.strerror}") from error
+        raise BadTests(f"cannot be read: {error.strerror}") from error
     except (UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        raise TestFileError(f"is not valid YAML: {' '.join(str(error).split())}") from error
+        raise BadTests(f"is not valid YAML: {' '.join(str(error).split())}") from error
     try:
         tests = RuleTests.model_validate({} if tree is None else tree)
     except ValidationError as error:
-        raise TestFileError(_said(error)) from error
+        raise BadTests(_said(error)) from error
     repeated = {name for name in tests.group_eval_order if tests.group_eval_order.count(name) > 1}
     if repeated:
-        raise TestFileError(f"group_eval_order: group name repeated: {', '.join(sorted(repeated))}")
+        raise BadTests(f"group_eval_order: group name repeated: {', '.join(sorted(repeated))}")
     if not tests.evaluation_interval:
         tests.evaluation_interval = 60_000
     return tests

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from alerts.ruling.ruletest import test_rules as run
-from alerts.ruling.testfile import TestFileError
+from alerts.ruling.ruletest import run_tests as run
+from alerts.ruling.testfile import BadTests
 from command import main
 from tests.alerts.promtool import needs_promtool
 
@@ -129,7 +129,7 @@ def folder(tmp_path: Path) -> Path:
 def passes(path: Path) -> bool:
     try:
         return not run(path).failures
-    except TestFileError:
+    except BadTests:
         return False
 
 
@@ -195,7 +195,7 @@ def test_a_rule_that_cannot_be_evaluated_ends_its_test(folder: Path) -> None:
 def test_what_cannot_be_used_is_named(tmp_path: Path, text: str, words: str) -> None:
     file = tmp_path / "tests.yml"
     file.write_text(text)
-    with pytest.raises(TestFileError) as refused:
+    with pytest.raises(BadTests) as refused:
         run(file)
     assert words in str(refused.value)
 
