@@ -17,8 +17,11 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from pydantic import SecretStr
 from werkzeug.serving import make_server
 
+from alerts.delivery.spec import ChannelSpec
+from alerts.routing.default import default_routing
 from alerts.routing.tree import Receiver, Route, Routing
 from tests.contracts.peer import Answer
 from tests.dashboard.house import House, open_house
@@ -176,6 +179,19 @@ def test_amtool_shows_configuration_and_cluster(amtool: Amtool) -> None:
     assert "page" in amtool("config", "routes", "show")
     assert amtool("config", "routes", "test", "alertname=Down") == "page"
     assert "disabled" in amtool("cluster", "show")
+
+
+def test_amtool_tests_routes_by_level_as_we_route(amtool: Amtool, house: House) -> None:
+    channels = [
+        ChannelSpec("phone", "apprise", SecretStr("sms://secret"), least_level=3),
+        ChannelSpec("chat", "apprise", SecretStr("slack://secret"), least_level=2),
+    ]
+    routing = default_routing(channels)
+    house.services.routing = lambda: routing
+    for labels in ({"severity": "critical"}, {"level": "2", "severity": "page"}, {"severity": "info"}, {"a": "b"}):
+        said = amtool("config", "routes", "test", *(f"{name}={value}" for name, value in labels.items()))
+        assert said == routing.root.find(labels)[0].receiver
+    assert "secret" not in amtool("config", "show")
 
 
 def test_amtool_without_a_right_to_it_is_refused(house: House, url: str, tmp_path: Path) -> None:
