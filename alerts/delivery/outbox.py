@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from alerts.book import AlertBook
-from alerts.delivery.entry import Entry, NoticeKind, NoticeState, kind_of
+from alerts.delivery.entry import Entry, NoticeState, kind_of
 from alerts.delivery.message import Message
 from alerts.delivery.receipt import Receipt
+from alerts.delivery.standing import Figures, LaneStatus, figures, lanes
 from alerts.state import Alert
 from storage.tables import OutboxRow
-
-__all__ = ["Crowd", "Entry", "Figures", "LaneStatus", "Notice", "NoticeKind", "NoticeState", "Outbox", "Outcome"]
 
 #: How a notice ended. Refused: one attempt failed, and others follow.
 Outcome: TypeAlias = Literal["sent", "failed", "merged", "refused"]
@@ -27,24 +26,6 @@ _TABLE = OutboxRow.__table__
 _COLUMNS = _TABLE.c
 #: Characters of an error that are kept.
 _MAX_ERROR = 500
-DAY_MS = 86_400_000
-
-
-class Notice(NamedTuple):
-    """A notice whose words are made already. ``key`` is the same for the same notice: it is enqueued once only."""
-
-    key: str
-    channel: str
-    title: str
-    body: str
-    kind: NoticeKind
-
-
-class Figures(NamedTuple):
-    """How many notices are in each state, and when the oldest of those that wait was made; None when none waits."""
-
-    counts: Mapping[NoticeState, int]
-    oldest_waiting_ms: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +34,6 @@ class Crowd:
 
     count: int
     oldest_ms: int
-
-
-class LaneStatus(NamedTuple):
-    """How delivery to one channel stands. ``resting_until_ms`` is None unless it waits for another attempt."""
-
-    channel: str
-    waiting: int
-    failed: int
-    sent_24h: int
-    resting_until_ms: int | None
-    last_error: str | None
 
 
 class _Span:
@@ -98,12 +68,6 @@ class Outbox:
         """Add a notice through the caller's transaction; False if its key is there already."""
         self._count(channel, "sent", 0)
         return _insert(connection, key, channel, message, now_ms, now_ms)
-
-    def enqueue_text(self, connection: Connection, notice: Notice, now_ms: int) -> bool:
-        """Add a notice whose words are made already; False if its key is there already."""
-        values = {**notice._asdict(), "state": "waiting", "created_ms": now_ms, "next_ms": now_ms, "attempts": 0}
-        result = connection.execute(insert(OutboxRow).values(**values).on_conflict_do_nothing(index_elements=["key"]))
-        return result.rowcount == 1
 
     # --- taking out ----------------------------------------------------------------------------------------------
 
@@ -243,29 +207,14 @@ class Outbox:
     # --- how it stands -------------------------------------------------------------------------------------------
 
     def figures(self) -> Figures:
-        """How delivery stands; one query over an index and what waits."""
-        oldest = select(func.min(_COLUMNS.created_ms)).where(_COLUMNS.state == "waiting").scalar_subquery()
-        query = select(_COLUMNS.state, func.count(), oldest).group_by(_COLUMNS.state)
+        """How delivery stands: one query over an index and what waits."""
         with self._database.connect() as connection:
-            rows = connection.execute(query).all()
-        found = {str(state): int(count) for state, count, _ in rows}
-        counts: dict[NoticeState, int] = {state: found.get(state, 0) for state in get_args(NoticeState)}
-        return Figures(counts, rows[0][2] if rows else None)
+            return figures(connection)
 
     def lanes(self, now_ms: int) -> list[LaneStatus]:
         """How delivery to each channel stands that the outbox knows of."""
-        recent = and_(_COLUMNS.state == "sent", _COLUMNS.sent_ms > now_ms - DAY_MS)
-        counts = [
-            func.sum(func.iif(condition, 1, 0))
-            for condition in (_COLUMNS.state == "waiting", _COLUMNS.state == "failed", recent)
-        ]
-        query = select(_COLUMNS.channel, *counts).group_by(_COLUMNS.channel).order_by(_COLUMNS.channel)
         with self._database.connect() as connection:
-            rows = connection.execute(query).all()
-            return [
-                LaneStatus(channel, waiting, failed, sent, *_standing(connection, channel, now_ms))
-                for channel, waiting, failed, sent in rows
-            ]
+            return lanes(connection, now_ms)
 
     def totals(self) -> dict[tuple[str, Outcome], int]:
         """By channel and outcome, how many notices ended how since this process began."""
@@ -317,13 +266,3 @@ def _waits(channel: str) -> ColumnElement[bool]:
 def _mergeable(channel: str) -> ColumnElement[bool]:
     """What waits as data and was certainly not taken yet."""
     return and_(_waits(channel), _COLUMNS.attempt_ms.is_(None), func.substr(_COLUMNS.message, 1, 1) == "{")
-
-
-def _standing(connection: Connection, channel: str, now_ms: int) -> tuple[int | None, str | None]:
-    """Until when a channel rests, and the last error that it gave."""
-    head = select(_COLUMNS.next_ms, _COLUMNS.error).where(_waits(channel)).order_by(_COLUMNS.id).limit(1)
-    next_ms, error = connection.execute(head).one_or_none() or (0, None)
-    if error is None:
-        failed = select(_COLUMNS.error).where(_COLUMNS.channel == channel, _COLUMNS.state == "failed")
-        error = connection.execute(failed.order_by(_COLUMNS.id.desc()).limit(1)).scalar()
-    return (next_ms if next_ms > now_ms else None), error

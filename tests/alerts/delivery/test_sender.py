@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine as Database
 
-from alerts.delivery.outbox import Notice, Outbox
+from alerts.delivery.outbox import Outbox
 from alerts.delivery.receipt import DeliveryError
 from alerts.delivery.sender import MAX_BACKOFF_SECONDS, MAX_CRASHES, Sender
 from storage.engine import open_database
@@ -417,8 +417,11 @@ def test_a_summary_that_is_refused_takes_in_what_comes_later_and_is_as_fresh_as_
 
 def test_notices_of_an_older_version_keep_their_words(outbox: Outbox, database: Database) -> None:
     with database.begin() as connection:
-        notice = Notice("7-fired-box", "box", "[FIRING] It is bad", "Service: x", "warning")
-        assert outbox.enqueue_text(connection, notice, START_MS)
+        connection.exec_driver_sql(
+            "INSERT INTO outbox (key, channel, title, body, kind, state, created_ms, next_ms, attempts) "
+            "VALUES ('7-fired-box', 'box', '[FIRING] It is bad', 'Service: x', 'warning', 'waiting', ?, ?, 0)",
+            (START_MS, START_MS),
+        )
     box = Box("box")
     assert sender(outbox, box).deliver(START_MS) == 1
     assert box.taken == ["[FIRING] It is bad\nService: x"]
