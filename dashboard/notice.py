@@ -7,9 +7,9 @@ from typing import Any, get_args
 from flask import Blueprint, Response, request
 
 from alerts.delivery.entry import Entry, NoticeState
-from alerts.delivery.outbox import LaneStatus
 from alerts.delivery.pace import limits, rate
 from alerts.delivery.spec import ChannelSpec
+from alerts.delivery.standing import LaneStatus
 from dashboard.access import require
 from dashboard.api import answer, audit
 from dashboard.moment import now_ms
