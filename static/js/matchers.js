@@ -34,9 +34,9 @@ export class Matchers {
     this.list = matchers;
     this.changed = changed;
     this.chips = el("ul", { className: "chips", "aria-label": t("Matchers") });
-    this.input = el("input", { className: "mono", placeholder: 'severity="warning"', spellcheck: false, autocomplete: "off", on: { keydown: (event) => this.#key(event), change: () => this.#take() } });
-    this.hint = el("small", { className: "mute" }, none ? `${none} ` : "", t('All must hold. Enter adds one: name="value", also !=, =~ and !~.'));
-    this.root = el("div", { className: "matchers" }, el("span", { className: "field-name" }, t("What it is for")), this.chips, el("label", { className: "field" }, el("span", { className: "visually-hidden" }, t("Add a matcher")), this.input, this.hint));
+    this.input = el("input", { className: "mono", placeholder: 'severity="warning"', "aria-describedby": "matchers-hint", spellcheck: false, autocomplete: "off", on: { keydown: (event) => this.#key(event), focusout: (event) => this.#left(event) } });
+    this.hint = el("small", { id: "matchers-hint" }, none ? `${none} ` : "", t('All must hold. Enter adds one: name="value", also !=, =~ and !~.'));
+    this.root = el("div", { className: "matchers" }, el("span", { className: "field-name" }, t("What it is for")), this.chips, el("label", { className: "field" }, el("span", { className: "visually-hidden" }, t("Add a matcher")), this.input), this.hint);
     this.paint();
   }
 
@@ -55,6 +55,11 @@ export class Matchers {
   /** Take what stands in the field; false where it is not understood. */
   finish() {
     return this.#take();
+  }
+
+  /** A chip that appears between pressing and releasing a button would move the button away from under the pointer. */
+  #left({ relatedTarget }) {
+    if (relatedTarget?.type !== "submit") setTimeout(() => { if (this.input.isConnected && document.activeElement !== this.input) this.#take(); }, 300);
   }
 
   #key(event) {
