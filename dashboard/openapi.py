@@ -29,6 +29,8 @@ from dashboard.oip_call import CALLS as INFERENCE_CALLS
 from dashboard.oip_call import INFERENCE
 from dashboard.oip_call import SCHEMAS as INFERENCE_SCHEMAS
 from dashboard.problem import CONTENT_TYPE
+from dashboard.routing_call import CALLS as ROUTING_CALLS
+from dashboard.routing_call import SCHEMAS as ROUTING_SCHEMAS
 from dashboard.rulebook_call import CALLS as RULE_CALLS
 from dashboard.rulebook_call import SCHEMAS as RULE_SCHEMAS
 from dashboard.schema import HEALTH, SCHEMAS, object_of, ref
@@ -44,6 +46,7 @@ CALLS = (
     *CANARY_CALLS,
     *CHANNEL_CALLS,
     *NOTICE_CALLS,
+    *ROUTING_CALLS,
     *RULE_CALLS,
     *SILENCE_CALLS,
     *INCIDENT_CALLS,
@@ -97,6 +100,7 @@ def describe(schema: Schema | None = None) -> dict[str, Any]:
             | CANARY_SCHEMAS
             | CHANNEL_SCHEMAS
             | NOTICE_SCHEMAS
+            | ROUTING_SCHEMAS
             | RULE_SCHEMAS
             | SILENCE_SCHEMAS
             | INCIDENT_SCHEMAS

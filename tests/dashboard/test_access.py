@@ -85,6 +85,8 @@ DOORS = {
     "/api/rules/versions": "viewer",
     "/api/rules/versions/<int:version>": "viewer",
     "/api/rules/versions/<int:version>/restore": "admin",
+    "/api/routing": "viewer",
+    "/api/routing/explain": "viewer",
     "GET /api/channels": "viewer",
     "POST /api/channels": "admin",
     "/api/channels/<name>": "admin",

@@ -55,6 +55,17 @@ def test_everybody_has_a_turn_of_a_week_in_three(moment: datetime) -> None:
     assert rota.on_call(_ms(now)) == rota.on_call(_ms(now + timedelta(weeks=3)))
 
 
+def test_a_rota_says_when_who_comes_next() -> None:
+    start = datetime(2026, 1, 6, tzinfo=SHANGHAI)
+    monday = datetime(2026, 1, 12, 9, tzinfo=SHANGHAI)
+    assert _rota(SHANGHAI).handover(_ms(start)) == (_ms(monday), "bob")
+    covered = _rota(SHANGHAI, Override(_ms(start), _ms(monday), "bob"))
+    assert covered.handover(_ms(start) - 1000) == (_ms(start), "bob")
+    assert covered.handover(_ms(start)) == (_ms(monday + timedelta(days=7)), "eve")
+    alone = Rota("a", SHANGHAI, SHANGHAI.key, datetime(2026, 1, 5), 1, ("ann",))  # noqa: DTZ001
+    assert alone.handover(_ms(start)) is None
+
+
 ROTA = """
 rotas:
   - name: on-call
