@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerts.routing.calendar import TimeInterval, contains_any, parse_intervals
@@ -82,6 +82,7 @@ _INTERVAL = st.fixed_dictionaries(
 ).map(TimeInterval.parse)
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.lists(_INTERVAL, min_size=1, max_size=2), st.integers(0, 7 * 24 * 4))
 def test_it_is_what_asking_every_quarter_of_an_hour_finds(intervals: list[TimeInterval], quarter: int) -> None:
     now = moment("2026-06-01T00:00") + quarter * 15 * MINUTE

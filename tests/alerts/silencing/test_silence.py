@@ -218,4 +218,15 @@ _MATCHERS = st.lists(
 )
 def test_the_index_finds_what_asking_each_would_find(many: list[list[LabelMatcher]], labels: dict[str, str]) -> None:
     index = Index((matchers, number) for number, matchers in enumerate(many))
-    assert sorted(index.of(labels)) == [number for number, one in enumerate(many) if match_all(one, labels)]
+    wanted = [number for number, one in enumerate(many) if match_all(one, labels)]
+    for _ in range(2):  # the second time from memory
+        assert sorted(index.of(labels)) == wanted
+
+
+def test_the_index_remembers_only_so_many_label_sets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("alerts.silencing.index.MAX_KNOWN", 3)
+    index = Index([(parse_matchers("a=~x.*"), "it")])
+    for number in range(10):
+        assert index.of({"a": f"x{number}"}) == ("it",)
+        assert index.of({"a": f"y{number}"}) == ()
+    assert len(index._known) <= 3
