@@ -158,10 +158,6 @@ class AlertEngine:
         found = next((alert for alert in self._current if alert.id == alert_id), None)
         return found or self._book.find(alert_id)
 
-    def groups(self) -> list[Group]:
-        """The groups that are evaluated, in the order of the files."""
-        return [running.group for running in self._roster.groups]
-
     def rules(self) -> list[GroupState]:
         """Every group with its rules, in the order of the files."""
         with self._lock:
