@@ -25,7 +25,10 @@ logger = structlog.get_logger(__name__)
 
 #: Read whole at every start, with their indexes: they are small, and nothing works without them. The rest, months of
 #: history, would take seconds: a page of it that is damaged is left out of answers, and looked for at the next start.
-_CHECKED = ("facts", "series", "layouts", "blocks", "users", "tokens", "login_links", "alerts", "outbox", "incidents")
+_CHECKED = (
+    *("facts", "series", "layouts", "blocks", "users", "tokens", "login_links", "alerts", "outbox", "incidents"),
+    *("rule_texts", "silences", "maintenance", "channels", "dispatch_groups", "dispatch_log", "actions"),
+)
 #: How long people are told of what happened at a start.
 TOLD_SECONDS = 86_400.0
 
@@ -108,7 +111,7 @@ def _check_pages(path: Path) -> None:
         return
     try:
         with closing(connect_plainly(path)) as connection:
-            (line,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            (line,) = connection.execute("PRAGMA integrity_check(1)").fetchone()  # a quick one looks into no index
     except sqlite3.Error as error:
         raise explain(error, path) from error
     if line != "ok":

@@ -17,7 +17,24 @@ from storage.fact import read_fact
 logger = structlog.get_logger(__name__)
 
 #: Who may log in, and what people have done: saved at once, since the server needs it or nothing else has it.
-SMALL = ("users", "tokens", "login_links", "alerts", "outbox", "incidents", "audit")
+SMALL = (
+    "users",
+    "tokens",
+    "login_links",
+    "alerts",
+    "rule_texts",
+    "silences",
+    "maintenance",
+    "ack_links",
+    "channels",
+    "dispatch_groups",
+    "dispatch_log",
+    "outbox",
+    "actions",
+    "incidents",
+    "incident_entries",
+    "audit",
+)
 #: What the journal's ticks and the blocks refer to: of no use unless it is whole.
 _FOUNDATION = ("series", "facts")
 #: The list of history; what it lists is copied later, see ``salvage``.
@@ -109,6 +126,8 @@ def _read(
     if source is None:
         return {}, False
     there = columns(source, table)
+    if not there and _is_absent(source, table):
+        return {}, True
     names = [name for name in columns(target, table) if name in there]
     if not names:
         return {}, False
@@ -126,6 +145,15 @@ def _read(
         else:
             return rows, order == "ASC"
     return rows, False
+
+
+def _is_absent(source: sqlite3.Connection, table: str) -> bool:
+    """Whether a file of an older version has no such table, so that nothing of it is lost."""
+    try:
+        names = {name for (name,) in source.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    except sqlite3.Error:
+        return False
+    return bool(names) and table not in names
 
 
 def _insert(connection: Connection, table: str, rows: dict[int, dict[str, Value]]) -> int:

@@ -157,6 +157,30 @@ def test_with_a_torn_list_of_people_the_history_and_the_rest_are_saved(whole: Pa
 
 
 @needs_dbstat
+def test_what_people_wrote_about_an_incident_is_saved(whole: Path, opened: list[Database]) -> None:
+    with closing(sqlite3.connect(whole)) as plain, plain:
+        plain.execute(
+            "INSERT INTO incident_entries (incident, time_ms, kind, actor, text, detail)"
+            " VALUES (1, ?, 'note', 'li', 'the card was replaced', '{}')",
+            (T0,),
+        )
+    spoil(whole, pages_of(whole, "users")[0])
+    database = open_again(whole, opened)
+    with database.connect() as connection:
+        (text,) = connection.exec_driver_sql("SELECT text FROM incident_entries").one()
+    assert text == "the card was replaced"
+
+
+@needs_dbstat
+def test_a_table_that_an_older_file_does_not_have_is_not_lost(whole: Path, opened: list[Database]) -> None:
+    with closing(sqlite3.connect(whole)) as plain, plain:
+        plain.execute("DROP TABLE incident_entries")
+    spoil(whole, pages_of(whole, "users")[0])
+    (problem,) = open_again(whole, opened).problems.current()
+    assert problem.detail.partition("not read to the end: ")[2].split(".")[0].split(", ") == ["users"]
+
+
+@needs_dbstat
 def test_with_a_torn_list_of_series_people_are_saved_and_history_begins_anew(
     whole: Path, opened: list[Database]
 ) -> None:
