@@ -9,6 +9,7 @@ from typing import Protocol
 
 import structlog
 
+from alerts.delivery.address import apprise_url
 from alerts.delivery.compose import Composer
 from alerts.delivery.family import Family, family_of
 from alerts.delivery.message import Message
@@ -63,7 +64,7 @@ class AppriseChannel:
         self.spec = spec
         self._voice = voice
         url = spec.url.get_secret_value()
-        self._scheme = scheme_of(url)
+        self._scheme = scheme_of(apprise_url(url))
         self._service = AppriseService(url)
         self._lock = threading.Lock()
         self._family: Family | None = None

@@ -7,6 +7,7 @@ import threading
 import time
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+from alerts.delivery.address import apprise_url
 from alerts.delivery.mail import keyed, stamp
 from alerts.delivery.receipt import DeliveryError
 from alerts.delivery.secret import Secrets, channel_name, scheme_of
@@ -40,12 +41,14 @@ class Traits(NamedTuple):
 
 
 class AppriseService:
-    """One service behind an Apprise URL, e.g. ``slack://…`` or ``json://host/path``. Its URL is never shown."""
+    """One service behind an Apprise URL, e.g. ``slack://…`` or ``json://host/path``, or the address that it hands out
+    itself. Neither is ever shown.
+    """
 
     def __init__(self, url: str) -> None:
-        self._url = url
-        self._secrets = Secrets(url)
-        self._scheme = scheme_of(url)
+        self._url = apprise_url(url)
+        self._secrets = Secrets(self._url, [url])
+        self._scheme = scheme_of(self._url)
         self._lock = threading.Lock()
         self._apprise: Any = None
 

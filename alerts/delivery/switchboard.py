@@ -9,6 +9,7 @@ from secrets import token_hex
 
 import structlog
 
+from alerts.delivery.address import canonical
 from alerts.delivery.channel import Channel
 from alerts.delivery.message import Message
 from alerts.delivery.receipt import DeliveryError
@@ -65,7 +66,7 @@ class Switchboard:
         self.registry = registry
         self._store = store
         self._build = build
-        self._fixed = tuple(fixed)
+        self._fixed = tuple(canonical(spec) for spec in fixed)
         self._routed: tuple[ChannelSpec, ...] = ()
         self.on_change = on_change
         self.refresh()
@@ -80,7 +81,7 @@ class Switchboard:
 
     def reroute(self, specs: Iterable[ChannelSpec]) -> None:
         """The routing file's channels are these now."""
-        self._routed = tuple(specs)
+        self._routed = tuple(canonical(spec) for spec in specs)
         self.refresh()
 
     def list(self) -> list[Listed]:
@@ -92,12 +93,12 @@ class Switchboard:
         """A new channel of the page. Raises :class:`ChannelError`."""
         if spec.name in self.registry.names():
             raise ChannelError("conflict", f"there is a channel {spec.name!r} already")
-        self._store.add(spec, by, now_ms)
+        self._store.add(canonical(spec), by, now_ms)
         self._changed()
 
     def change(self, spec: ChannelSpec) -> None:
         """Another spec for a channel of the page; an empty URL keeps the one it has. Raises :class:`ChannelError`."""
-        self._store.change(spec)
+        self._store.change(canonical(spec))
         self._changed()
 
     def remove(self, name: str) -> None:
@@ -118,8 +119,9 @@ class Switchboard:
 
     def test_spec(self, spec: ChannelSpec, now_ms: int) -> Trial:
         """Send a test through a channel that is not kept. Raises :class:`ChannelError` for a spec that will not do."""
-        check_spec(spec)
-        return _try(self._build(spec), now_ms)
+        wanted = canonical(spec)
+        check_spec(wanted)
+        return _try(self._build(wanted), now_ms)
 
     def _changed(self) -> None:
         self.refresh()

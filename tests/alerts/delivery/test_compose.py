@@ -124,7 +124,7 @@ def test_a_notice_that_had_its_words_already_keeps_them() -> None:
 
 
 def test_many_alerts_are_grouped_by_rule_the_most_urgent_first() -> None:
-    second = replace(HOT, id=8, annotations=HOT.annotations | {"summary": "GPU 1: 95% of its memory in use"})
+    second = replace(HOT, id=8, annotations={**HOT.annotations, "summary": "GPU 1: 95% of its memory in use"})
     letter = composer().compose(message(HOT, second, DOWN, replace(UP, id=3)), "en", now_ms=NOW_MS)
     assert letter.title == "[FIRING] 3 alerts, 1 resolved: ServerDown, GPUMemoryHigh"
     assert letter.body.splitlines()[:8] == [
@@ -151,7 +151,7 @@ def test_an_alert_without_words_is_told_by_its_labels() -> None:
 
 
 def test_links_of_our_own_are_kept_and_internal_ones_are_not() -> None:
-    inside = replace(HOT, annotations=HOT.annotations | {"runbook_url": "http://wiki.corp/vram"})
+    inside = replace(HOT, annotations={**HOT.annotations, "runbook_url": "http://wiki.corp/vram"})
     assert "Runbook" not in body(inside)
     ours = composer(public_url="http://10.0.0.5:8000", ack_link=lambda ids, now_ms: "http://10.0.0.5:8000/ack/T")
     letter = ours.compose(message(HOT), "en", now_ms=NOW_MS)

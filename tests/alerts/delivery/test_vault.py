@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from sqlalchemy import Engine as Database
 from sqlalchemy import text
 
+from alerts.delivery.address import canonical
 from alerts.delivery.channel import BrokenChannel, Channel, DeliveryError, Voice
 from alerts.delivery.registry import ChannelRegistry, builder, settings_specs
 from alerts.delivery.spec import ChannelSpec
@@ -178,6 +179,27 @@ def test_a_change_without_a_url_keeps_where_it_leads(store: ChannelStore) -> Non
         with pytest.raises(ChannelError) as caught:
             doing()
         assert caught.value.kind == "not_found"
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=693a-7xxx", "wecombot://693a-7xxx"),
+        ("https://open.feishu.cn/open-apis/bot/v2/hook/b1ec-55d3", "feishu://b1ec-55d3"),
+        ("https://open.feishu.cn/open-apis/bot/v2/hook/b1ec-55d3?secret=abc", "feishu://b1ec-55d3?secret=abc"),
+        ("https://open.larksuite.com/open-apis/bot/v2/hook/b1ec-55d3", "lark://b1ec-55d3"),
+        ("https://oapi.dingtalk.com/robot/send?access_token=56b1", "dingtalk://56b1"),
+        (" https://oapi.dingtalk.com/robot/send?access_token=56b1&secret=SEC0 ", "dingtalk://SEC0@56b1"),
+        ("https://hooks.slack.com/services/T1/B2/c3", "slack://T1/B2/c3"),
+        ("https://discord.com/api/webhooks/417/JHM_js", "discord://417/JHM_js"),
+        ("https://oapi.dingtalk.com.example.com/robot/send?access_token=56b1",) * 2,
+        ("json://hooks.example.com/x",) * 2,
+        ("http://[",) * 2,
+    ],
+)
+def test_an_address_as_the_service_hands_it_out_will_do(given: str, meant: str) -> None:
+    assert canonical(spec(url=given)).url.get_secret_value() == meant
+    assert canonical(spec(url=given, kind="webhook")).url.get_secret_value() == given
 
 
 # --- the registry and the switchboard ----------------------------------------------------------------------------
