@@ -98,7 +98,7 @@ def rage(folder: Path, kills: int, *, seed: int = 1, alerts: int = 24, catch_up_
     return outcome
 
 
-def judge(folder: Path, book: Sequence[Taken], kills: int) -> Outcome:
+def judge(folder: Path, book: Sequence[Taken], kills: int, log: str = LOG) -> Outcome:
     """Hold what the alerts table says against what was taken."""
     outcome = Outcome(kills=kills)
     with closing(sqlite3.connect(folder / "wakeless.db")) as connection:
@@ -107,14 +107,14 @@ def judge(folder: Path, book: Sequence[Taken], kills: int) -> Outcome:
         rows = connection.execute(
             "SELECT id, fingerprint, firing_ms, resolved_ms FROM alerts WHERE firing_ms IS NOT NULL"
         ).fetchall()
-    looks = sorted(int(line) for line in (folder / LOOKS).read_text().split())
+    looks = sorted(int(line) for line in (folder / LOOKS).read_text().split()) if (folder / LOOKS).exists() else []
     for channel in CHANNELS:
         taken = [one for one in book if one.channel == channel]
         _weigh(outcome, channel, [Alarm(*row) for row in rows], _keys(taken), looks)
         outcome.notices += len({one.key for one in taken})
         outcome.summaries += len({one.key for one in taken if one.is_summary})
         outcome.out_of_order += _disorder(taken)
-    outcome.repeats, outcome.unexplained = _repeats(book, _unanswered(folder / LOG))
+    outcome.repeats, outcome.unexplained = _repeats(book, _unanswered(folder / log))
     return outcome
 
 
@@ -196,7 +196,7 @@ def _disorder(taken: Sequence[Taken]) -> int:
 def _unanswered(log: Path) -> set[str]:
     """The notices of which a process said that it got no answer in time."""
     lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
-    return {line["key"] for line in lines if str(line.get("reason", "")).startswith("no answer within")}
+    return {line["key"] for line in lines if str(line.get("reason", "")).startswith("no answer")}
 
 
 def _repeats(book: Sequence[Taken], unanswered: set[str]) -> tuple[dict[str, int], list[str]]:

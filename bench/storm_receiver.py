@@ -40,12 +40,16 @@ class Taken(NamedTuple):
 
 
 class StormReceiver:
-    """An HTTP server in this process; the path says which channel it is. ``calm`` makes it take everything."""
+    """An HTTP server in this process; the path says which channel it is. ``calm`` makes it take everything.
+
+    ``life`` is the number of the process that lives, for requests that do not say so themselves.
+    """
 
     def __init__(self, seed: int) -> None:
         self.book: list[Taken] = []
         self.moods: dict[Mood, int] = dict.fromkeys(get_args(Mood), 0)
         self.calm = False
+        self.life = 0
         self._random = random.Random(seed)
         self._lock = threading.Lock()
         receiver = self
@@ -107,7 +111,7 @@ class StormReceiver:
             Told(alert["fingerprint"], alert["startsAt"], alert["status"] == "firing") for alert in document["alerts"]
         )
         taken = Taken(
-            int(request.headers["X-Life"]),
+            int(request.headers.get("X-Life", self.life)),
             request.path.strip("/"),
             request.headers["Idempotency-Key"],
             told,
