@@ -85,6 +85,37 @@ def test_an_alert_ends_when_its_sender_says_so(house: House) -> None:
     assert ask(house, "alerts") == []
 
 
+#: What Prometheus 2.42 sends for one alert, but for the times.
+_SENT = (
+    b'[{"annotations":{"summary":"The disk of h1 is full"},"endsAt":"%b","startsAt":"%b",'
+    b'"generatorURL":"http://vm:9090/graph?g0.expr=disk_full+%%3D%%3D+1\\u0026g0.tab=1","labels":{"alertname":"DiskFull",'
+    b'"host":"h1","instance":"127.0.0.1:36551","job":"disks","region":"eu","severity":"warning"}}]'
+)
+
+
+def test_what_prometheus_sends_fires_is_renewed_and_resolves(house: House) -> None:
+    engine, start = house.services.alerts, at(-1)
+    headers = house.token("operator") | {"Content-Type": "application/json", "User-Agent": "Prometheus/2.42.0+ds"}
+
+    def send(end: str) -> None:
+        raw = _SENT % (end.encode(), start.encode())
+        assert house.visitor().post(f"{URL}/alerts", headers=headers, data=raw).status_code == 200
+
+    send(at(4))
+    [found] = engine.current()
+    assert (found.rule, found.state, found.level) == ("DiskFull", "firing", 2)
+    assert found.generator_url == "http://vm:9090/graph?g0.expr=disk_full+%3D%3D+1&g0.tab=1"
+    engine.acknowledge(found.id, "ada", "on it", found.seen_ms)
+    send(at(5))
+    [renewed] = engine.current()
+    assert (renewed.id, renewed.state, renewed.active_ms) == (found.id, "acknowledged", found.active_ms)
+    send(at(0))
+    assert engine.current() == []
+    ended = engine.alert(found.id)
+    assert ended is not None
+    assert (ended.state, ended.ended_by) == ("resolved", "told")
+
+
 def test_a_time_of_zero_is_no_time(house: House) -> None:
     post(house, alert("Down") | {"startsAt": "0001-01-01T00:00:00Z", "endsAt": "0001-01-01T00:00:00.000Z"})
     assert len(ask(house, "alerts")) == 1
