@@ -211,5 +211,5 @@ def _admit() -> None:
     """Make guessing slow."""
     wait_seconds = cast(LoginThrottle, current_app.extensions[THROTTLE]).attempt_link(request.remote_addr)
     if wait_seconds is not None:
-        detail = f"Too many links were tried. Try again in {round(wait_seconds)} s."
+        detail = _("Too many links were tried. Try again in a minute.")
         raise Problem(429, "too-many-attempts", detail, headers=retry_after(wait_seconds))
