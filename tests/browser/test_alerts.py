@@ -61,6 +61,7 @@ def receiver() -> Iterator[Receiver]:
 def _open(page: Page, server: Server, tab: str = "active") -> None:
     page.goto(f"{server.url}/alerts#{tab}")
     expect(page.locator(f"#part-{tab}")).to_be_visible()
+    expect(page.locator(f"#part-{tab}")).to_have_attribute("aria-busy", "false")
 
 
 def _card(page: Page) -> Locator:
@@ -210,7 +211,12 @@ def test_rules_show_their_value_now_and_what_they_fire_at(page: Page, server: Se
 def test_a_viewer_sees_no_button_that_would_be_refused(browser: Browser, server: Server) -> None:
     environment = os.environ | {"WAKELESS_DATA_DIR": str(server.log.parent / "data")}
     command = [sys.executable, str(ROOT / "app.py"), "user"]
-    subprocess.run([*command, "add", "kim", "--role", "viewer", "--password", PASSWORD], env=environment, check=True, capture_output=True)
+    subprocess.run(
+        [*command, "add", "kim", "--role", "viewer", "--password", PASSWORD],
+        env=environment,
+        check=True,
+        capture_output=True,
+    )
     context = browser.new_context()
     page = context.new_page()
     page.goto(f"{server.url}/login")

@@ -5,7 +5,7 @@ import { openForm, toast } from "../dialog.js";
 import { el, show, text } from "../dom.js";
 import { seconds } from "../format.js";
 import { sayReason, t } from "../i18n.js";
-import { SERVICES } from "./services.js";
+import { SERVICES, kindOf } from "./services.js";
 
 const option = (value, label, chosen) => el("option", { value, selected: String(chosen) === value }, label);
 const field = (label, input, hint) => el("label", { className: "field" }, label, input, hint ? el("small", {}, hint) : null);
@@ -35,7 +35,7 @@ export function openChannel({ channel = null, saved }) {
   const outcome = el("p", { className: "outcome-line", role: "status", hidden: true });
 
   const json = () => ({
-    ...(url.value.trim() ? { kind: /^https?:/i.test(url.value.trim()) ? "webhook" : "apprise" } : {}), ...(url.value.trim() ? { url: url.value.trim() } : {}), least_level: Number(level.value), language: language.value || null,
+    ...(url.value.trim() ? { kind: kindOf(url.value.trim()) } : {}), ...(url.value.trim() ? { url: url.value.trim() } : {}), least_level: Number(level.value), language: language.value || null,
     per_minute: Number(rate.value) || 0, send_resolved: resolved.checked, picture: picture.checked,
   });
   const test = el("button", { type: "button", className: "control", on: { click: async () => {

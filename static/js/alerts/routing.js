@@ -4,9 +4,7 @@ import { call } from "../api.js";
 import { el, find, icon, text } from "../dom.js";
 import { sayDayClock } from "../format.js";
 import { sayReason, t } from "../i18n.js";
-import { parseMatchers, sayMatcher } from "../matchers.js";
-
-const matcherText = (matcher) => (typeof matcher === "string" ? matcher : sayMatcher(matcher));
+import { parseMatchers } from "../matchers.js";
 
 export function startRouting() {
   find("#explain").addEventListener("submit", async (event) => {
@@ -30,7 +28,9 @@ export function startRouting() {
     text(find("#routing-file"), routing.file ? String(routing.file).split("/").at(-1) : t("by level, without a file"));
     const unsupported = routing.unsupported?.length ? el("div", { className: "notice", data: { state: "warning" } }, icon("exclamation-triangle-fill"),
       el("div", {}, el("p", {}, t("These parts of the file are not supported and do nothing:")), el("ul", { className: "mono" }, ...routing.unsupported.map((one) => el("li", {}, sayReason(one)))))) : null;
-    find("#routing").replaceChildren(...[unsupported, el("ul", { className: "tree" }, branch(routing.tree, true))].filter(Boolean));
+    const remarks = routing.notes.map(sayReason);
+    const inhibits = routing.inhibit_rules?.length ? el("details", { className: "past" }, el("summary", {}, t("What keeps what back")), el("ul", { className: "mono inhibits" }, ...routing.inhibit_rules.map((one) => el("li", {}, one)))) : null;
+    find("#routing").replaceChildren(...[unsupported, ...remarks.map((one) => el("p", { className: "mute" }, one)), el("ul", { className: "tree" }, branch(routing.tree, true)), inhibits].filter(Boolean));
     paintOnCall(routing.rotas ?? []);
     const names = [...new Set((await call("/api/v1/rules?type=alert&exclude_alerts=true")).data.groups.flatMap(({ rules }) => rules.map(({ name, labels }) => `alertname="${name}"${labels.severity ? `, severity="${labels.severity}"` : ""}`)))];
     find("#explain-names").replaceChildren(...names.map((value) => el("option", { value })));
@@ -40,20 +40,22 @@ export function startRouting() {
 
 /** One route: its matchers, who gets it, and how patient it is; what lies below it after that. */
 function branch(route, root = false) {
-  const matchers = (route.matchers ?? []).map(matcherText);
-  const head = el("p", {}, ...(matchers.length ? matchers.map((one) => el("code", { className: "matcher" }, one)) : [el("span", {}, root ? t("Everything else") : t("Everything"))]), " → ", el("b", {}, route.receiver || t("nobody")));
+  const { matchers } = route;
+  const head = el("p", {}, ...(route.levels?.length && route.levels.length < 3 ? [el("span", {}, t("level {level}", { level: route.levels.join(", ") }), " ")] : []), ...(matchers.length ? matchers.map((one) => el("code", { className: "matcher" }, one)) : route.levels?.length && route.levels.length < 3 ? [] : [el("span", {}, root ? t("Everything else") : t("Everything"))]), " → ", el("b", {}, route.receiver || t("nobody")));
   const grouped = route.group_by?.length ? t("grouped by {labels}", { labels: route.group_by.includes("...") ? t("all labels") : route.group_by.join(", ") }) : "";
   const timing = [grouped, route.group_wait && t("waits {time}", { time: route.group_wait }), route.group_interval && t("more of a group after {time}", { time: route.group_interval }), route.repeat_interval && t("again after {time}", { time: route.repeat_interval }),
+    ...(route.escalation ?? []).map(({ after, receiver }) => t("to {name} too if nobody has acknowledged after {time}", { name: receiver, time: after })),
+    ...(route.quiet_hours ?? []).map(({ time_intervals: names, levels }) => t("level {levels} is quiet in {names}", { levels: levels.join(", "), names: names.join(", ") })),
     route.continue && t("and goes on to the next"), route.mute_time_intervals?.length && t("quiet: {names}", { names: route.mute_time_intervals.join(", ") }), route.active_time_intervals?.length && t("only: {names}", { names: route.active_time_intervals.join(", ") })];
   const below = (route.routes ?? []).map((one) => branch(one));
   return el("li", {}, head, el("p", { className: "mute" }, timing.filter(Boolean).join(" · ")), below.length ? el("ul", {}, ...below) : null);
 }
 
 function paintExplained(box, { receivers, route = [], muted_by: mutedBy = [] }) {
-  const names = receivers.map((one) => (typeof one === "string" ? one : one.name ?? one.receiver));
+  const names = receivers.map((one) => (one.channels?.length && one.channels.join() !== one.name ? `${one.name} (${one.channels.join(", ")})` : one.name));
   const parts = [el("p", {}, names.length ? t("It goes to {names}.", { names: names.join(", ") }) : t("It goes to nobody."))];
-  if (route.length) parts.push(el("ol", { className: "mono" }, ...route.map((one) => el("li", {}, typeof one === "string" ? one : (one.matchers ?? []).map(matcherText).join(", ") || one.receiver))));
-  if (mutedBy.length) parts.push(el("p", { className: "row-of" }, icon("bell-slash"), t("Now nobody is told, because of: {names}", { names: mutedBy.join(", ") })));
+  if (route.length) parts.push(el("ol", { className: "mono" }, ...route.map((one) => el("li", {}, one))));
+  if (mutedBy.length) parts.push(el("p", { className: "row-of" }, icon("bell-slash"), t("Now nobody is told, because of: {names}", { names: mutedBy.map(sayReason).join(", ") })));
   box.replaceChildren(...parts);
 }
 
@@ -64,9 +66,8 @@ function paintOnCall(rotas) {
     return;
   }
   box.replaceChildren(el("dl", { className: "pairs rota" }, ...rotas.flatMap((rota) => {
-    const now = rota.now ?? rota.current ?? rota.on_call;
-    const until = rota.until_ms ?? rota.next_ms;
+    const { now, until_ms: until } = rota;
     const next = rota.next && until ? t("until {time}, then {name}", { time: sayDayClock(until), name: rota.next }) : until ? t("until {time}", { time: sayDayClock(until) }) : "";
-    return [el("dt", {}, rota.name ?? ""), el("dd", {}, el("b", {}, Array.isArray(now) ? now.join(", ") : now ?? "–"), el("div", { className: "mute" }, next))];
+    return [el("dt", {}, rota.name ?? ""), el("dd", {}, el("b", {}, now || "–"), el("div", { className: "mute" }, next))];
   })));
 }

@@ -128,7 +128,7 @@ class RulePage {
     const checked = find("#checked");
     checked.dataset.state = errors ? "critical" : problems.length ? "warning" : "ok";
     checked.replaceChildren(icon(errors ? "x-octagon-fill" : problems.length ? "exclamation-triangle-fill" : "check-circle-fill"),
-      errors ? (errors === 1 ? t("One error: it cannot be saved like this.") : t("{count} errors: it cannot be saved like this.", { count: errors })) : problems.length ? t("{rules} rules, nothing wrong; {count} remarks.", { rules, count: problems.length }) : rules === 1 ? t("One rule, nothing wrong.") : t("{rules} rules, nothing wrong.", { rules }));
+      errors ? (errors === 1 ? t("One error: it cannot be saved like this.") : t("{count} errors: it cannot be saved like this.", { count: errors })) : t("Nothing wrong: {what}.", { what: [rules === 1 ? t("one rule") : t("{count} rules", { count: rules }), problems.length === 1 ? t("one remark") : problems.length ? t("{count} remarks", { count: problems.length }) : ""].filter(Boolean).join(", ") }));
     this.area.mark(new Map(problems.filter(({ line }) => line).reverse().map(({ line, level }) => [line - 1, level === "error" ? "critical" : "warning"])));
     reconcile(find("#problems"), problems, {
       key: (one, at) => `${at}${one.line}${one.message}`,
