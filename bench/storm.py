@@ -39,13 +39,15 @@ PATIENCE_SECONDS = 90.0
 
 @dataclass
 class Outcome:
-    """What became of the storm. ``fired``, ``resolved`` and ``lost`` count each alert once for each channel."""
+    """What became of the storm. ``fired``, ``resolved`` and ``lost`` count each alert once for each channel.
+
+    ``unseen`` are those that ended and fired anew while the process was dead or died: nobody could tell them apart.
+    """
 
     kills: int = 0
     seconds: float = 0.0
     fired: int = 0
     resolved: int = 0
-    #: Those that ended and fired anew while the process was dead or died: nobody could see it.
     unseen: int = 0
     lost: list[str] = field(default_factory=list)
     twice: list[str] = field(default_factory=list)
@@ -107,7 +109,7 @@ def judge(folder: Path, book: Sequence[Taken], kills: int, log: str = LOG) -> Ou
         rows = connection.execute(
             "SELECT id, fingerprint, firing_ms, resolved_ms FROM alerts WHERE firing_ms IS NOT NULL"
         ).fetchall()
-    looks = sorted(int(line) for line in (folder / LOOKS).read_text().split()) if (folder / LOOKS).exists() else []
+    looks = _looks(folder / LOOKS)
     for channel in CHANNELS:
         taken = [one for one in book if one.channel == channel]
         _weigh(outcome, channel, [Alarm(*row) for row in rows], _keys(taken), looks)
@@ -131,37 +133,50 @@ class Alarm(NamedTuple):
 
 
 def _weigh(
-    outcome: Outcome, channel: str, alarms: Sequence[Alarm], keys: Mapping[Told, set[str]], looks: Sequence[int]
+    outcome: Outcome, channel: str, alarms: Sequence[Alarm], keys: Mapping[Told, set[str]], looks: Sequence[int] | None
 ) -> None:
-    """Count what one channel was told of, and what not.
-
-    Whoever looks at the alerts that stand cannot see one that ends and fires anew between two looks: to people it fires
-    all the time. Only where nobody looked in between, that is as good as told.
-    """
-    following = dict[Alarm, Alarm]()
-    last: dict[str, Alarm] = {}
-    for alarm in sorted(alarms, key=lambda one: (one.firing_ms, one.id)):
-        if alarm.fingerprint in last:
-            following[last[alarm.fingerprint]] = alarm
-        last[alarm.fingerprint] = alarm
-    unseen: set[Alarm] = set()  # those that began when nobody had seen that the one before had ended
-    for alarm in sorted(alarms, key=lambda one: (one.firing_ms, one.id)):
-        fired, over = keys.get(alarm.told(firing=True), set()), keys.get(alarm.told(firing=False), set())
+    """Count what one channel was told of, and what not."""
+    for episode in _episodes(alarms, looks):
+        outcome.unseen += len(episode) - 1
+        fired = [keys.get(alarm.told(firing=True), set()) for alarm in episode]
+        over = [keys.get(alarm.told(firing=False), set()) for alarm in episode]
         outcome.fired += 1
         # A summary of what has fired and resolved meanwhile tells of both.
-        if not fired and not any(key.startswith("summary-") for key in over) and alarm not in unseen:
-            outcome.lost.append(f"{channel}: alert {alarm.id} fired")
-        if alarm.resolved_ms is not None:
+        if not any(fired) and not any(key.startswith("summary-") for found in over for key in found):
+            outcome.lost.append(f"{channel}: alert {episode[0].id} fired")
+        if episode[-1].resolved_ms is not None:
             outcome.resolved += 1
-            after = following.get(alarm)
-            if not over and after is not None and not _is_between(looks, alarm.resolved_ms, after.firing_ms):
-                unseen.add(after)
-                outcome.unseen += 1
-            elif not over:
-                outcome.lost.append(f"{channel}: alert {alarm.id} resolved")
-        for what, found in (("fired", fired), ("resolved", over)):
-            if len(found) > 1:
-                outcome.twice.append(f"{channel}: alert {alarm.id} {what}: {sorted(found)}")
+            outcome.lost += [] if over[-1] else [f"{channel}: alert {episode[-1].id} resolved"]
+        for what, lists in (("fired", fired), ("resolved", over)):
+            outcome.twice += [
+                f"{channel}: alert {alarm.id} {what}: {sorted(found)}"
+                for alarm, found in zip(episode, lists, strict=True)
+                if len(found) > 1
+            ]
+
+
+def _looks(log: Path) -> list[int] | None:
+    """When somebody has looked at the alerts that stand; None if nobody has written that down."""
+    return sorted(int(line) for line in log.read_text().split()) if log.exists() else None
+
+
+def _episodes(alarms: Sequence[Alarm], looks: Sequence[int] | None) -> list[list[Alarm]]:
+    """The alerts as those can tell them apart who look at what stands.
+
+    One that ends and fires anew while nobody looks, since the process is dead or dies, fires all the time to people.
+    Where it is not known when somebody looked, every alert counts by itself.
+    """
+    episodes: list[list[Alarm]] = []
+    latest: dict[str, list[Alarm]] = {}
+    for alarm in sorted(alarms, key=lambda one: (one.firing_ms, one.id)):
+        before = latest.get(alarm.fingerprint)
+        ended_ms = before[-1].resolved_ms if before else None
+        if before and looks is not None and ended_ms is not None and not _is_between(looks, ended_ms, alarm.firing_ms):
+            before.append(alarm)
+            continue
+        latest[alarm.fingerprint] = [alarm]
+        episodes.append(latest[alarm.fingerprint])
+    return episodes
 
 
 def _is_between(looks: Sequence[int], start_ms: int, end_ms: int) -> bool:
