@@ -73,7 +73,7 @@ def measure(folder: Path, alerts: int, interval: float) -> list[float]:
     moments = {f"Alarm{number}": start + number * GAP_SECONDS for number in range(alerts)}
     (folder / "rules.yml").write_text(rules(moments))
     (folder / "routing.yml").write_text(_ROUTING.format(url=ear.url))
-    settings = {
+    settings: dict[str, Any] = {
         "ALERTS__RULES": folder / "rules.yml",
         "ALERTS__ROUTING": folder / "routing.yml",
         "ALERTS__EVALUATION_INTERVAL_SECONDS": interval,

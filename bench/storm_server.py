@@ -13,9 +13,9 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from bench.storm import CHANNELS, Outcome, judge
 from bench.storm_receiver import StormReceiver
@@ -75,7 +75,7 @@ def clearing(lives: list[float]) -> float:
     return time.time() + sum(lives) + 4 * len(lives) + 20
 
 
-def _settings(folder: Path) -> Mapping[str, object]:
+def _settings(folder: Path) -> dict[str, Any]:
     return {
         "ALERTS__RULES": folder / "rules.yml",
         "ALERTS__ROUTING": folder / "routing.yml",
