@@ -21,6 +21,7 @@ import dashboard
 from alerts.alerting import Alerting
 from alerts.delivery.collector import NoticeCollector
 from alerts.gauge import AlertCollector
+from alerts.ruling.collector import RuleCollector
 from blackbox import BlackBox
 from chronicle import Chronicle
 from collectors.build import build
@@ -186,6 +187,7 @@ class Application:
             extra=[
                 ModelCollector(model, settings.collectors.interval_seconds),
                 NoticeCollector(alerting.outbox, settings.collectors.slow_interval_seconds),
+                RuleCollector(alerting.rules, settings.collectors.slow_interval_seconds),
                 AlertCollector(alerting.engine, settings.collectors.slow_interval_seconds),
                 stages,
             ],

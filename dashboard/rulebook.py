@@ -165,7 +165,7 @@ def restore(version: int) -> Response:
 @require("admin")
 def reload() -> Response:
     """Read the rule files now instead of within a few seconds. A file that cannot be used keeps what it said before."""
-    changed = services().rules.refresh(now_ms(), services().alerts.replace, settle=False)
+    changed = services().rules.refresh(now_ms(), services().alerting.apply_rules, settle=False)
     audit("rules.reload", "rules", {"changed": changed})
     return answer({"changed": changed, "files": _files()})
 
@@ -193,7 +193,7 @@ def _count(text: str) -> int:
 
 def _in_force(saved: RuleText, action: str, comment: str) -> Response:
     audit(action, "rules", {"version": saved.version, "comment": comment})
-    services().rules.refresh(now_ms(), services().alerts.replace)
+    services().rules.refresh(now_ms(), services().alerting.apply_rules)
     return answer(_document(saved))
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import Engine as Database
 
 from alerts.engine import AlertEngine
 from alerts.rule import STOCK_FILE, Rule, load_rules, load_stock
+from alerts.template import Context
 from collectors.sample import METRIC_NAME, Hints, Labels, Matcher, Sample, Series, Tick, Times
 from promql import Engine
 from storage.series import SeriesStore
@@ -22,6 +23,7 @@ from tests.alerts.promtool import needs_promtool
 from tests.alerts.world import START_MS
 
 PAGE = Path(__file__).parents[2] / "docs" / "alerts.md"
+RUNBOOK = PAGE.with_name("runbook.md")
 STOCK = [rule for group in load_stock() for rule in group.rules if isinstance(rule, Rule)]
 STEP_MS = 5_000
 MINUTE = 60
@@ -209,6 +211,7 @@ TROUBLES: dict[str, tuple[dict[Labels, Curve], float, float]] = {
     "CollectorDown": ({key("collector_up", collector="nvml"): lambda s: float(s < 300)}, 360, 365),
     "TicksDropped": ({key("wakeless_ticks_dropped_total"): slope(8.0, 300)}, 420, 430),
     "NoticesFailing": ({key("wakeless_notice_wait_seconds"): slope(1.0, 300)}, 901, 910),
+    "RulesRefused": ({key("wakeless_rule_file_refused", file="own.yml"): step(300, 1.0)}, 330, 335),
     "HistoryNotWritten": ({key("wakeless_storage_problem", kind="disk_full"): step(300, 1.0)}, 305, 310),
     "DatabaseLocked": ({key("wakeless_storage_problem", kind="locked"): step(300, 1.0)}, 315, 320),
     "DataFolderTouched": ({key("wakeless_storage_problem", kind="database_missing"): step(300, 1.0)}, 300, 305),
@@ -269,8 +272,27 @@ TROUBLES: dict[str, tuple[dict[Labels, Curve], float, float]] = {
 }
 
 
+#: What compares with weeks of history is put to the test in test_baseline.py.
+BASELINE = {"LatencyUnusual", "GPUMemoryUnusual", "TrafficUnusuallyLow"}
+
+
 def test_every_stock_rule_is_put_to_the_test() -> None:
-    assert {rule.name for rule in STOCK} == set(TROUBLES)
+    assert {rule.name for rule in STOCK} == set(TROUBLES) | BASELINE
+
+
+@pytest.mark.parametrize("rule", STOCK, ids=lambda rule: rule.name)
+def test_each_rule_has_a_section_in_the_runbook_and_a_link_to_it(rule: Rule) -> None:
+    sections = re.split(r"^## ", RUNBOOK.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    (section,) = [text for text in sections if text.split("\n")[0] == rule.name]
+    assert all(part in section for part in ("**Means.**", "**Look.**", "**Do.**"))
+    link = rule.annotations["runbook_url"].expand(Context({}, 0.0, {}, "https://wakeless.example"))
+    assert link == f"https://wakeless.example/runbook#{rule.name}"
+
+
+def test_an_action_is_asked_for_only_where_it_is_safe() -> None:
+    asked = {rule.name: rule.labels["wakeless_action"].text for rule in STOCK if "wakeless_action" in rule.labels}
+    assert set(asked.values()) == {"reload_model"}
+    assert all(rule.labels["level"].text == "3" for rule in STOCK if rule.name in asked)
 
 
 @pytest.mark.parametrize("name", TROUBLES)

@@ -36,6 +36,7 @@ DOORS = {
     "/model": "viewer",
     "/explore": "viewer",
     "/storage": "viewer",
+    "/runbook": "viewer",
     "/language/<code>": "public",
     "/assets/<version>/<path:name>": "asset",
     "/assets/plotly-<version>.min.js": "asset",
