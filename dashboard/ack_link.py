@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from flask import Blueprint, Response, current_app, make_response, render_template, request
 
+from alerts.delivery.privacy import deidentify
 from alerts.engine import MAX_REASON
 from alerts.state import AlertError
 from dashboard.access import require
@@ -189,7 +190,7 @@ def _shown(alert_ids: tuple[int, ...]) -> list[Shown]:
         lasted_ms = (alert.resolved_ms or time_ms) - since_ms
         shown.append(
             Shown(
-                title=alert.text("summary", language),
+                title=deidentify(alert.text("summary", language)),  # as the notice has it: no login stands before this
                 tone=tone(alert),
                 since=iso(since_ms),
                 lasted=say_duration(max(0, lasted_ms) / 1000, language),

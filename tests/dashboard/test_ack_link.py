@@ -110,6 +110,14 @@ def test_what_a_person_wrote_is_text_and_no_markup(house: House, path: str) -> N
     assert "<script>" not in answer.text.replace("<script src=", "")
 
 
+def test_it_tells_no_more_than_the_notice_did(house: House) -> None:
+    inside = {"annotations": {"summary": "Disk of 10.1.2.3 is full: /srv/secret/models"}}
+    post(house, alert("Full") | inside)
+    page = get(house, link(house)).text
+    assert "Disk of [address] is full: [path]" in page
+    assert "10.1.2.3" not in page
+
+
 def test_it_speaks_the_browsers_language(house: House, path: str) -> None:
     answer = get(house, path, **{"Accept-Language": "zh-CN,zh;q=0.9"})
     assert 'lang="zh-CN"' in answer.text
