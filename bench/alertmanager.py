@@ -351,7 +351,7 @@ def _is_unseen(mine: Notice | None, other: Notice | None, before: Sequence[Notic
         owed = (owed | notice.firing) - notice.resolved
     if mine is not None and other is None:
         return bool(mine.firing) and mine.firing <= owed
-    return mine is None and other is not None and not other.firing and bool(other.resolved & owed)
+    return mine is None and other is not None and not other.firing and bool(owed)
 
 
 def report(agreed: Sequence[tuple[Notice, Notice]], differences: Sequence[Difference]) -> str:
