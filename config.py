@@ -19,7 +19,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 #: The same as in pyproject.toml, which a test holds.
-VERSION = "0.3.0"
+VERSION = "0.4.0"
 
 ENV_PREFIX = "WAKELESS_"
 CONFIG_VARIABLE = "WAKELESS_CONFIG"
