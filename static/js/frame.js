@@ -1,5 +1,6 @@
 // The frame around every page: rail, top bar, range picker, theme, shortcuts, tab title and icon, connection banner.
 
+import { isMuted } from "./alerts.js";
 import { all, find, show, text } from "./dom.js";
 import { showShortcuts } from "./dialog.js";
 import { rangeLabel, sayDayClock, sayMoment } from "./format.js";
@@ -30,7 +31,7 @@ function paintState(store, title) {
   text(pill, t(PILLS[state.pill]));
   const { model } = state;
   text(find("#model-chip"), [`${model.model} ${model.version}`, model.device].filter(Boolean).join(" · "));
-  const firing = state.alerts.filter((alert) => alert.state === "firing");
+  const firing = state.alerts.filter((alert) => alert.state === "firing" && !isMuted(alert));
   const count = find("#alert-count");
   text(count, firing.length);
   show(count, firing.length > 0);

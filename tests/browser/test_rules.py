@@ -86,7 +86,7 @@ def test_the_rule_at_the_cursor_is_previewed(page: Page, server: Server) -> None
     expect(page.locator("#preview-name")).to_have_text("AlwaysThere")
     expect(page.locator("#verdict")).to_contain_text("It would have fired once in the last 24 hours")
     expect(page.locator("#spans li")).to_have_count(1)
-    page.wait_for_function("document.querySelector('#preview-chart .plot').dataset.drawnMs")
+    page.wait_for_function("() => document.querySelector('#preview-chart .plot').dataset.drawnMs")
     page.select_option("#preview-hours", "1")
     expect(page.locator("#verdict")).to_contain_text("in the last hour")
     page.fill("#text", MINE.replace("> 5", "> 50"))
@@ -94,15 +94,16 @@ def test_the_rule_at_the_cursor_is_previewed(page: Page, server: Server) -> None
 
 
 def test_rules_are_saved_compared_and_put_back(page: Page, server: Server) -> None:
+    saved = MINE.replace("AlwaysThere", "SavedHere")
     _open(page, server)
-    page.fill("#text", MINE)
+    page.fill("#text", saved)
     page.fill("#save [name=comment]", "a first rule")
     page.click("#save-button")
     expect(page.locator("#toasts")).to_contain_text("the rules are in force")
     expect(page.locator("#versions li").first).to_contain_text("a first rule")
     expect(page.locator("#version")).to_contain_text("admin")
     first = _version(page)
-    page.fill("#text", MINE.replace("> 5", "> 6"))
+    page.fill("#text", saved.replace("> 5", "> 6"))
     page.fill("#save [name=comment]", "a bit later")
     page.keyboard.press("Control+s")
     expect(page.locator("#versions li").first).to_contain_text("a bit later")
@@ -110,12 +111,12 @@ def test_rules_are_saved_compared_and_put_back(page: Page, server: Server) -> No
     expect(page.locator('.diff [data-sign="-"]')).to_contain_text("vector(7) > 5")
     expect(page.locator('.diff [data-sign="+"]')).to_contain_text("vector(7) > 6")
     page.click("#restore")
-    expect(page.locator("#text")).to_have_value(MINE)
+    expect(page.locator("#text")).to_have_value(saved)
     page.fill("#save [name=comment]", "back again")
     page.click("#save-button")
     expect(page.locator("#versions li").first).to_contain_text("back again")
     page.goto(f"{server.url}/alerts#rules")
-    expect(page.locator('[data-rule="mine/AlwaysThere"] .pill')).to_have_text("FIRING")
+    expect(page.locator('[data-rule="mine/SavedHere"] .pill')).to_have_text("FIRING")
 
 
 def test_what_two_people_write_at_once_is_not_lost(page: Page, server: Server) -> None:

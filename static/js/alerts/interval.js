@@ -37,7 +37,7 @@ const range = (text, name) => {
   return from === to ? name(from) : `${name(from)}–${name(to)}`;
 };
 const sayMonth = (word) => monthName(/^\d+$/.test(word) ? Number(word) - 1 : MONTHS.indexOf(word.toLowerCase()));
-const sayDate = (word) => (word === "-1" ? t("the last day") : Number(word) < 0 ? t("{count} days before the end", { count: -1 - Number(word) }) : word);
+const sayDate = (word) => (word === "-1" ? t("the last day") : Number(word) < 0 ? t("{count} from the end", { count: -Number(word) }) : word);
 
 /** "every Saturday 02:00–04:00 (Europe/Berlin)". */
 export function sayInterval(interval) {

@@ -30,7 +30,7 @@ export function startRouting() {
       el("div", {}, el("p", {}, t("These parts of the file are not supported and do nothing:")), el("ul", { className: "mono" }, ...routing.unsupported.map((one) => el("li", {}, sayReason(one)))))) : null;
     const remarks = routing.notes.map(sayReason);
     const inhibits = routing.inhibit_rules?.length ? el("details", { className: "past" }, el("summary", {}, t("What keeps what back")), el("ul", { className: "mono inhibits" }, ...routing.inhibit_rules.map((one) => el("li", {}, one)))) : null;
-    find("#routing").replaceChildren(...[unsupported, ...remarks.map((one) => el("p", { className: "mute" }, one)), el("ul", { className: "tree" }, branch(routing.tree, true)), inhibits].filter(Boolean));
+    find("#routing").replaceChildren(...[unsupported, ...remarks.map((one) => el("p", { className: "mute" }, one)), el("ul", { className: "tree" }, branch(routing.tree)), inhibits].filter(Boolean));
     paintOnCall(routing.rotas ?? []);
     const names = [...new Set((await call("/api/v1/rules?type=alert&exclude_alerts=true")).data.groups.flatMap(({ rules }) => rules.map(({ name, labels }) => `alertname="${name}"${labels.severity ? `, severity="${labels.severity}"` : ""}`)))];
     find("#explain-names").replaceChildren(...names.map((value) => el("option", { value })));
@@ -39,15 +39,16 @@ export function startRouting() {
 }
 
 /** One route: its matchers, who gets it, and how patient it is; what lies below it after that. */
-function branch(route, root = false) {
+function branch(route, above = {}) {
   const { matchers } = route;
-  const head = el("p", {}, ...(route.levels?.length && route.levels.length < 3 ? [el("span", {}, t("level {level}", { level: route.levels.join(", ") }), " ")] : []), ...(matchers.length ? matchers.map((one) => el("code", { className: "matcher" }, one)) : route.levels?.length && route.levels.length < 3 ? [] : [el("span", {}, root ? t("Everything else") : t("Everything"))]), " → ", el("b", {}, route.receiver || t("nobody")));
-  const grouped = route.group_by?.length ? t("grouped by {labels}", { labels: route.group_by.includes("...") ? t("all labels") : route.group_by.join(", ") }) : "";
-  const timing = [grouped, route.group_wait && t("waits {time}", { time: route.group_wait }), route.group_interval && t("more of a group after {time}", { time: route.group_interval }), route.repeat_interval && t("again after {time}", { time: route.repeat_interval }),
+  const head = el("p", {}, ...(route.levels?.length && route.levels.length < 3 ? [el("span", {}, t("level {level}", { level: route.levels.join(", ") }), " ")] : []), ...(matchers.length ? matchers.map((one) => el("code", { className: "matcher" }, one)) : route.levels?.length && route.levels.length < 3 ? [] : [el("span", {}, above.receiver === undefined ? t("Everything else") : t("Everything"))]), " → ", el("b", {}, route.receiver || t("nobody")));
+  const differs = (name) => JSON.stringify(route[name]) !== JSON.stringify(above[name]); // what it has from above is said there
+  const grouped = route.group_by?.length && differs("group_by") ? t("grouped by {labels}", { labels: route.group_by.includes("...") ? t("all labels") : route.group_by.join(", ") }) : "";
+  const timing = [grouped, differs("group_wait") && t("waits {time}", { time: route.group_wait }), differs("group_interval") && t("more of a group after {time}", { time: route.group_interval }), differs("repeat_interval") && t("again after {time}", { time: route.repeat_interval }),
     ...(route.escalation ?? []).map(({ after, receiver }) => t("to {name} too if nobody has acknowledged after {time}", { name: receiver, time: after })),
     ...(route.quiet_hours ?? []).map(({ time_intervals: names, levels }) => t("level {levels} is quiet in {names}", { levels: levels.join(", "), names: names.join(", ") })),
     route.continue && t("and goes on to the next"), route.mute_time_intervals?.length && t("quiet: {names}", { names: route.mute_time_intervals.join(", ") }), route.active_time_intervals?.length && t("only: {names}", { names: route.active_time_intervals.join(", ") })];
-  const below = (route.routes ?? []).map((one) => branch(one));
+  const below = route.routes.map((one) => branch(one, route));
   return el("li", {}, head, el("p", { className: "mute" }, timing.filter(Boolean).join(" · ")), below.length ? el("ul", {}, ...below) : null);
 }
 

@@ -7,6 +7,17 @@ const AFTER = /^\s*($|\)|and\b|or\b|unless\b)/i;
 /** Text in quotes and comments, as blanks of the same length. */
 const quiet = (expr) => expr.replace(/"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`|#.*$/gm, (found) => " ".repeat(found.length));
 
+/** Whether an `or` outside of brackets follows: then the value may be that of its other side. */
+function choosesBelow(code) {
+  let depth = 0;
+  return [...code.matchAll(/[([{]|[)\]}]|\bor\b/gi)].some(([word]) => {
+    if ("([{".includes(word)) depth += 1;
+    else if (")]}".includes(word)) depth -= 1;
+    else return depth === 0;
+    return false;
+  });
+}
+
 /** {operator, value, left} of the first comparison with a number outside of all brackets, which is the one that the
  * rule's own value, that of the expression `left`, has passed; null where there is none. */
 export function thresholdOf(expr) {
@@ -20,7 +31,8 @@ export function thresholdOf(expr) {
     if (/^(and|or|unless)\b/i.test(code.slice(at)) && !/\w/.test(code[at - 1] ?? " ")) return null;
     if (!"=!<>".includes(code[at])) continue;
     const found = COMPARISON.exec(code.slice(at));
-    if (!found || !AFTER.test(code.slice(at + found[0].length))) return null;
+    const rest = code.slice(at + (found?.[0].length ?? 0));
+    if (!found || !AFTER.test(rest) || choosesBelow(rest)) return null;
     return { operator: found[1], value: Number(found[2]), left: whole.slice(0, at).trim() };
   }
   return null;

@@ -74,7 +74,7 @@ class RulePage {
       make: () => el("li", {}, el("span", { className: "mono grow" }), el("span", { className: "mute" })),
       fill: (item, file) => {
         text(item.firstChild, String(file.path).split("/").at(-1));
-        text(item.lastChild, `${t("{count} rules", { count: file.rules })}${file.editable ? ` · ${t("edited here")}` : ""}`);
+        text(item.lastChild, `${file.rules === 1 ? t("one rule") : t("{count} rules", { count: file.rules })}${file.editable ? ` · ${t("edited here")}` : ""}`);
       },
     });
   }
