@@ -329,6 +329,7 @@ class Application:
         rooms = self.services
         rooms.hub.close("the server is stopping", GOING_AWAY)
         self.schedule.stop()
+        self.alerting.sender.close()
         rooms.model.stop(0.0 if self._draining else self.settings.server.drain_seconds)
         rooms.collection.close()
         rooms.requests.flush()

@@ -89,6 +89,7 @@ class Sender:
         # S311: jitter spreads retries, it keeps no secret.
         self._jitter = jitter or random.Random()  # noqa: S311
         self._lanes: dict[str, Lane] = {}
+        self._closed = False
 
     def deliver(self, now_ms: int) -> int:
         """Try everything that is due; returns how many notices were delivered while it waited."""
@@ -106,8 +107,18 @@ class Sender:
         except StorageError as error:
             log.warning("notices_wait_for_database", reason=str(error))
 
+    def close(self, within_seconds: float = 5.0) -> None:
+        """Begin nothing more, and let what is under way end and be written down: it would be sent again otherwise."""
+        self._closed = True
+        deadline = time.monotonic() + within_seconds
+        for lane in [*self._lanes.values()]:
+            if lane.thread is not None:
+                lane.thread.join(max(0.0, deadline - time.monotonic()))
+
     def _start(self, now_ms: int) -> list[Lane]:
         """Have a thread walk every lane in which something waits; returns those that nobody walked before."""
+        if self._closed:
+            return []
         waiting = self._outbox.waiting_channels()
         unknown = [name for name in waiting if self._channels.get(name) is None]
         if unknown:
@@ -136,6 +147,8 @@ class Sender:
         if lane.unsaved is not None:
             lane.unsaved()
             lane.unsaved = None
+        if self._closed:
+            return False
         channel, head = self._channels.get(lane.name), self._outbox.head(lane.name)
         if channel is None or head is None or not self._is_due(head, now()):
             return False

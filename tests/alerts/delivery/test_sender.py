@@ -231,6 +231,24 @@ def test_an_answer_that_comes_after_its_time_still_counts(outbox: Outbox, post: 
     assert states(outbox) == {"one-box": "sent"}
 
 
+def test_an_orderly_end_lets_what_is_under_way_end_and_begins_nothing_more(outbox: Outbox, post: Post) -> None:
+    entered, release = threading.Event(), threading.Event()
+
+    def slow(title: str) -> None:
+        entered.set()
+        release.wait(20)
+
+    post.put("box", "one", "two")
+    sending = sender(outbox, Box("box", slow), clock=lambda: START_MS)
+    sending.wake()
+    assert entered.wait(20)
+    sending.close(within_seconds=0.0)
+    release.set()
+    sending.close(within_seconds=20.0)
+    assert states(outbox) == {"one-box": "sent", "two-box": "waiting"}
+    assert sending.deliver(START_MS + 1000) == 0
+
+
 def test_a_notice_that_was_taken_out_is_not_sent(outbox: Outbox, post: Post) -> None:
     post.put("box", "one", "two")
     box = Box("box")
