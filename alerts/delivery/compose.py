@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from typing import NamedTuple
 
@@ -138,7 +138,7 @@ class _Telling:
         if message.kind == "escalation":
             return [Line(words.unacknowledged), note]
         if message.kind == "summary":
-            return [Line(words.caught_up), note]
+            return [note if note.text else Line(words.caught_up)]
         return [note]
 
     def _frame(self) -> list[Line]:
@@ -219,14 +219,17 @@ class _Telling:
         lines: list[Line] = []
         for rule, facts in _by_rule(firing).items():
             head = f"{rule} ({len(facts)})" if len(facts) > 1 else rule
-            lines.append(Line(f"{deidentify(head)} · {facts[0].severity}", shape="heading"))
-            lines += [self._item(fact) for fact in facts]
             doings = dict.fromkeys(self._done(action) for fact in facts for action in fact.actions)
-            lines += [Line(doing, weight=3) for doing in doings]
-            lines.append(Line(self._text(facts[0], "action"), words.advice, weight=5))
+            section = [
+                Line(f"{deidentify(head)} · {facts[0].severity}", shape="heading"),
+                *(self._item(fact) for fact in facts),
+                *(Line(doing, weight=3) for doing in doings),
+                Line(self._text(facts[0], "action"), words.advice, weight=5),
+            ]
+            lines += [replace(line, section=f"rule:{rule}") for line in section]
         if resolved:
-            lines.append(Line(words.resolved, shape="heading"))
-            lines += [self._item(fact) for fact in resolved]
+            section = [Line(words.resolved, shape="heading"), *(self._item(fact) for fact in resolved)]
+            lines += [replace(line, section="resolved") for line in section]
         return lines
 
     def _item(self, fact: Fact) -> Line:

@@ -21,13 +21,17 @@ _BREAK = re.compile(rf"(?<=\s)|(?<={_CJK})|(?={_CJK})")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line. ``weight`` says how easily it is left out where room is short; an ``item`` is counted when it is."""
+    """One line. ``weight`` says how easily it is left out where room is short; an ``item`` is counted when it is.
+
+    A ``section`` that has lost its last item goes as a whole.
+    """
 
     text: str
     label: str = ""
     shape: Shape = "text"
     weight: int = KEEP
     url: str = ""
+    section: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,7 @@ class Layout:
 
 def write(layout: Layout, family: Family) -> tuple[str, str]:
     """Title and body in the family's markup, no longer than it takes; no word, tag or link is cut."""
-    title, lines, left_out = layout.title, _without_empty_headings(layout.lines), layout.left_out
+    title, lines, left_out = layout.title, _alive(layout.lines), layout.left_out
 
     def written() -> tuple[str, str]:
         shown = _after_items(lines, Line(layout.more(left_out))) if left_out else lines
@@ -60,7 +64,7 @@ def write(layout: Layout, family: Family) -> tuple[str, str]:
         if place is not None:
             left_out += lines[place].shape == "item"
             del lines[place]
-            lines = _without_empty_headings(lines)
+            lines = _alive(lines)
             continue
         longest = max((len(line.text), at) for at, line in enumerate([*lines, Line(title)]))
         size, at = longest
@@ -107,14 +111,10 @@ def _heaviest(lines: Sequence[Line]) -> int | None:
     return max(found)[1] if found else None
 
 
-def _without_empty_headings(lines: Sequence[Line]) -> list[Line]:
-    """Headings under which nothing is left go as well."""
-    kept: list[Line] = []
-    for line in lines:
-        if kept and kept[-1].shape == "heading" and line.shape in ("heading", "link"):
-            kept.pop()
-        kept.append(line)
-    return kept[:-1] if kept and kept[-1].shape == "heading" else kept
+def _alive(lines: Sequence[Line]) -> list[Line]:
+    """The lines without sections of which no item is left."""
+    sections = {line.section for line in lines if line.shape == "item"}
+    return [line for line in lines if not line.section or line.section in sections]
 
 
 def _written(line: Line, colon: str, family: Family) -> str:

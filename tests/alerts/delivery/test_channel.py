@@ -135,12 +135,15 @@ def test_words_that_were_taken_are_not_said_again_because_of_a_picture(monkeypat
 
 @pytest.mark.parametrize("kind", SERVICES)
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_a_flood_fits_into_what_each_service_takes(kind: Kind, language: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("rules", [1, 7, 120])
+def test_a_flood_fits_into_what_each_service_takes(
+    kind: Kind, language: str, rules: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     many = [
         replace(
             HOT,
             id=place,
-            rule=f"Rule{place % 7}",
+            rule=f"Rule{place % rules}",
             annotations={"summary": f"第 {place} 个 GPU 的显存 is * full_ <{place}>"},
         )
         for place in range(1, 121)

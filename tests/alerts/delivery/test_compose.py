@@ -208,13 +208,17 @@ WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), m
     st.lists(st.tuples(WORDS, WORDS, st.booleans()), min_size=1, max_size=30),
     st.sampled_from(FAMILIES),
     st.sampled_from(["en", "zh"]),
+    st.integers(1, 30),
 )
 def test_whatever_is_told_fits_and_no_tag_is_cut(
-    alerts: list[tuple[str, str, bool]], family: Family, language: Language
+    alerts: list[tuple[str, str, bool]], family: Family, language: Language, rules: int
 ) -> None:
     facts = [
         replace(
-            HOT if firing else UP, id=place + 1, rule=f"R{place % 3}", annotations={"summary": one, "description": two}
+            HOT if firing else UP,
+            id=place + 1,
+            rule=f"R{place % rules}",
+            annotations={"summary": one, "description": two},
         )
         for place, (one, two, firing) in enumerate(alerts)
     ]
