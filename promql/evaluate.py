@@ -32,7 +32,7 @@ from promql.node import (
 )
 from promql.rangefunction import KEEPS_NAME, window_function
 from promql.selector import align, to_series
-from promql.source import BucketSource, RemarkingSource, SeriesSource
+from promql.source import SeriesSource, gives_remarks, has_buckets
 from promql.support import CALENDAR, COUNTER, MATH, RANGE
 from promql.value import Block, RangeData, Row, Value, merge_same_labels
 from promql.window import over_windows
@@ -101,7 +101,7 @@ class Evaluation:
 
     def _stream(self, matchers: Sequence[Matcher], hints: Hints) -> Iterable[Series]:
         """The source's series; what it has to say about them goes among the infos."""
-        if isinstance(self._source, RemarkingSource):
+        if gives_remarks(self._source):
             for remark in self._source.remarks(matchers, hints):
                 self.notes.remark(remark)
         return self._source.stream(matchers, hints)
@@ -168,7 +168,7 @@ class Evaluation:
 
     def _from_buckets(self, node: Call, times: Times) -> Block | None:
         """The function's values from what the source knows of whole buckets; None where samples have to be read."""
-        if node.name not in BUCKETED or not isinstance(self._source, BucketSource):
+        if node.name not in BUCKETED or not has_buckets(self._source):
             return None
         arg = node.args[0]
         if not isinstance(arg, RangeSelector):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol, runtime_checkable
+from functools import lru_cache
+from typing import Protocol, TypeGuard, runtime_checkable
 
 from collectors.sample import Buckets, Hints, Matcher, Series
 
@@ -41,3 +42,19 @@ class BucketSource(SeriesSource, Protocol):
         than the windows hold. Series with the same ends should share one array of them.
         """
         ...
+
+
+def gives_remarks(source: SeriesSource) -> TypeGuard[RemarkingSource]:
+    """Whether a source may have something to say."""
+    return _is_a(type(source), RemarkingSource)
+
+
+def has_buckets(source: SeriesSource) -> TypeGuard[BucketSource]:
+    """Whether a source knows buckets."""
+    return _is_a(type(source), BucketSource)
+
+
+@lru_cache(64)
+def _is_a(kind: type, protocol: type) -> bool:
+    """Asked for every selector, and looking at a protocol takes longer than many a query."""
+    return issubclass(kind, protocol)

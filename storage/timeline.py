@@ -67,6 +67,7 @@ class Timeline:
         self._catalogue = Catalogue()
         self._horizon_ms = 0
         self._generation = UNKNOWN
+        self._shown: View | None = None  # until something changes: a tick's rules and panels ask hundreds of times
         self._least = 0  # older lists than this one lack blocks that memory has let go, or have what has expired
         self.last_tick_ms: int | None = None  #: the newest tick's time, of earlier processes too
 
@@ -78,7 +79,9 @@ class Timeline:
     def view(self) -> View:
         """What there is now."""
         with self._lock:
-            return View([section.view() for section in self._sections], self._catalogue, self._horizon_ms)
+            if self._shown is None:
+                self._shown = View([one.view() for one in self._sections], self._catalogue, self._horizon_ms)
+            return self._shown
 
     def read(self, connection: Connection) -> None:
         """Learn what the file lists, without what memory answers for. What it listed a change ago is no news."""
@@ -88,6 +91,7 @@ class Timeline:
         with self._lock:
             if generation < self._least:
                 return
+            self._shown = None
             held = {section.number for section in self._sections}
             self._catalogue = catalogue.minus([block.id for block in catalogue.blocks if block.segment in held])
             self._generation = generation
@@ -97,11 +101,13 @@ class Timeline:
     def begin(self, section: Section) -> None:
         """Write into this section from now on."""
         with self._lock:
+            self._shown = None
             self._sections = (*self._sections, section)
 
     def push(self, rows: Sequence[Row]) -> None:
         """Add the rows of one append: a reader sees all of them or none."""
         with self._lock:
+            self._shown = None
             for row in rows:
                 self._sections[-1].push(row)
                 if not stale_mask(row.values).all():  # mere ends are no tick
@@ -115,6 +121,7 @@ class Timeline:
         """Note what some sections have become in the file; ``known``: whether all that it listed before is."""
         joint = Section.join(sections, blocks)
         with self._lock:
+            self._shown = None
             others = (section for section in self._sections if section not in sections)
             # In their order: the oldest is the first that memory lets go, however many of them it holds.
             self._sections = tuple(sorted((joint, *others), key=lambda section: section.number))
@@ -124,11 +131,13 @@ class Timeline:
     def leave(self, section: Section) -> None:
         """Forget a section that is not sealed: memory is short, and the journal has it."""
         with self._lock:
+            self._shown = None
             self._sections = tuple(one for one in self._sections if one is not section)
 
     def trim(self, length_ms: int) -> None:
         """Let the file answer for what is sealed and older than ``length_ms``."""
         with self._lock:
+            self._shown = None
             while self._sections and (first := self._sections[0]).blocks is not None:
                 if first.last_ms > (self.last_tick_ms or 0) - length_ms:
                     return
@@ -138,6 +147,7 @@ class Timeline:
     def expire(self, horizon_ms: int, generation: int) -> None:
         """Show nothing before ``horizon_ms`` any more; the file has not since this ``generation``."""
         with self._lock:
+            self._shown = None
             self._least = max(self._least, generation)
             self._horizon_ms = max(self._horizon_ms, horizon_ms)
             self._catalogue = self._catalogue.minus([block.id for block in self._catalogue.ended(self._horizon_ms)])
