@@ -22,22 +22,22 @@ _TIMES_MS = {
 #: What follows from a model that does not answer.
 _NO_ANSWERS = (
     "HighFailureRate|VeryHighFailureRate|ConsecutiveFailures|ManyErrors|ManySlowRequests|InferenceOver30s"
-    "|InferenceStalled|HighLatencyP95|HighLatencyP99|LatencyHigh|QueueBacklog|BreakerOpen|DegradedReplies|BrownOut"
-    "|LatencyDrift|LatencyOutsideHistory|ReplicaDown|HighLatency"
+    "|InferenceStalled|HighLatencyP95|HighLatencyP99|QueueBacklog|BreakerOpen|DegradedReplies|BrownOut"
+    "|LatencyDrift|LatencyUnusual|TrafficUnusuallyLow|GPUMemoryUnusual|ReplicaDown|HighLatency"
 )
 _GPU = "GPUMemoryHigh|GPUTemperatureHigh|GPUThermalThrottling|GPUPowerThrottling"
 _DOWN = "ServerDown|ServiceDown"
 #: Alerts, and the names of those that they explain: the cause is told, what follows from it is not.
 _CAUSES = (
     ('alertname="CrashLoop"', f"{_DOWN}|NotReady|ProcessRestarted|ModelReloadedByItself|{_NO_ANSWERS}"),
-    ('alertname="GPULost"', f"{_DOWN}|NotReady|CollectorDown|GPUXidError|GPURowRemap|{_GPU}|{_NO_ANSWERS}"),
     # The driver's word for a card that has fallen off the bus.
     ('alertname="GPUXidError",xid="79"', f"{_DOWN}|NotReady|CollectorDown|GPURowRemap|{_GPU}|{_NO_ANSWERS}"),
-    (f'alertname=~"{_DOWN}"', f"NotReady|{_NO_ANSWERS}"),
+    ('alertname="ServerDown"', f"ServiceDown|NotReady|{_NO_ANSWERS}"),
+    ('alertname="ServiceDown"', f"NotReady|{_NO_ANSWERS}"),  # as many name the same in rule files of their own
     ('alertname="NotReady"', _NO_ANSWERS),
     ('alertname="VeryHighFailureRate"', "HighFailureRate|ManyErrors|ConsecutiveFailures"),
     ('alertname="HighFailureRate"', "ManyErrors"),
-    ('alertname="HighLatencyP95"', "HighLatencyP99|ManySlowRequests|InferenceOver30s|LatencyDrift"),
+    ('alertname="HighLatencyP95"', "HighLatencyP99|ManySlowRequests|InferenceOver30s|LatencyDrift|LatencyUnusual"),
     ('alertname=~"DatabaseDamaged|HistoryNotWritten"', "DatabaseLocked|NoticesFailing|TicksDropped"),
 )
 
