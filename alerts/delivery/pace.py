@@ -88,9 +88,13 @@ class Pace:
         return free_ms
 
     def room(self, bounds: Sequence[Limit], now_ms: int) -> float:
-        """How many may go within a minute from now on without waiting for longer than a few seconds."""
-        long = [limit for limit in bounds if limit.seconds >= _MINUTE_SECONDS / 2]
-        return min((limit.most - len(self._used(limit, now_ms)) for limit in long), default=math.inf)
+        """How many more may go within the next minute."""
+        return min((self._room(limit, now_ms) for limit in bounds), default=math.inf)
+
+    def _room(self, limit: Limit, now_ms: int) -> float:
+        if limit.seconds < _MINUTE_SECONDS / 2:  # what was used of it is free again in no time
+            return limit.most * _MINUTE_SECONDS / limit.seconds
+        return limit.most - len(self._used(limit, now_ms))
 
     def _used(self, limit: Limit, now_ms: int) -> list[int]:
         """The moments within a limit's window. Those that lie ahead are from before the clock was set back."""

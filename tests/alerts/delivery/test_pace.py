@@ -54,6 +54,12 @@ def test_the_next_may_go_when_the_oldest_leaves_the_window() -> None:
     assert pace.room((), 6_000) == math.inf
 
 
+def test_a_limit_by_the_second_leaves_room_for_a_minute_of_it() -> None:
+    pace = Pace([1_000, 2_000])
+    assert pace.room((Limit(1, 1),), 2_000) == 60
+    assert pace.room((Limit(1, 1), Limit(20, 60)), 2_000) == 18
+
+
 def test_moments_from_before_the_clock_was_set_back_count_for_nothing() -> None:
     assert Pace([9_000_000]).free_ms((Limit(1, 60),), 5_000) == 5_000
 
