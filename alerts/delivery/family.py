@@ -52,7 +52,7 @@ DISCORD = Family("markdown", 1_950, picture=True, escapes=True)
 #: 20 000 bytes of JSON, in which a Chinese character takes twice what it takes in UTF-8.
 DINGTALK = Family("markdown", 9_000, "bytes", newline="\n\n")
 FEISHU = Family("text", 9_000, "bytes")
-WECOM = Family("text", 2_000, "bytes")
+WECOM = Family("text", 2_000, "bytes", picture=True)
 SMS = Family("text", 160, "sms", brief=True)
 PLAIN = Family()
 

@@ -113,7 +113,7 @@ def test_the_picture_goes_where_a_service_takes_one(kind: Kind, monkeypatch: pyt
         assert not any(PNG in call.body for call in service.calls[before:])
 
 
-@pytest.mark.parametrize("kind", [WeCom, Feishu, DingTalk, SlackWebhook])
+@pytest.mark.parametrize("kind", [Feishu, DingTalk, SlackWebhook])
 def test_no_picture_is_drawn_for_a_service_that_takes_none(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
     with playing(kind, monkeypatch) as service:
         channel(kind.url, PNG).send(message(HOT), "key", NOW_MS)
@@ -125,6 +125,20 @@ def test_a_picture_that_is_refused_takes_no_word_with_it(monkeypatch: pytest.Mon
     with playing(Telegram, monkeypatch, bad_photo) as service:
         channel(Telegram.url, PNG).send(message(HOT), "key", NOW_MS)
         assert [call.path.rpartition("/")[2] for call in service.calls] == ["sendPhoto", "sendMessage"]
+
+
+def test_a_robot_of_wecom_gets_the_picture_after_the_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    with WeCom() as service:
+        assert isinstance(service, WeCom)
+        service.patch(monkeypatch)
+        assert channel(WeCom.url, PNG).send(message(HOT), "key", NOW_MS).answer == "HTTP 200: ok"
+        assert [call.json["msgtype"] for call in service.calls] == ["text", "image"]
+        assert service.pictures == [PNG]
+        service.trouble = [Reply(body={"errcode": 0, "errmsg": "ok"}), Reply(body={"errcode": 45009, "errmsg": "freq"})]
+        channel(WeCom.url, PNG).send(message(HOT), "key", NOW_MS)
+        assert len(service.calls) == 4, "the words were taken, and are not said again"
+        service.trouble = [Reply(body={"errcode": 45009, "errmsg": "freq"})]
+        assert not refusal(channel(WeCom.url, PNG)).permanent
 
 
 def test_words_that_were_taken_are_not_said_again_because_of_a_picture(monkeypatch: pytest.MonkeyPatch) -> None:

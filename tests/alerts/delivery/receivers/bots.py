@@ -33,6 +33,10 @@ class WeCom(Robot):
     KEY = "693a91f6-7xxx-4bc4-97a0-0ec2sifa5aaa"
     url = f"wecombot://{KEY}"
 
+    def __init__(self, *trouble: Reply) -> None:
+        super().__init__(*trouble)
+        self.pictures: list[bytes] = []
+
     def patch(self, patch: Patch) -> None:
         from apprise.plugins.wecombot import NotifyWeComBot
 
@@ -44,11 +48,22 @@ class WeCom(Robot):
             return Reply(body={"errcode": 93000, "errmsg": f"invalid webhook url {key}, hint: [1], from ip: 10.1.2.3"})
         if len(self.taken) >= self.limit:
             return Reply(body={"errcode": 45009, "errmsg": "api freq out of limit"})
+        if call.json["msgtype"] == "image":
+            return self._picture(call.json["image"])
         content = call.json["text"]["content"] if call.json["msgtype"] == "text" else ""
         if not content:
             return Reply(body={"errcode": 44004, "errmsg": "empty content"})
         if len(content.encode()) > 2048:
             return Reply(body={"errcode": 40058, "errmsg": "text.content exceed max length 2048. invalid Request"})
+        return Reply(body={"errcode": 0, "errmsg": "ok"})
+
+    def _picture(self, image: dict[str, str]) -> Reply:
+        content = base64.b64decode(image["base64"])
+        if hashlib.md5(content, usedforsecurity=False).hexdigest() != image["md5"]:
+            return Reply(body={"errcode": 301019, "errmsg": "media md5 not match"})
+        if len(content) > 2 * 1024 * 1024:
+            return Reply(body={"errcode": 40009, "errmsg": "invalid image size"})
+        self.pictures.append(content)
         return Reply(body={"errcode": 0, "errmsg": "ok"})
 
 
