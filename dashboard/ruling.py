@@ -109,6 +109,8 @@ def _rule(state: RuleState, *, with_alerts: bool) -> dict[str, Any]:
     }
     if state.error:
         common["lastError"] = state.error
+    if state.no_data_ms is not None:  # ours alone: Prometheus does not tell a rule that has nothing to look at
+        common["noDataSince"] = rfc3339(state.no_data_ms)
     if not isinstance(rule, Rule):
         return common | {"labels": dict(rule.labels), "type": "recording"}
     states = {"firing" if one.is_firing else one.state for one in state.alerts}

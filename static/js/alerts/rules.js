@@ -1,7 +1,7 @@
 // The Rules tab: state, value against threshold, health and how late each group is.
 
-import { call } from "../api.js";
-import { all, field, find, show, text } from "../dom.js";
+import { ask, call } from "../api.js";
+import { all, el, field, find, icon, reconcile, show, text } from "../dom.js";
 import { ago, duration, sayFull, sayText, seconds } from "../format.js";
 import { t } from "../i18n.js";
 import { Part } from "../part.js";
@@ -23,7 +23,9 @@ export function startRules(store) {
   let begun = false;
 
   async function load() {
-    const [{ data }, lateness] = await Promise.all([call("/api/v1/rules"), askLateness()]);
+    const [{ data }, { files }, lateness] = await Promise.all([call("/api/v1/rules"), call("/api/rules"), askLateness()]);
+    paintRefused(files);
+    await followChange(data.groups);
     const counts = { firing: 0, pending: 0, err: 0, nodata: 0 };
     for (const group of data.groups) {
       fillGroup(group, lateness.get(group.name) ?? 0);
@@ -43,19 +45,7 @@ export function startRules(store) {
   const measure = () => { if (part.isOpen && !document.hidden && store.connection === "open") measureOpen().then(() => part.reload()); };
   setInterval(measure, MEASURED_MS);
   find("#part-rules").addEventListener("toggle", measure, true);
-  find("#rules-filter").addEventListener("input", ({ target }) => {
-    const words = target.value.toLowerCase().split(/\s+/).filter(Boolean);
-    for (const group of all("[data-group]")) {
-      let some = 0;
-      for (const row of all("[data-rule]", group)) {
-        const fits = words.every((word) => row.textContent.toLowerCase().includes(word) || row.dataset.rule.toLowerCase().includes(word));
-        show(row, fits);
-        some += fits;
-      }
-      show(group, some > 0);
-      if (words.length && some) group.open = true;
-    }
-  });
+  find("#rules-filter").addEventListener("input", filter);
   return part;
 }
 
@@ -82,11 +72,51 @@ function worstOf(found, bound) {
   return /^[<≤]/.test(bound) ? Math.min(...finite) : Math.max(...finite);
 }
 
+function filter() {
+  const words = find("#rules-filter").value.toLowerCase().split(/\s+/).filter(Boolean);
+  for (const group of all("[data-group]")) {
+    let some = 0;
+    for (const row of all("[data-rule]", group)) {
+      const fits = words.every((word) => row.textContent.toLowerCase().includes(word) || row.dataset.rule.toLowerCase().includes(word));
+      show(row, fits);
+      some += fits;
+    }
+    show(group, some > 0 || !words.length);
+    if (words.length && some) group.open = true;
+  }
+}
+
 function keyOf(rule) {
   if (rule.type === "recording") return rule.health === "ok" ? "record" : rule.health;
   if (rule.health === "err" || rule.health === "unknown") return rule.health;
-  const missing = rule.noData ?? rule.no_data;
-  return missing && rule.state !== "firing" ? "nodata" : rule.state ?? "inactive";
+  return rule.noDataSince && rule.state !== "firing" ? "nodata" : rule.state ?? "inactive";
+}
+
+/** Rules come and go while the page is open; the server paints them, here as at first. */
+async function followChange(groups) {
+  const now = groups.flatMap(({ name, rules }) => rules.map((rule) => `${name}/${rule.name}`)).sort().join("\n");
+  if (now === all("[data-rule]").map(({ dataset }) => dataset.rule).sort().join("\n")) return;
+  const html = await (await ask("/alerts", { headers: { Accept: "text/html" } })).text();
+  const painted = find("#rule-groups", new DOMParser().parseFromString(html, "text/html"));
+  if (!painted) return; // the login has ended, which the banner says
+  const open = new Set(all("#rule-groups [data-group][open]").map(({ dataset }) => dataset.group));
+  for (const group of all("[data-group]", painted)) group.open ||= open.has(group.dataset.group);
+  find("#rule-groups").replaceChildren(...painted.children);
+  filter();
+}
+
+/** Files whose newest text cannot be used: what they said before is still in force. */
+function paintRefused(files) {
+  const refused = files.filter(({ problems }) => problems.length);
+  reconcile(find("#rules-refused"), refused, {
+    key: ({ path }) => path,
+    make: () => el("div", { className: "notice", data: { state: "warning" } }, icon("exclamation-triangle-fill"), el("div", {}, el("b"), el("ul", { className: "mono" }))),
+    fill: (node, { path, problems }) => {
+      const [title, list] = node.lastChild.children;
+      text(title, t("{file} cannot be used as it is; what it said before is in force.", { file: path }));
+      reconcile(list, problems, { key: (one) => one, make: () => el("li", {}), fill: (item, one) => text(item, one) });
+    },
+  });
 }
 
 /** How late each group's last evaluation began, in seconds. */

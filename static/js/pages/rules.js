@@ -71,10 +71,11 @@ class RulePage {
   paintFiles(files) {
     reconcile(find("#files"), files, {
       key: (file) => file.path,
-      make: () => el("li", {}, el("span", { className: "mono grow" }), el("span", { className: "mute" })),
+      make: () => el("li", {}, el("span", { className: "mono grow" }), el("span", { className: "mute" }), el("p", { className: "error" })),
       fill: (item, file) => {
+        text(item.lastChild, file.problems.join("\n"));
         text(item.firstChild, String(file.path).split("/").at(-1));
-        text(item.lastChild, `${file.rules === 1 ? t("one rule") : t("{count} rules", { count: file.rules })}${file.editable ? ` · ${t("edited here")}` : ""}`);
+        text(item.children[1], `${file.rules === 1 ? t("one rule") : t("{count} rules", { count: file.rules })}${file.editable ? ` · ${t("edited here")}` : ""}`);
       },
     });
   }
