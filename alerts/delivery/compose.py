@@ -286,7 +286,10 @@ class _Telling:
         return " ".join(deidentify(fact.text(name, self._language)).split())
 
     def _span_of(self, fact: Fact) -> str:
-        return lasting((self._message.time_ms - fact.active_ms) / 1000, self._language)
+        seconds = (self._message.time_ms - fact.active_ms) / 1000
+        if seconds < 1:
+            return self._words.just_now
+        return self._words.so_far.format(span=lasting(seconds, self._language))
 
     def _clock(self, time_ms: int) -> str:
         """The time of day where it is the day of the message, else the date as well."""

@@ -27,6 +27,8 @@ class Wording(NamedTuple):
     page: str
     acknowledge: str
     resolved: str
+    so_far: str
+    just_now: str
     since: str
     since_measured: str
     measured: str
@@ -77,6 +79,8 @@ ENGLISH = Wording(
     page="Open",
     acknowledge="Acknowledge",
     resolved="Resolved",
+    so_far="{span}",
+    just_now="just now",
     since="It has been so since {since} ({span}).",
     since_measured="It has been so since {since} ({span}): {value} now, the threshold is {threshold}.",
     measured="It has been so since {since} ({span}): {value} now.",
@@ -152,15 +156,17 @@ CHINESE_WORDING = Wording(
     page="查看",
     acknowledge="确认告警",
     resolved="已恢复",
-    since="自 {since} 起（已 {span}）。",
-    since_measured="自 {since} 起（已 {span}）：当前值 {value}，阈值 {threshold}。",
-    measured="自 {since} 起（已 {span}）：当前值 {value}。",
+    so_far="已 {span}",
+    just_now="刚刚",
+    since="自 {since} 起（{span}）。",
+    since_measured="自 {since} 起（{span}）：当前值 {value}，阈值 {threshold}。",
+    measured="自 {since} 起（{span}）：当前值 {value}。",
     item="{summary}（自 {since} 起）",
     item_measured="{summary}（自 {since} 起，当前值 {value}）",
     item_over="{summary}（持续 {span}）",
     lasted="告警持续了 {span}，从 {since} 到 {until}。",
     was_down="中断 {span}，从 {since} 到 {until}。",
-    down="自 {since} 起中断（已 {span}）。",
+    down="自 {since} 起中断（{span}）。",
     acknowledged="{by} 已确认：{reason}",
     flapping="{span} 内触发了 {times} 次；平稳之前不再重复通知。",
     no_data="自 {since} 起没有数据。",
