@@ -17,6 +17,7 @@ from command import main
 from tests.alerts.promtool import needs_promtool
 
 FOLDER = Path(__file__).with_name("unittests")
+EXAMPLE = Path(__file__).parents[3] / "examples" / "rules" / "stock_test.yml"
 RULES = (FOLDER / "rules.yml").read_text()
 
 HEAD = "rule_files: [rules.yml]\n"
@@ -155,9 +156,10 @@ def test_verdicts_are_those_of_promtool(folder: Path) -> None:
 
 
 @needs_promtool
-@pytest.mark.parametrize(("name", "good"), [("passing", True), ("failing", False)])
-def test_written_files_have_the_verdict_that_promtool_gives(name: str, good: bool) -> None:
-    path = FOLDER / f"{name}.yml"
+@pytest.mark.parametrize(
+    ("path", "good"), [(FOLDER / "passing.yml", True), (FOLDER / "failing.yml", False), (EXAMPLE, True)]
+)
+def test_written_files_have_the_verdict_that_promtool_gives(path: Path, good: bool) -> None:
     theirs = subprocess.run(["promtool", "test", "rules", str(path)], capture_output=True, check=False)
     assert passes(path) == good == (theirs.returncode == 0), run(path).failures
 
