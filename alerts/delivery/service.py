@@ -74,6 +74,7 @@ class AppriseService:
         Mails with the same ``key`` are the same mail.
         """
         service = self._connect()
+        _quiet_logs()  # whoever sets up logging anew may have undone it
         with listen() as wire, keyed(key):
             result = service.notify(
                 title=letter.title,
@@ -133,6 +134,8 @@ def _load(url: str) -> Any:
 
     if not service.add(robot(url, asset) or url) or not len(service):
         raise DeliveryError("the channel's URL is not one that Apprise understands", permanent=True)
+    if len(service) > 1:
+        raise DeliveryError("the channel's URL is more than one", permanent=True)
     plugin: Any
     for plugin in service:
         # A key must not follow a redirect to somewhere else; retries and rates are the sender's business.

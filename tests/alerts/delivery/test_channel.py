@@ -349,6 +349,7 @@ def test_a_url_that_apprise_does_not_know_is_said_to_be_so() -> None:
             AppriseService(url).deliver(Letter("title", "body"))
         assert caught.value.permanent
     assert AppriseService("json://127.0.0.1/x").check() is None
+    assert AppriseService("json://127.0.0.1/x, json://127.0.0.1/y").check() == "the channel's URL is more than one"
 
 
 def test_apprise_is_not_loaded_before_a_notice_is_sent() -> None:
