@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -18,7 +19,7 @@ import time
 import urllib.request
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -104,6 +105,19 @@ class _Hook(BaseHTTPRequestHandler):
 
 
 @contextmanager
+def _hurry() -> Iterator[None]:
+    """Go before other programs, where that is allowed: Alertmanager lives in real time."""
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    try:
+        with suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, 0, -10)
+        yield
+    finally:
+        with suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, 0, before)
+
+
+@contextmanager
 def _alertmanager(folder: Path, port: int) -> Iterator[float]:
     """A running Alertmanager; gives the time, in ms, at which it had read its file."""
     log_file = folder / "alertmanager.log"
@@ -157,7 +171,7 @@ def ask_alertmanager(plan: Plan, minute_ms: int) -> tuple[list[Notice], float]:
     try:
         (folder / "alertmanager.yml").write_text(routing_text(minute_ms, hooks.server_port))
         port = free_port()
-        with _alertmanager(folder, port) as began_ms:
+        with _hurry(), _alertmanager(folder, port) as began_ms:
             # Alertmanager forgets empty groups every 30 s: let that fall between changes and what is told of them.
             start_ms = time.time() * 1000 + 300
             start_ms += minute_ms - (start_ms - began_ms + 0.25 * minute_ms) % minute_ms
@@ -352,6 +366,11 @@ def _is_unseen(mine: Notice | None, other: Notice | None, before: Sequence[Notic
     if mine is not None and other is None:
         return bool(mine.firing) and mine.firing <= owed
     return mine is None and other is not None and not other.firing and bool(owed)
+
+
+def most_late_ms(agreed: Sequence[tuple[Notice, Notice]]) -> float:
+    """How late Alertmanager was at most: its timers slip where the machine is busy."""
+    return max((other.at_ms - mine.at_ms for mine, other in agreed), default=float("inf"))
 
 
 def report(agreed: Sequence[tuple[Notice, Notice]], differences: Sequence[Difference]) -> str:
