@@ -26,7 +26,8 @@ from dashboard.services import services
 log = structlog.get_logger(__name__)
 
 #: What guards a view: a role, or one of
-#: ``public`` (anyone), ``link`` (anyone: the address carries a secret, and the view looks at it), ``asset`` (anyone, and not worth a log line),
+#: ``public`` (anyone), ``link`` (anyone: the address carries a secret, and the view looks at it),
+#: ``asset`` (anyone, and not worth a log line),
 #: ``predict`` and ``metrics`` (open on loopback without a proxy, or as the settings say; otherwise any login).
 Rule = Role | Literal["public", "link", "asset", "predict", "metrics"]
 
