@@ -22,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,8 +30,10 @@ from bench.storm_life import LOG, LOOKS, Weather, live
 from bench.storm_receiver import StormReceiver, Taken, Told
 
 CHANNELS = ("red", "blue")
-#: How long one life is, in seconds; the shortest ends before the first evaluation.
-LIFE_SECONDS = (0.02, 0.5)
+#: How long one life is, in seconds: some from when the process begins, most from when it has taken up the database, so
+#: that a busy machine, on which a start takes longer, sees as much of a storm.
+YOUNG_SECONDS, LIFE_SECONDS = (0.01, 0.15), (0.0, 0.5)
+YOUNG_SHARE = 0.2
 #: How much faster than real time the storm runs.
 SPEED = 60.0
 #: Until the last life must have told all.
@@ -79,25 +82,41 @@ def rage(folder: Path, kills: int, *, seed: int = 1, alerts: int = 24, catch_up_
         channels = tuple((name, receiver.url(name)) for name in CHANNELS)
         weather = Weather(str(folder), channels, alerts, time.time_ns() // 1_000_000, SPEED, catch_up_seconds)
         for life in range(kills):
-            child = context.Process(target=live, args=(weather._replace(life=life),), daemon=True)
-            child.start()
-            child.join(chance.uniform(*LIFE_SECONDS))
-            if child.exitcode is not None:
-                raise RuntimeError(f"the process ended by itself, with status {child.exitcode}")
-            child.kill()
-            child.join()
+            _live_and_die(context, weather._replace(life=life), chance)
         receiver.calm = True
-        last = context.Process(target=live, args=(weather._replace(life=kills, calm_ms=weather.now_ms()),), daemon=True)
-        last.start()
-        last.join(PATIENCE_SECONDS)
-        if last.exitcode != 0:
-            last.kill()
-            last.join()
-            raise RuntimeError(f"the last life did not tell all: status {last.exitcode}")
+        _live_to_the_end(context, weather._replace(life=kills, calm_ms=weather.now_ms()))
         outcome = judge(folder, receiver.book, kills)
         outcome.moods = {str(mood): count for mood, count in receiver.moods.items()}
     outcome.seconds = round(time.monotonic() - began, 1)
     return outcome
+
+
+def _live_and_die(context: ForkServerContext, weather: Weather, chance: random.Random) -> None:
+    """One life, ended by ``kill -9``. Raises ``RuntimeError`` if it ends by itself."""
+    here, there = context.Pipe()
+    child = context.Process(target=live, args=(weather, there), daemon=True)
+    child.start()
+    if chance.random() < YOUNG_SHARE:
+        child.join(chance.uniform(*YOUNG_SECONDS))
+    else:
+        here.poll(PATIENCE_SECONDS)
+        child.join(chance.uniform(*LIFE_SECONDS))
+    if child.exitcode is not None:
+        raise RuntimeError(f"the process ended by itself, with status {child.exitcode}")
+    child.kill()
+    child.join()
+
+
+def _live_to_the_end(context: ForkServerContext, weather: Weather) -> None:
+    """The last life. Raises ``RuntimeError`` if it does not tell all."""
+    _, there = context.Pipe()
+    last = context.Process(target=live, args=(weather, there), daemon=True)
+    last.start()
+    last.join(PATIENCE_SECONDS)
+    if last.exitcode != 0:
+        last.kill()
+        last.join()
+        raise RuntimeError(f"the last life did not tell all: status {last.exitcode}")
 
 
 def judge(folder: Path, book: Sequence[Taken], kills: int, log: str = LOG) -> Outcome:

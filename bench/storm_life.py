@@ -6,6 +6,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Iterable, Sequence
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -118,8 +119,8 @@ def is_over(engine: AlertEngine, dispatcher: Dispatcher, outbox: Outbox) -> bool
     return not engine.current() and not dispatcher.groups() and not outbox.waiting_channels()
 
 
-def live(weather: Weather) -> None:
-    """Run until killed; in calm weather until no alert fires and no notice waits."""
+def live(weather: Weather, ready: Connection) -> None:
+    """Run until killed; in calm weather until no alert fires and no notice waits. Says on ``ready`` that it lives."""
     _log_to(Path(weather.folder) / LOG)
     database = open_database(Path(weather.folder) / "wakeless.db")
     outbox = Outbox(database)
@@ -144,6 +145,7 @@ def live(weather: Weather) -> None:
     )
     engine.load()
     looks = (Path(weather.folder) / LOOKS).open("a", buffering=1)
+    ready.send(True)
     while True:
         now_ms = weather.now_ms()
         engine.evaluate(now_ms)
