@@ -68,15 +68,20 @@ class Switchboard:
         self._build = build
         self._fixed = tuple(canonical(spec) for spec in fixed)
         self._routed: tuple[ChannelSpec, ...] = ()
+        self._problems: dict[str, str] = {}
         self.on_change = on_change
         self.refresh()
 
     def refresh(self) -> None:
         """Read the page's channels anew and hand all to the registry; those whose key is lost are said to be so."""
-        stored = self._store.list()
+        self._take(self._store.list())
+
+    def _take(self, stored: Sequence[StoredChannel]) -> None:
         problems = {one.spec.name: one.problem for one in stored if one.problem is not None}
-        for problem in problems.values():
-            log.error("channel_unreadable", reason=problem)
+        if problems != self._problems:
+            for problem in problems.values():
+                log.error("channel_unreadable", reason=problem)
+        self._problems = problems
         self.registry.replace([*self._fixed, *self._routed, *(one.spec for one in stored)], problems)
 
     def reroute(self, specs: Iterable[ChannelSpec]) -> None:
@@ -86,7 +91,10 @@ class Switchboard:
 
     def list(self) -> list[Listed]:
         """All channels, as people may see them."""
-        stored = {one.spec.name: one for one in self._store.list()}
+        found = self._store.list()
+        if self._problems:
+            self._take(found)  # the key file may be back
+        stored = {one.spec.name: one for one in found}
         return [_listed(spec, stored.get(spec.name)) for spec in self.registry.specs()]
 
     def add(self, spec: ChannelSpec, by: str, now_ms: int) -> None:

@@ -1,4 +1,7 @@
-"""The vault: encrypts what must not be read from the database, with a key file beside it."""
+"""The vault: encrypts what must not be read from the database, with a key file beside it.
+
+Loads cryptography (6 MB) when there is something to encrypt or to read.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,12 @@ import secrets
 import stat
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+if TYPE_CHECKING:
+    from cryptography.fernet import Fernet, MultiFernet
 
 log = structlog.get_logger(__name__)
 
@@ -28,7 +34,7 @@ class Vault:
     new one above it.
 
     The file is made when something is encrypted for the first time, mode 0600, whole or not at all. It is read once;
-    a file that is not there is looked for again.
+    a file that is not there, or not the right one, is looked at again.
     """
 
     def __init__(self, path: Path) -> None:
@@ -42,14 +48,20 @@ class Vault:
 
     def unseal(self, sealed: bytes) -> str:
         """Decrypt what :meth:`seal` gave. Raises :class:`VaultError`."""
+        from cryptography.fernet import InvalidToken
+
         try:
             return self._open(make=False).decrypt(sealed).decode()
         except InvalidToken:
+            with self._lock:
+                self._keys = None  # the right file may be there the next time
             raise VaultError(f"{self._path.name} is not the key with which it was encrypted") from None
 
     def _open(self, *, make: bool) -> MultiFernet:
         with self._lock:
             if self._keys is None:
+                from cryptography.fernet import MultiFernet
+
                 self._keys = MultiFernet([_key(line) for line in self._lines(make=make)])
             return self._keys
 
@@ -73,6 +85,8 @@ class Vault:
 
 
 def _key(line: str) -> Fernet:
+    from cryptography.fernet import Fernet
+
     try:
         return Fernet(line)
     except ValueError:
@@ -81,6 +95,8 @@ def _key(line: str) -> Fernet:
 
 def _create(path: Path) -> None:
     """A new key under ``path``; one that another process made meanwhile stays."""
+    from cryptography.fernet import Fernet
+
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE)
     try:

@@ -354,7 +354,7 @@ def test_a_url_that_apprise_does_not_know_is_said_to_be_so() -> None:
 
 def test_apprise_is_not_loaded_before_a_notice_is_sent() -> None:
     names = "alerts.engine, alerts.delivery.sender, alerts.delivery.switchboard, alerts.delivery.store"
-    code = f"import sys, {names}; sys.exit(bool({{'apprise', 'requests', 'PIL'}} & set(sys.modules)))"
+    code = f"import sys, {names}; sys.exit(bool({{'apprise', 'requests', 'PIL', 'cryptography'}} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

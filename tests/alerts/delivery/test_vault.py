@@ -15,7 +15,7 @@ from sqlalchemy import Engine as Database
 from sqlalchemy import text
 
 from alerts.delivery.address import canonical
-from alerts.delivery.channel import BrokenChannel, Channel, DeliveryError, Voice
+from alerts.delivery.channel import AppriseChannel, BrokenChannel, Channel, DeliveryError, Voice
 from alerts.delivery.registry import ChannelRegistry, builder, settings_specs
 from alerts.delivery.spec import ChannelSpec
 from alerts.delivery.store import ChannelError, ChannelStore
@@ -262,6 +262,23 @@ def test_what_is_for_a_channel_without_its_key_waits(store: ChannelStore, databa
     (listed,) = board.list()
     assert (listed.name, listed.scheme) == ("ward", "json")
     assert listed.problem is not None
+
+
+@pytest.mark.parametrize("foreign", [False, True])
+def test_a_key_that_is_back_is_found_without_a_restart(
+    store: ChannelStore, database: Database, tmp_path: Path, foreign: bool
+) -> None:
+    store.add(spec(), "ada", NOW_MS)
+    path = tmp_path / FILE_NAME
+    key = path.read_text()
+    path.unlink()
+    if foreign:
+        path.write_text(Fernet.generate_key().decode())
+    board = switchboard(ChannelStore(database, Vault(path)))
+    assert board.list()[0].problem is not None
+    path.write_text(key)
+    assert board.list()[0].problem is None
+    assert isinstance(board.registry.get("ward"), AppriseChannel)
 
 
 def test_a_test_tells_what_the_service_answered(store: ChannelStore) -> None:
