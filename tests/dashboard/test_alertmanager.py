@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -17,7 +18,7 @@ from alerts.routing.tree import InhibitRule, Receiver, Route, Routing
 from alerts.silencing.matching import match_all, parse_matcher, parse_matchers
 from dashboard.alertmanager_config import configuration, duration
 from storage.error import StorageError
-from tests.dashboard.house import House, page_token
+from tests.dashboard.house import House, open_house, page_token
 
 URL = "/api/v2"
 
@@ -302,6 +303,17 @@ def test_a_silence_is_made_read_and_ended(house: House) -> None:
         assert (answer.status_code, answer.data) == (200, b"")
     assert ask(house, f"silence/{id}")["status"] == {"state": "expired"}
     assert [action for _, action in audit(house)] == ["silence.create", "silence.expire", "silence.expire"]
+
+
+def test_silences_and_windows_outlive_a_restart(tmp_path: Path) -> None:
+    with open_house(tmp_path / "data") as house:
+        id = make_silence(house)
+        window = {"name": "Always", "matchers": ["service=db"], "intervals": [{}]}
+        made = house.visitor().post("/api/maintenance", headers=house.token("operator"), json=window)
+        assert made.status_code == 201
+    with open_house(tmp_path / "data") as house:
+        now_ms = time.time_ns() // 1_000_000
+        assert house.services.quieting.mutes({"alertname": "Down", "service": "db"}, now_ms) == [id, "Always"]
 
 
 def test_a_silence_without_a_name_has_that_of_its_maker(house: House) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine as Database
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from alerts.silencing import silence as room
 from alerts.silencing.index import Index
@@ -202,6 +203,49 @@ def test_one_that_cannot_be_read_hides_no_other(silences: Silences, database: Da
     again = Silences(database)
     again.load(NOW)
     assert again.mutes({"service": "db"}, NOW) == [good]
+
+
+_STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["make", "change", "expire", "wait"]),
+        st.integers(0, 5),  # which silence
+        st.sampled_from(["service=db", 'service!="db"', "zone=~a|b", "service=db, zone="]),
+        st.integers(-2, 3),  # when it starts and how long it lasts, in hours
+        st.integers(1, 4),
+    ),
+    max_size=12,
+)
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=_STEPS)
+def test_memory_never_knows_other_than_the_database(
+    database: Database, steps: list[tuple[str, int, str, int, int]]
+) -> None:
+    with database.begin() as connection:
+        connection.execute(delete(SilenceRow))
+    silences, made, now = Silences(database), [""], NOW
+    for action, which, text, start, hours in steps:
+        id = made[which % len(made)]
+        starts_ms = now + start * HOUR
+        with suppress(SilenceError):
+            match action:
+                case "make":
+                    made.append(silences.put(wanted(text, starts_ms=starts_ms, ends_ms=starts_ms + hours * HOUR), now))
+                case "change":
+                    change = wanted(text, starts_ms=starts_ms, ends_ms=starts_ms + hours * HOUR, id=id)
+                    made.append(silences.put(change, now))
+                case "expire":
+                    silences.expire(id, now)
+                case "wait":
+                    now += hours * HOUR // 2
+        again = Silences(database)
+        again.load(now)
+        for labels in ({"service": "db"}, {"service": "web", "zone": "a"}, {"service": "db", "zone": "b"}, {}):
+            active = [
+                one.id for one in silences.all(now) if match_all(one.matchers, labels) and one.state(now) == "active"
+            ]
+            assert sorted(silences.mutes(labels, now)) == sorted(again.mutes(labels, now)) == sorted(active)
 
 
 _MATCHERS = st.lists(
