@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.storm import CHANNELS, LOG, LOOKS, Outcome, judge
+from bench.storm import CHANNELS, Outcome, judge
+from bench.storm_life import LOG, LOOKS
 from bench.storm_receiver import Mood, Taken, Told
 
 FIRST, AGAIN = Told("a", "2023-11-14T22:13:20Z", True), Told("a", "2023-11-14T22:15:00Z", True)
