@@ -87,11 +87,14 @@ def add() -> Response:
 def change(name: str) -> Response:
     """Change a channel that was added in the page."""
     asked = body(Changed)
+    given = asked.model_dump(exclude_unset=True, exclude={"url", "headers"})
     with _refusals():
-        spec = services().channels.stored(name).spec
-        given = asked.model_dump(exclude_unset=True, exclude={"url", "headers"})
-        url = asked.url or SecretStr("")
-        services().channels.change(_spec(name, Options(**{**_options(spec), **given}, headers=asked.headers), url))
+        before = services().channels.stored(name).spec
+        headers = asked.headers if "headers" in asked.model_fields_set else dict(before.headers)
+        # Address and headers are one secret: who gives one of them keeps the other.
+        kept = before.url if "headers" in asked.model_fields_set else SecretStr("")
+        wanted = Options(**{**_options(before), **given}, headers=headers)
+        services().channels.change(_spec(name, wanted, asked.url or kept))
     audit("channel.change", name, {**given, "url": "changed" if asked.url else "kept"})
     return answer({"channel": _listed(name)})
 

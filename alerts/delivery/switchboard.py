@@ -106,6 +106,8 @@ class Switchboard:
 
     def change(self, spec: ChannelSpec) -> None:
         """Another spec for a channel of the page; an empty URL keeps the one it has. Raises :class:`ChannelError`."""
+        if not spec.url.get_secret_value() and spec.kind != self._store.get(spec.name).spec.kind:
+            raise ChannelError("invalid", "another kind of channel needs another URL")
         self._store.change(canonical(spec))
         self._changed()
 

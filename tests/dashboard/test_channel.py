@@ -55,6 +55,24 @@ def test_a_channel_is_added_changed_and_removed_and_its_url_never_shown(house: H
         assert "TokenB" not in text
 
 
+def test_what_a_change_leaves_out_stays(house: House) -> None:
+    hook = {"name": "hook", "kind": "webhook", "url": "https://x.example.com/a", "headers": {"X-Key": "very-secret"}}
+    assert call(house, "POST", "", hook).status_code == 201
+
+    def secret() -> tuple[str, dict[str, str]]:
+        spec = house.services.channels.stored("hook").spec
+        return spec.url.get_secret_value(), {name: value.get_secret_value() for name, value in spec.headers}
+
+    assert call(house, "PUT", "/hook", {"max_alerts": 5}).json["channel"]["kind"] == "webhook"
+    assert secret() == ("https://x.example.com/a", {"X-Key": "very-secret"})
+    call(house, "PUT", "/hook", {"url": "https://x.example.com/b"})
+    assert secret() == ("https://x.example.com/b", {"X-Key": "very-secret"})
+    call(house, "PUT", "/hook", {"headers": {"X-Key": "other-secret"}})
+    assert secret() == ("https://x.example.com/b", {"X-Key": "other-secret"})
+    assert call(house, "PUT", "/hook", {"kind": "apprise"}).status_code == 422
+    assert call(house, "GET", "").json["channels"][-1]["max_alerts"] == 5
+
+
 def test_a_test_shows_the_services_own_answer_saved_or_not(house: House) -> None:
     with Service(Reply(200, "thank you"), Reply(401, "key very-secret-hook is unknown")) as service:
         url = f"json://{service.address}/very-secret-hook"
