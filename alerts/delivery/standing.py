@@ -52,7 +52,7 @@ def lanes(connection: Connection, now_ms: int) -> list[LaneStatus]:
     sent = select(_COLUMNS.channel, func.count()).where(
         _COLUMNS.state == "sent", _COLUMNS.next_ms > now_ms - 2 * DAY_MS, _COLUMNS.sent_ms > now_ms - DAY_MS
     )
-    lately = {channel: count for channel, count in connection.execute(sent.group_by(_COLUMNS.channel)).all()}
+    lately = {row.channel: int(row[1]) for row in connection.execute(sent.group_by(_COLUMNS.channel))}
     return [
         LaneStatus(
             channel, count["waiting"], count["failed"], lately.get(channel, 0), *_standing(connection, channel, now_ms)
