@@ -123,7 +123,7 @@ class Telling:
             Line(self._flapping(fact), weight=2),
             *(Line(self._done(action), weight=1) for action in fact.actions),
             Line(self._text(fact, "action") if advised else "", words.advice, weight=2 if fact.firing else 5),
-            Line(fact.severity if fact.firing else "", words.severity, weight=4),
+            Line(self._severity(fact) if fact.firing else "", words.severity, weight=4),
         ]
 
     def _standing(self, fact: Fact) -> str:
@@ -181,7 +181,7 @@ class Telling:
             head = f"{rule} ({len(facts)})" if len(facts) > 1 else rule
             doings = dict.fromkeys(self._done(action) for fact in facts for action in fact.actions)
             section = [
-                Line(f"{deidentify(head)} · {facts[0].severity}", shape="heading"),
+                Line(f"{deidentify(head)} · {self._severity(facts[0])}", shape="heading"),
                 *(self._item(fact) for fact in facts),
                 *(Line(doing, weight=3) for doing in doings),
                 Line(self._text(facts[0], "action"), words.advice, weight=5),
@@ -241,6 +241,9 @@ class Telling:
             names = [f"{name}={value}" for name, value in sorted(fact.labels.items()) if name not in _KNOWN_LABELS]
             text = f"{text} ({', '.join(names)})" if names else text
         return " ".join(deidentify(text).split())
+
+    def _severity(self, fact: Fact) -> str:
+        return deidentify(self._words.severities.get(fact.severity, fact.severity))
 
     def _text(self, fact: Fact, name: str) -> str:
         return " ".join(deidentify(fact.text(name, self._language)).split())

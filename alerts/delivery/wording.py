@@ -22,6 +22,7 @@ class Wording(NamedTuple):
     service: str
     time: str
     severity: str
+    severities: Mapping[str, str]
     advice: str
     runbook: str
     page: str
@@ -74,6 +75,7 @@ ENGLISH = Wording(
     service="Service",
     time="Time",
     severity="Severity",
+    severities={},
     advice="What to do",
     runbook="Runbook",
     page="Open",
@@ -151,6 +153,7 @@ CHINESE_WORDING = Wording(
     service="服务",
     time="时间",
     severity="级别",
+    severities={"critical": "严重", "error": "错误", "warning": "警告", "info": "提示", "none": "未分级"},
     advice="建议处理",
     runbook="处理手册",
     page="查看",

@@ -46,6 +46,7 @@ def test_the_same_in_chinese_in_the_readers_own_time() -> None:
     letter = speaking.compose(message(HOT), "zh", now_ms=NOW_MS)
     assert letter.title == "[告警] GPU 0 显存使用率 93.1%"
     assert "自 03:07:20 起（已 5 分钟）：当前值 0.931，阈值 > 0.9。" in letter.body
+    assert "级别：警告" in letter.body
     assert "建议处理：用 nvidia-smi 查看是谁占用了显存。" in letter.body
     assert "时间：2026-03-01 03:12:20 +0800" in letter.body
     assert f"确认告警：{PAGE}/ack/7" in letter.body
