@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Engine, Select, and_, func, insert, or_, select, update
+from sqlalchemy import Engine, Select, Table, func, insert, or_, select, update
 
 from storage.fact import note_fact, read_number
 from storage.tables import IncidentRow
@@ -15,6 +15,8 @@ from storage.tables import IncidentRow
 DOWN = ("process", "power", "model")
 #: Kinds that an outage may begin with: those, and alerts without any of them.
 OUTAGE = (*DOWN, "alert")
+#: Kinds that belong to an outage and make none: restarts that were asked for, what was done about the model.
+MINOR = ("planned", "remedy")
 #: Incidents read at once where all of a long window are wanted.
 _PAGE = 500
 
@@ -97,6 +99,7 @@ class IncidentLog:
             "ended_ms": ended_ms,
             "detail": dict(detail or {}),
             "detected_ms": detected_ms,
+            "level": 1 if kind in MINOR else 3,
         }
         with self._engine.begin() as connection:
             id: int = connection.execute(insert(IncidentRow).returning(IncidentRow.id), row).scalar_one()
@@ -123,10 +126,12 @@ class IncidentLog:
         return self._read(query.order_by(IncidentRow.started_ms, IncidentRow.id))
 
     def outages(self, start_ms: int, end_ms: int) -> Iterator[Incident]:
-        """As :meth:`between`, and those whose outage reaches into the window; as they were noted, few in memory."""
-        lasts = and_(IncidentRow.outage == IncidentRow.id, IncidentRow.over_ms.is_(None))
-        reaches = or_(IncidentRow.ended_ms >= start_ms, IncidentRow.over_ms >= start_ms)
-        touching = or_(IncidentRow.ended_ms.is_(None), lasts, reaches)
+        """As :meth:`between`, and all of each outage that reaches into the window; as noted, few in memory at once."""
+        lasts = or_(_head.c.over_ms.is_(None), _head.c.over_ms >= start_ms)
+        reaching = select(_head.c.id).where(_head.c.outage == _head.c.id, _head.c.started_ms <= end_ms, lasts)
+        touching = or_(
+            IncidentRow.ended_ms.is_(None), IncidentRow.ended_ms >= start_ms, IncidentRow.outage.in_(reaching)
+        )
         last = 0
         while True:
             query = select(*_COLUMNS).where(IncidentRow.started_ms <= end_ms, touching, IncidentRow.id > last)
@@ -164,6 +169,7 @@ class IncidentLog:
             return [Incident(**row) for row in connection.execute(query).mappings()]
 
 
+_head = cast(Table, IncidentRow.__table__).alias("head")
 _COLUMNS = (
     IncidentRow.id,
     IncidentRow.kind,

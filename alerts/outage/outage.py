@@ -16,15 +16,16 @@ from alerts.outage.cause import explaining
 from alerts.outage.joining import Case, Sign, arrange
 from alerts.outage.line import Line, LineKey, lines_of, news_of, state_line
 from alerts.state import Alert
-from storage.incident import DOWN, OUTAGE, IncidentLog
+from storage.incident import DOWN, MINOR, OUTAGE, IncidentLog
 from storage.tables import AlertRow, IncidentEntryRow, IncidentRow
 
 log = structlog.get_logger(__name__)
 
 #: Alerts below this level make no incident: they are worth knowing, no more.
 LEAST_LEVEL = 2
-#: Kinds of incidents that belong to an outage and make none.
-MINOR = ("planned", "remedy")
+
+#: How often the database is asked though nothing seems to have changed.
+SWEEP_MS = 60_000
 
 _ALERT_TABLE, _INCIDENT_TABLE = cast(Table, AlertRow.__table__), cast(Table, IncidentRow.__table__)
 _ALERTS, _INCIDENTS = _ALERT_TABLE.c, _INCIDENT_TABLE.c
@@ -35,8 +36,8 @@ _MEMBER = [
 _WORDS = [_ALERTS[name] for name in ("id", "labels", "annotations", "ack_reason")]
 _STRETCH = [_INCIDENTS[name] for name in ("id", "kind", "cause", "summary", "started_ms", "ended_ms", "detected_ms")]
 
-#: What decides whether there is anything to do: what the chronicle has written, and how every alert stands.
-_Picture = tuple[int, tuple[tuple[int, int | None], ...]]
+#: What decides whether there is anything to do: what the chronicle has written, the minute, and how every alert stands.
+_Picture = tuple[int, int, tuple[tuple[int, int | None], ...]]
 
 
 class _Head(NamedTuple):
@@ -61,12 +62,15 @@ class Outages:
         self._written: tuple[int, set[LineKey]] = (0, set())
 
     def follow(self, alerts: Sequence[Alert], now_ms: int) -> None:
-        """At each tick: bring the incidents up to the alerts that stand now; nothing to do while nothing changes.
+        """At each tick: bring the incidents up to the alerts that stand now; nearly free while nothing changes.
 
         Raises :class:`storage.error.StorageError` while the database takes nothing; the next call makes up for it.
         """
         firing = [alert for alert in alerts if alert.is_firing and alert.level >= LEAST_LEVEL]
-        picture: _Picture = (self._incidents.changes, tuple((alert.id, alert.ack_ms) for alert in firing))
+        # The minute is for what came and went between two ticks, as another server's alert may.
+        picture: _Picture = (
+            self._incidents.changes, now_ms // SWEEP_MS, tuple((alert.id, alert.ack_ms) for alert in firing),
+        )  # fmt: skip
         if picture == self._seen:
             return
         self._seen = None

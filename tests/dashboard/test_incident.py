@@ -80,6 +80,16 @@ def test_it_lists_each_outage_once_with_its_pace_and_the_means(night: Night) -> 
     ]
 
 
+def test_an_outage_comes_with_all_of_its_parts_though_some_were_over_before_the_window(night: Night) -> None:
+    began = night.now - 10 * MINUTE
+    part = night.rooms.incidents.add("process", "killed", "it was killed", began + MINUTE, began + 3 * MINUTE)
+    night.follow()
+    found = night.get(f"/api/incidents?start={began + 5 * MINUTE}")
+    hot, killed = found["incidents"]
+    assert (killed["id"], killed["part_of"], hot["cause"]) == (part, hot["id"], "killed")
+    assert found["means"] == {"count": 1, "mttd": 3.0, "mtta": None, "mttr": 183.0}
+
+
 def test_a_part_is_told_with_what_it_is_a_part_of(night: Night) -> None:
     part = night.rooms.incidents.open("model", "load_failed", "no weights", night.now - 9 * MINUTE)
     night.follow()

@@ -47,6 +47,12 @@ def test_a_window_shows_all_that_reaches_into_it(log: IncidentLog) -> None:
     assert [incident.cause for incident in log.between(T0, T0 + 10)] == ["lasts", "ends", "covers", "starts"]
 
 
+def test_what_was_asked_for_is_of_little_weight(log: IncidentLog) -> None:
+    for kind in ("planned", "model"):
+        log.add(kind, "restart", "It began anew.", T0, T0)
+    assert [incident.level for incident in log.between(T0, T0)] == [1, 3]
+
+
 def test_recent_incidents_come_newest_first(log: IncidentLog) -> None:
     for number in (2, 0, 1):
         log.add("process", f"cause{number}", "Died.", T0 + number, T0 + 10)

@@ -170,6 +170,13 @@ def test_an_alert_that_came_and_went_while_nobody_followed_is_in_an_incident_of_
     assert len(set(scene.members().values())) == 2
 
 
+def test_one_that_came_and_went_between_two_ticks_is_found_within_a_minute(scene: Scene) -> None:
+    scene.follow(0)
+    scene.resolve(scene.fire("SentAndOver", 100), 200)
+    scene.follow(MINUTE)
+    assert [one.over_ms for one in scene.heads()] == [T0 + 200]
+
+
 def test_an_alert_that_is_not_in_the_database_yet_is_looked_for_again(scene: Scene) -> None:
     id = scene.fire("NotReady", 0)
     alert = scene.alerts[id]

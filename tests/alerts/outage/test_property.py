@@ -76,7 +76,7 @@ def play(scene: Scene, story: list[tuple[str, int]], *, diligent: bool) -> int:
         if diligent or what in ("none", "restart"):
             scene.follow(now)
         now += minutes * MINUTE
-    scene.follow(now)
+    scene.follow(now + MINUTE)
     return now
 
 
@@ -103,7 +103,7 @@ def test_each_alert_is_in_one_incident_and_incidents_never_overlap(
             assert head.over_ms == (None if None in ends else max(end for end in ends if end is not None))
         scene.restart()
         before_restart = (heads, members, [scene.lines(one.id) for one in heads])
-        scene.follow(end)
+        scene.follow(end + MINUTE)
         assert (scene.heads(), scene.members(), [scene.lines(one.id) for one in heads]) == before_restart
 
 
