@@ -78,7 +78,9 @@ def check() -> Response:
     """All that is wrong with a text, and what is doubtful, with the lines."""
     text = body(RulesText).text
     problems = check_text(text, "", _known_metrics())
-    return answer({"problems": [problem._asdict() for problem in problems], "rules": _count(text)})
+    groups, _ = inspect_rules(text, "")
+    count = sum(len(group.rules) for group in groups)
+    return answer({"problems": [problem._asdict() for problem in problems], "rules": count})
 
 
 @blueprint.post("/preview")
@@ -132,7 +134,7 @@ def save() -> Response:
 def versions() -> Response:
     """The newest versions first, without their texts."""
     found = services().rules.rulebook.versions(whole("limit", 100, 1, 1000))
-    return answer({"versions": [_facts(one) | {"rules": _count(one.text)} for one in found]})
+    return answer({"versions": [_facts(one) for one in found]})
 
 
 @blueprint.get("/versions/<int:version>")
@@ -183,12 +185,6 @@ def source() -> Response:
         if found is not None:
             return answer({"text": found, "file": _shown(state.file)})
     raise Problem(404, "not-found", "There is no such rule.")
-
-
-def _count(text: str) -> int:
-    """How many rules a text has that can be used."""
-    groups, _ = inspect_rules(text, "")
-    return sum(len(group.rules) for group in groups)
 
 
 def _in_force(saved: RuleText, action: str, comment: str) -> Response:

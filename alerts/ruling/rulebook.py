@@ -12,7 +12,7 @@ from storage.tables import RuleTextRow
 #: What messages and the page call this file.
 PAGE = "page"
 #: Characters of a text, and of the comment on it.
-MAX_TEXT, MAX_COMMENT = 500_000, 500
+MAX_TEXT, MAX_COMMENT = 200_000, 500
 
 _COLUMNS = RuleTextRow.__table__.c
 

@@ -133,6 +133,19 @@ def test_it_says_what_is_wrong_and_where_in_one_line(text: str, words: list[str]
         assert word in first
 
 
+@pytest.mark.parametrize("text", ["[" * 100_000, "{a: " * 50_000, "- " * 100_000, "? " * 50_000, "a: " + "[" * 41])
+def test_what_is_nested_without_end_is_refused_and_does_not_end_the_process(text: str) -> None:
+    (complaint,) = complaints(text)
+    assert "nested too deeply" in complaint or "not valid YAML" in complaint
+
+
+def test_a_small_file_whose_aliases_make_it_huge_is_refused_soon() -> None:
+    rules = "&r [" + ", ".join(["{alert: A, expr: up}"] * 1000) + "]"
+    groups = ", ".join(["{name: g, rules: *r}"] * 1000)
+    (complaint,) = complaints(f"groups: [{{name: first, rules: {rules}}}, {groups}]")[-1:]
+    assert "aliases" in complaint
+
+
 def test_it_tells_everything_that_is_wrong_not_only_the_first() -> None:
     text = a_rule("alert: A, expr: 'a ==', for: x, labels: {9a: b}")
     assert len(complaints(text)) == 3
