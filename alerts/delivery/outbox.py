@@ -24,8 +24,9 @@ Outcome: TypeAlias = Literal["sent", "failed", "merged", "refused"]
 
 _TABLE = OutboxRow.__table__
 _COLUMNS = _TABLE.c
-#: Characters of an error that are kept.
+#: Characters of an error, and of the words that were sent, that are kept.
 _MAX_ERROR = 500
+_MAX_BODY = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ class Outbox:
 
     def mark_sent(self, entry: Entry, receipt: Receipt, now_ms: int) -> None:
         """The service has taken it, in these words."""
-        words = {"title": receipt.title, "body": receipt.body} if entry.message is not None else {}
+        words = {"title": receipt.title, "body": receipt.body[:_MAX_BODY]} if entry.message is not None else {}
         attempts = entry.attempts + 1
         self._change(entry.id, state="sent", sent_ms=now_ms, attempts=attempts, error=None, attempt_ms=None, **words)
         self._count(entry.channel, "sent")
