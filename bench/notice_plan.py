@@ -8,13 +8,22 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from alerts.state import Alert, fingerprint, level_of
 
 RECEIVERS = ("default", "critical", "boss", "each", "off", "on", "wide")
 _SERVICES = ("web", "api", "db", "queue", "gpu")
 _NAMES = ("Down", "Slow", "Errors", "Full", "Hot", "Restarted")
+_INHIBIT_RULES = """
+inhibit_rules:
+  - source_matchers: [alertname="Down"]
+    target_matchers: ['alertname=~"Slow|Errors"']
+    equal: [service]
+  - source_match: {severity: critical}
+    target_match_re: {severity: "warning|info"}
+    equal: [alertname, service]
+"""
 _SEVERITIES = ("critical", "warning", "warning", "info")
 
 
@@ -36,11 +45,14 @@ class Plan:
     labels: tuple[Mapping[str, str], ...]
     changes: Mapping[int, Mapping[int, bool]]
     silences: tuple[Silenced, ...]
-    names: Mapping[str, str] = field(default_factory=dict)
+    inhibits: bool = True
 
 
-def make_plan(minutes: int, alerts: int = 200, seed: int = 5) -> Plan:
-    """A schedule of so many simulated minutes, drawn from ``seed``. The last hour half of the time, all is calm."""
+def make_plan(minutes: int, alerts: int = 200, seed: int = 5, *, muting: bool = True) -> Plan:
+    """A schedule of so many simulated minutes, drawn from ``seed``; its last 15 are calm.
+
+    ``muting`` false: without silences and inhibition.
+    """
     chance = random.Random(seed)
     labels: list[Mapping[str, str]] = []
     changes: dict[int, dict[int, bool]] = {}
@@ -68,10 +80,10 @@ def make_plan(minutes: int, alerts: int = 200, seed: int = 5) -> Plan:
         name = chance.choice(("service", "alertname"))
         value = chance.choice(_SERVICES if name == "service" else _NAMES)
         silences.append(Silenced(name, value, start, min(minutes - 16, start + chance.randint(5, 40))))
-    return Plan(minutes, tuple(labels), changes, tuple(silences))
+    return Plan(minutes, tuple(labels), changes, tuple(silences) if muting else (), inhibits=muting)
 
 
-def routing_text(minute_ms: int, port: int) -> str:
+def routing_text(minute_ms: int, port: int, *, inhibits: bool = True) -> str:
     """The routing file for both, with hooks at a local port and durations in simulated minutes."""
 
     def minutes(count: float) -> str:
@@ -121,13 +133,7 @@ route:
 time_intervals:
   - {{name: always, time_intervals: [{{years: ["2000:2100"]}}]}}
   - {{name: never, time_intervals: [{{years: ["2000"]}}]}}
-inhibit_rules:
-  - source_matchers: [alertname="Down"]
-    target_matchers: ['alertname=~"Slow|Errors"']
-    equal: [service]
-  - source_match: {{severity: critical}}
-    target_match_re: {{severity: "warning|info"}}
-    equal: [alertname, service]
+{_INHIBIT_RULES if inhibits else ""}
 receivers:
 {hooks}
 """
