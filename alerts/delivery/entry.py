@@ -12,6 +12,9 @@ NoticeKind: TypeAlias = Literal["info", "success", "warning", "failure"]
 #: Sent: the service has taken it. Failed: given up. Merged: a later summary tells of it.
 NoticeState: TypeAlias = Literal["waiting", "sent", "failed", "merged"]
 
+#: What reading a message raises where its data are not as we write them.
+UNREADABLE = (TypeError, KeyError, ValueError, AttributeError)
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -70,7 +73,7 @@ class Entry:
     def read(self) -> Message:
         """What it says. A notice from before messages were kept as data has words only.
 
-        Raises ``TypeError`` or ``KeyError`` for data that is none of ours.
+        Raises one of :data:`UNREADABLE` for data that is none of ours.
         """
         if self.message is not None:
             return Message.from_dict(self.message)

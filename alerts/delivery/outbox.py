@@ -154,7 +154,7 @@ class Outbox:
             if connection.execute(now_there).one() != (span.count, span.last.id):
                 return False
             connection.execute(update(OutboxRow).where(_mergeable(channel)).values(state="merged", error=None))
-            key = f"summary-{channel}-{span.first.id}-{span.last.id}"
+            key = f"summary-{channel}-{span.first.id}-{span.last.id}-{now_ms}"
             _insert(connection, key, channel, message, span.created_ms, now_ms, span.first.attempts)
         self._count(channel, "merged", span.count)
         return True

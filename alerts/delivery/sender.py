@@ -11,7 +11,7 @@ import structlog
 
 from alerts.delivery.catchup import Digest, Language
 from alerts.delivery.channel import Channel
-from alerts.delivery.entry import Entry
+from alerts.delivery.entry import UNREADABLE, Entry
 from alerts.delivery.lane import Crash, Lane
 from alerts.delivery.message import Message
 from alerts.delivery.outbox import Outbox
@@ -189,7 +189,10 @@ class Sender:
                 digest.correct(self._outbox.latest)
             return digest.message(lane.name, oldest_ms, now_ms, late=late, language=language)
 
-        merged = any(self._outbox.merge(lane.name, tell, now_ms) for _ in range(_MERGE_TRIES))
+        try:
+            merged = any(self._outbox.merge(lane.name, tell, now_ms) for _ in range(_MERGE_TRIES))
+        except UNREADABLE:  # each goes by itself then, and the one that cannot be read is given up
+            return False
         if merged:
             log.info("notices_merged", channel=lane.name, count=count, why="late" if late else "rate")
         return merged
@@ -201,7 +204,7 @@ class Sender:
             return self._settle(lane, entry, receipt, now())
         try:
             message = entry.read()
-        except (TypeError, KeyError) as error:
+        except UNREADABLE as error:
             return self._settle(lane, entry, DeliveryError(f"the notice cannot be read: {error}", True), now())
         if entry.attempt_ms is not None:
             log.info("notice_repeated", channel=entry.channel, key=entry.key, attempt_ms=entry.attempt_ms)

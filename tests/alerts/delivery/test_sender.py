@@ -307,6 +307,19 @@ def test_data_that_cannot_be_read_are_given_up(outbox: Outbox, post: Post, datab
     assert "cannot be read" in str(outbox.recent(state="failed")[0].error)
 
 
+def test_data_that_cannot_be_read_spoil_no_summary_of_the_others(
+    outbox: Outbox, post: Post, database: Database
+) -> None:
+    for number in range(6):
+        post.message("box", str(number), message(fact(number + 1, rule=f"R{number}")))
+    with database.begin() as connection:
+        connection.exec_driver_sql("UPDATE outbox SET message = '{\"alerts\": 5}' WHERE key = '1-box'")
+    box = Box("box")
+    assert sender(outbox, box).deliver(START_MS + HOUR * 1000) == 2
+    assert box.taken == ["+R0", "summary of 4"]
+    assert [entry.key for entry in outbox.recent(state="failed")] == ["1-box"]
+
+
 # --- rates -------------------------------------------------------------------------------------------------------
 
 
