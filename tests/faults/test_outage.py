@@ -23,7 +23,7 @@ def outages(server: RunningServer, headers: dict[str, str]) -> list[dict[str, An
 
 
 def test_two_kills_and_the_alerts_about_them_are_one_entry(tmp_path: Path) -> None:
-    settings = {"MODEL__ENABLED": "false", "ALERTS__EVALUATION_INTERVAL_SECONDS": 1}
+    settings: dict[str, Any] = {"MODEL__ENABLED": "false", "ALERTS__EVALUATION_INTERVAL_SECONDS": 1}
     with RunningServer(tmp_path / "data", **settings) as server:
         headers = server.token()
         for kills in (1, 2):
@@ -52,7 +52,7 @@ def test_two_kills_and_the_alerts_about_them_are_one_entry(tmp_path: Path) -> No
 def test_a_restart_that_an_alert_asks_for_is_done_once_and_judged_by_the_next_process(tmp_path: Path) -> None:
     rules = tmp_path / "rules.yml"
     rules.write_text(ALWAYS)
-    settings = {
+    settings: dict[str, Any] = {
         "MODEL__ENABLED": "false",
         "ALERTS__RULES": rules,
         "ALERTS__STOCK_RULES": "false",
