@@ -17,10 +17,9 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -32,6 +31,7 @@ from alerts.delivery.message import Message
 from alerts.routing.dispatcher import Dispatcher
 from alerts.routing.load import load_routing
 from alerts.state import Alert
+from bench.notice_compare import ACCEPTED, Notice, compare, most_late_ms, report
 from bench.notice_plan import Plan, alert_of, make_plan, routing_text
 from storage.engine import open_database
 from tests.running import free_port
@@ -39,41 +39,6 @@ from tests.running import free_port
 BINARY = "prometheus-alertmanager"
 #: How often our dispatcher looks, in a simulated minute.
 STEPS = 50
-#: The one difference that is meant: what resolved while it was silenced or inhibited, and then fires anew, is told.
-#: Alertmanager takes it for told, since nobody heard of its end, and says nothing until the repeat interval has passed,
-#: or until it sees it resolve again.
-UNSEEN = "had resolved unseen, under a silence or inhibited: we tell that it fires anew, Alertmanager only its next end"
-FOLLOWS = "follows from such a difference earlier in the group"
-LATE = "Alertmanager's timers were late by then, past a change of the alerts"
-MEANT = (UNSEEN, FOLLOWS)
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """One notice; ``at_ms`` since the schedule began, ``firing`` and ``resolved`` by instance."""
-
-    receiver: str
-    group: str
-    at_ms: float
-    firing: frozenset[str]
-    resolved: frozenset[str]
-
-    def __str__(self) -> str:
-        parts = (("firing", self.firing), ("resolved", self.resolved))
-        told = ", ".join(f"{name} {' '.join(sorted(found))}" for name, found in parts if found)
-        return f"{self.receiver} {self.group} at {self.at_ms:.0f} ms: {told}"
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """A notice that only one of them sent, or that says something else, with what is known of the reason."""
-
-    ours: Notice | None
-    theirs: Notice | None
-    reason: str
-
-    def __str__(self) -> str:
-        return f"ours: {self.ours or '-'} | Alertmanager's: {self.theirs or '-'} | {self.reason}"
 
 
 # --- Alertmanager -----------------------------------------------------------------------------------------------
@@ -288,103 +253,6 @@ def ask_ours(plan: Plan, minute_ms: int, lead_ms: float) -> list[Notice]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-# --- the comparison ---------------------------------------------------------------------------------------------
-
-
-def compare(
-    ours: Sequence[Notice], theirs: Sequence[Notice], tolerance_ms: float
-) -> tuple[list[tuple[Notice, Notice]], list[Difference]]:
-    """Notices that agree, in pairs, and every difference. Both are compared group by group, in order."""
-    sides: dict[tuple[str, str], tuple[list[Notice], list[Notice]]] = defaultdict(lambda: ([], []))
-    for side, notices in enumerate((ours, theirs)):
-        for notice in sorted(notices, key=lambda notice: notice.at_ms):
-            sides[notice.receiver, notice.group][side].append(notice)
-    agreed: list[tuple[Notice, Notice]] = []
-    differences: list[Difference] = []
-    for mine, others in sides.values():
-        left = list(others)
-        unmatched: list[Notice] = []
-        pairs: list[tuple[Notice, Notice]] = []
-        for notice in mine:
-            twin = next((other for other in left if _agree(notice, other, tolerance_ms)), None)
-            if twin is None:
-                unmatched.append(notice)
-            else:
-                left.remove(twin)
-                pairs.append((notice, twin))
-        agreed += pairs
-        differences += _differences(unmatched, left, pairs, tolerance_ms)
-    return agreed, differences
-
-
-def _agree(mine: Notice, other: Notice, tolerance_ms: float) -> bool:
-    same = (mine.firing, mine.resolved) == (other.firing, other.resolved)
-    return same and abs(mine.at_ms - other.at_ms) <= tolerance_ms
-
-
-def _differences(
-    unmatched: Sequence[Notice], left: Sequence[Notice], agreed: Sequence[tuple[Notice, Notice]], tolerance_ms: float
-) -> list[Difference]:
-    """What only one side said of one group, put beside what the other said at that time, with the reason."""
-    pairs: list[tuple[Notice | None, Notice | None]] = []
-    free = list(left)
-    for notice in unmatched:
-        twin = next((other for other in free if abs(notice.at_ms - other.at_ms) <= tolerance_ms), None)
-        if twin is not None:
-            free.remove(twin)
-        pairs.append((notice, twin))
-    pairs += [(None, other) for other in free]
-    told = sorted([*(other for _, other in agreed), *left], key=lambda notice: notice.at_ms)
-    found: list[Difference] = []
-    for mine, other in sorted(pairs, key=lambda pair: _at_ms(*pair)):
-        at_ms = _at_ms(mine, other)
-        late_ms = max((b.at_ms - a.at_ms for a, b in agreed if abs(b.at_ms - at_ms) < 20 * tolerance_ms), default=0.0)
-        if any(difference.reason == UNSEEN for difference in found):
-            reason = FOLLOWS
-        elif _is_unseen(mine, other, [notice for notice in told if notice.at_ms < at_ms]):
-            reason = UNSEEN
-        elif late_ms > 0.4 * tolerance_ms:
-            reason = LATE
-        else:
-            reason = "not known"
-        found.append(Difference(mine, other, reason))
-    return found
-
-
-def _at_ms(mine: Notice | None, other: Notice | None) -> float:
-    return mine.at_ms if mine is not None else other.at_ms if other is not None else 0.0
-
-
-def _is_unseen(mine: Notice | None, other: Notice | None, before: Sequence[Notice]) -> bool:
-    """Whether one side alone speaks because Alertmanager still takes alerts for firing whose end nobody was told.
-
-    We tell that they fire anew; it tells, the next time that it sees them resolved, the end that it owed.
-    """
-    owed: set[str] = set()
-    for notice in before:
-        owed = (owed | notice.firing) - notice.resolved
-    if mine is not None and other is None:
-        return bool(mine.firing) and mine.firing <= owed
-    return mine is None and other is not None and not other.firing and bool(owed)
-
-
-def most_late_ms(agreed: Sequence[tuple[Notice, Notice]]) -> float:
-    """How late Alertmanager was at most: its timers slip where the machine is busy."""
-    return max((other.at_ms - mine.at_ms for mine, other in agreed), default=float("inf"))
-
-
-def report(agreed: Sequence[tuple[Notice, Notice]], differences: Sequence[Difference]) -> str:
-    """The outcome in some lines."""
-    late = sorted(other.at_ms - mine.at_ms for mine, other in agreed)
-    lines = [f"{len(agreed)} notices agree, {len(differences)} differ"]
-    if late:
-        lines.append(
-            f"Alertmanager later by: median {late[len(late) // 2]:.0f} ms, from {late[0]:.0f} to {late[-1]:.0f} ms"
-        )
-    lines += [f"  {count} x {reason}" for reason, count in Counter(found.reason for found in differences).most_common()]
-    return "\n".join([*lines, *(f"  {found}" for found in differences)])
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Play, compare, print; 1 where they differ for no known reason."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -406,7 +274,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(
             "This machine was too busy: Alertmanager's timers slipped towards the changes. Take a larger --minute-ms."
         )
-    return 1 if any(difference.reason not in (*MEANT, LATE) for difference in differences) else 0
+    return 1 if any(difference.reason not in ACCEPTED for difference in differences) else 0
 
 
 if __name__ == "__main__":

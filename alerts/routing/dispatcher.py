@@ -11,13 +11,14 @@ from sqlalchemy import Engine as Database
 
 from alerts.book import AlertBook
 from alerts.delivery.message import Action
+from alerts.routing.adoption import adopt
 from alerts.routing.book import GroupBook, StoredGroup
 from alerts.routing.explain import Explanation, explain
 from alerts.routing.flush import Outcome, Telling, acknowledge, escalate, flush, report
-from alerts.routing.group import Group
+from alerts.routing.group import Group, group_key
 from alerts.routing.inhibition import Inhibition
 from alerts.routing.scene import Muted, Scene
-from alerts.routing.tree import Route, Routing, labels_text
+from alerts.routing.tree import Routing
 from alerts.routing.writer import Enqueue, Writer
 from alerts.state import Alert
 
@@ -266,63 +267,19 @@ class Dispatcher:
             self._groups[key] = replace(group, next_ms=group.next_ms - back_ms, since_ms=since_ms, told=told)
         self._plan()
 
-    def _adopt(self, stored: Iterable[StoredGroup], now_ms: int) -> None:
+    def _adopt(self, stored: Sequence[StoredGroup], now_ms: int) -> None:
         """Take groups up as far as the routing still has them; what has no place any more is deleted."""
-        rows = list(stored)
-        known = self._latest({name for row in rows for name in row.members}) if rows else {}
-        routes = {route.id: route for route in self._routing.root.walk()}
-        self._groups, self._homes = {}, {}
-        gone = []
-        for row in rows:
-            route = routes.get(row.route)
-            group = None if route is None else self._adopted(row, route, known, now_ms)
-            if group is None:
-                gone.append(row.key)
-            else:
-                self._follow(group)
+        known = self._latest({name for row in stored for name in row.members}) if stored else {}
+        groups = adopt(stored, self._routing, known, now_ms)
+        gone = {row.key for row in stored} - {group.key for group in groups}
         if gone:
             with self._database.begin() as connection:
                 self._book.remove(connection, gone)
+        self._groups, self._homes = {}, {}
+        for group in groups:
+            self._follow(group)
         self._last_ms = now_ms
         self._plan()
-
-    def _adopted(self, row: StoredGroup, route: Route, known: Mapping[str, Alert], now_ms: int) -> Group | None:
-        members = {
-            name: known[name]
-            for name in row.members
-            if name in known
-            and any(found.id == route.id for found in self._routing.root.find(known[name].labels))
-            and group_key(route, known[name].labels)[0] == row.key
-        }
-        if row.members and not members:
-            return None
-        channels = {spec.name for spec in self._routing.channels}
-        channels |= {name for receiver in self._routing.receivers.values() for name in receiver.channels}
-        latest_ms = now_ms + max(route.group_wait_ms, route.group_interval_ms)
-        return Group(
-            key=row.key,
-            route=route,
-            labels=row.labels,
-            created_ms=row.created_ms,
-            next_ms=min(row.next_ms, latest_ms),
-            members=members,
-            flushed_ms=row.flushed_ms,
-            told={
-                name: replace(told, time_ms=min(told.time_ms, now_ms))
-                for name, told in row.told.items()
-                if name in channels
-            },
-            acks=row.acks,
-            since_ms=None if row.since_ms is None else min(row.since_ms, now_ms),
-            climbed=row.climbed,
-            sequence=row.sequence,
-        )
-
-
-def group_key(route: Route, labels: Mapping[str, str]) -> tuple[str, dict[str, str]]:
-    """The key of the group into which a route puts an alert, and the labels that its alerts share."""
-    shared = route.group_labels(labels)
-    return f"{route.id}:{labels_text(shared)}", shared
 
 
 def _began_ms(alert: Alert) -> int:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from alerts.routing.group import Group
+from alerts.routing.group import Group, group_key
 from alerts.routing.scene import Reason, Scene
-from alerts.routing.tree import Route, labels_text
+from alerts.routing.tree import Route
 from alerts.state import Alert, fingerprint, level_of
 
 
@@ -49,8 +49,8 @@ def explain(labels: Mapping[str, str], scene: Scene, groups: Mapping[str, Group]
 
 
 def _explain(route: Route, alert: Alert, scene: Scene, groups: Mapping[str, Group]) -> Explanation:
-    shared = route.group_labels(alert.labels)
-    group = groups.get(f"{route.id}:{labels_text(shared)}")
+    key, shared = group_key(route, alert.labels)
+    group = groups.get(key)
     receiver = scene.routing.receiver(route.receiver, scene.now_ms)
     reasons = [scene.reason(route, alert)]
     if alert.state == "acknowledged":

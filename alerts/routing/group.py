@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
-from alerts.routing.tree import Route
+from alerts.routing.tree import Route, labels_text
 from alerts.state import Alert
 
 
@@ -84,3 +84,9 @@ def needs_notice(
     if send_resolved and not resolved <= told.resolved:
         return True
     return is_repeat_due
+
+
+def group_key(route: Route, labels: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """The key of the group into which a route puts an alert, and the labels that its alerts share."""
+    shared = route.group_labels(labels)
+    return f"{route.id}:{labels_text(shared)}", shared

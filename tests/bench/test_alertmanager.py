@@ -7,7 +7,8 @@ import shutil
 
 import pytest
 
-from bench.alertmanager import BINARY, FOLLOWS, UNSEEN, Notice, ask_alertmanager, ask_ours, compare, most_late_ms
+from bench.alertmanager import BINARY, ask_alertmanager, ask_ours
+from bench.notice_compare import FOLLOWS, UNSEEN, Notice, compare, most_late_ms
 from bench.notice_plan import make_plan
 
 needs_alertmanager = pytest.mark.skipif(
