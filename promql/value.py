@@ -8,7 +8,7 @@ Presence is kept beside the values, never inside them: a NaN is a value, and abs
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
@@ -28,7 +28,7 @@ class Vector:
     values: Values
     warnings: tuple[str, ...] = ()
     infos: tuple[str, ...] = ()
-    selected: int | None = None
+    selected: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Scalar:
     value: float
     warnings: tuple[str, ...] = ()
     infos: tuple[str, ...] = ()
-    selected: int | None = None
+    selected: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class String:
     value: str
     warnings: tuple[str, ...] = ()
     infos: tuple[str, ...] = ()
-    selected: int | None = None
+    selected: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Matrix:
     present: Present
     warnings: tuple[str, ...] = ()
     infos: tuple[str, ...] = ()
-    selected: int | None = None
+    selected: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class RawMatrix:
     series: list[Series]
     warnings: tuple[str, ...] = ()
     infos: tuple[str, ...] = ()
-    selected: int | None = None
+    selected: int | None = field(default=None, compare=False)
 
 
 Result: TypeAlias = Vector | Scalar | Matrix | String | RawMatrix
