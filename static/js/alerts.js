@@ -5,7 +5,7 @@ import { call } from "./api.js";
 import { ask, toast } from "./dialog.js";
 import { blank, el, field, icon, reconcile, show, text } from "./dom.js";
 import { ago, sayFull, sayMoment } from "./format.js";
-import { language, sayReason, t } from "./i18n.js";
+import { language, t } from "./i18n.js";
 
 /** An annotation of an alert in the page's language. */
 export function alertText(alert, part) {
@@ -36,7 +36,7 @@ export function fillCard(card, alert, may, about = {}) {
   show(card.querySelector("[data-action=unacknowledge]"), acknowledged && may);
   show(card.querySelector("[data-action=silence]"), may && !isMuted(alert));
   show(field(card, "acknowledged"), acknowledged);
-  text(field(card, "acknowledged"), acknowledged ? `${alert.ack_by} · “${sayReason(alert.ack_reason)}” · ${sayMoment(alert.ack_ms)}` : "");
+  text(field(card, "acknowledged"), acknowledged ? `${alert.ack_by} · “${alert.ack_reason}” · ${sayMoment(alert.ack_ms)}` : "");
   fillRunbook(field(card, "runbook"), alert.annotations?.runbook_url ?? "");
   const since = alert.firing_ms ?? alert.active_ms;
   const time = field(card, "since");

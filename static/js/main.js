@@ -9,10 +9,11 @@ import { watchStore } from "./watch.js";
 
 const { page: name } = document.body.dataset;
 const store = new Store(JSON.parse(document.getElementById("first").textContent));
-const [page] = await Promise.all([import(`./pages/${name}.js`), loadMessages()]); // no other page's modules are loaded
+const [page] = await Promise.all([import(`./pages/${name}.js`), loadMessages()]); // the page's own have been asked for beside this one
 let socket = null;
 startFrame(store, () => socket);
 watchStore(store);
 startNotify(store);
 page.start(store);
 socket = new Socket(store, document.body.dataset.socket, name);
+window.wakelessStarted();

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -192,6 +196,96 @@ def test_a_channel_is_tried_before_it_is_kept_and_never_shows_where_it_leads(
     row.get_by_role("button", name="Delete").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(row).to_be_hidden()
+
+
+@pytest.fixture
+def channel(page: Page, server: Server, receiver: Receiver) -> Iterator[str]:
+    """A channel to one's own service, and two notices for it that were given up."""
+    _open(page, server, "channels")
+    _call(page, "POST", "/api/channels", {"name": "night shift", "url": receiver.url, "least_level": 3})
+    now = round(time.time() * 1000)
+    with closing(sqlite3.connect(_database(server), timeout=20)) as database, database:
+        database.executemany(
+            "INSERT INTO outbox (key, channel, title, body, kind, state, created_ms, next_ms, attempts, error)"
+            " VALUES (?, 'night shift', ?, 'the whole text', 'failure', 'failed', ?, ?, 3, '401: the key is wrong')",
+            [(f"{title}{now}", title, now, now) for title in ("worth another try", "not worth it")],
+        )
+    yield "night shift"
+    _call(page, "DELETE", "/api/channels/night%20shift")
+    with closing(sqlite3.connect(_database(server), timeout=20)) as database, database:
+        database.execute("DELETE FROM outbox WHERE channel = 'night shift'")
+
+
+def _database(server: Server) -> Path:
+    return server.log.parent / "data" / "wakeless.db"
+
+
+def _call(page: Page, method: str, path: str, json: object = None) -> None:
+    page.evaluate(
+        """async ([method, path, json]) => {
+          const main = document.querySelector('script[src$="main.js"]').src;
+          const { call } = await import(main.replace('main.js', 'api.js'));
+          await call(path, { method, json: json ?? undefined });
+        }""",
+        [method, path, json],
+    )
+
+
+def test_a_notice_that_was_given_up_says_why_and_is_sent_again_or_discarded(
+    page: Page, server: Server, receiver: Receiver, channel: str
+) -> None:
+    page.locator("#tab-notices").click()
+    row = page.locator("#notices tbody tr", has_text="worth another try")
+    expect(row).to_contain_text("401: the key is wrong")
+    expect(row.locator(".pill")).to_have_text("FAILED")
+    expect(page.locator("#notice-channels")).to_contain_text("2 given up")
+    page.get_by_role("button", name="Failed", exact=True).click()
+    page.select_option("#notice-channel", channel)
+    row.get_by_role("button", name="Try again").click()
+    expect(row).to_be_hidden()
+    other = page.locator("#notices tbody tr", has_text="not worth it")
+    other.get_by_role("button", name="Discard").click()
+    page.get_by_role("dialog").get_by_role("button", name="Discard").click()
+    expect(page.locator("#notices-empty")).to_have_text("There is no such notice.")
+    page.get_by_role("button", name="Sent", exact=True).click()
+    expect(row.locator(".pill")).to_have_text("SENT")
+    assert any(b"worth another try" in body for body in receiver.got)
+
+
+def test_the_routing_says_who_gets_an_alert(page: Page, server: Server, channel: str) -> None:
+    # The routing follows the channels within a few seconds.
+    page.wait_for_function(
+        """async (channel) => {
+          const { tree } = await (await fetch('/api/routing')).json();
+          return JSON.stringify(tree).includes(channel);
+        }""",
+        arg=channel,
+    )
+    page.reload()
+    expect(page.locator("#routing .tree")).to_contain_text("→")
+    expect(page.locator("#oncall")).to_contain_text("There is no rota.")
+    page.fill("#explain [name=labels]", 'alertname="ServerDown", severity="critical"')
+    page.get_by_role("button", name="Explain").click()
+    expect(page.locator("#explained")).to_contain_text(re.compile(f"It goes to .*{channel}"))
+    page.fill("#explain [name=labels]", "severity")
+    page.get_by_role("button", name="Explain").click()
+    expect(page.locator("#explained .error")).to_contain_text('Write labels as name="value"')
+
+
+def test_a_rule_file_that_cannot_be_used_is_named_while_the_old_rules_stay(page: Page, server: Server) -> None:
+    rules = server.log.parent / "rules.yml"
+    before = rules.read_text(encoding="utf-8")
+    _open(page, server, "rules")
+    try:
+        rules.write_text(before.replace("vector(1)", "vector(1"), encoding="utf-8")
+        expect(page.locator("#rules-refused")).to_contain_text("rules.yml cannot be used as it is")
+        expect(page.locator('[data-rule="test/AlwaysFires"]')).to_be_attached()
+        rules.write_text(before.replace("AlwaysFires", "ComesAndGoes"), encoding="utf-8")
+        expect(page.locator('[data-rule="test/ComesAndGoes"]')).to_be_attached()
+        expect(page.locator("#rules-refused .notice")).to_have_count(0)
+    finally:
+        rules.write_text(before, encoding="utf-8")
+    expect(page.locator('[data-rule="test/AlwaysFires"]')).to_be_attached()
 
 
 def test_rules_show_their_value_now_and_what_they_fire_at(page: Page, server: Server) -> None:

@@ -62,6 +62,7 @@ def test_an_alert_is_acknowledged_with_a_reason(page: Page, server: Server) -> N
     page.goto(f"{server.url}/alerts")
     page.locator("#acknowledged").get_by_role("button", name="Undo").first.click()
     expect(page.locator("#active")).to_contain_text("Something to acknowledge")
+    page.get_by_role("tab", name="History").click()
     expect(page.locator("#history tbody")).to_contain_text("Something to acknowledge")
 
 

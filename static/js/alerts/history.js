@@ -4,7 +4,7 @@ import { alertText } from "../alerts.js";
 import { call } from "../api.js";
 import { all, el, find, reconcile, show, text } from "../dom.js";
 import { duration, sayFull, sayMoment } from "../format.js";
-import { sayReason, t } from "../i18n.js";
+import { t } from "../i18n.js";
 import { Part } from "../part.js";
 
 const SPANS = { "24h": 86400_000, "7d": 604800_000, "30d": 2592000_000, "90d": 7776000_000 };
@@ -71,5 +71,5 @@ function fillRow(row, alert) {
   text(what.lastChild, alertText(alert, "description"));
   text(lasted.firstChild, alert.resolved_ms ? duration((alert.resolved_ms - alert.firing_ms) / 1000) : t("still firing"));
   text(lasted.lastChild, ENDINGS[alert.ended_by]?.() ?? "");
-  text(acknowledged, alert.ack_by ? `${alert.ack_by} · “${sayReason(alert.ack_reason)}”` : "");
+  text(acknowledged, alert.ack_by ? `${alert.ack_by} · “${alert.ack_reason}”` : "");
 }

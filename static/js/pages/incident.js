@@ -110,7 +110,7 @@ function sayLine(one) {
   if (one.kind === "state" && detail.state === "over") return t("All of it is over");
   if (one.kind === "state" && detail.state === "reopened") return t("It began again");
   if (one.kind === "state" && detail.state === "ended") return t("Over: {what}", { what: sayReason(one.text) });
-  if (one.kind === "acknowledged" && one.text) return t("Taken on: {reason}", { reason: sayReason(one.text) });
+  if (one.kind === "acknowledged" && one.text) return t("Taken on: {reason}", { reason: one.text });
   return detail.annotations ? alertText({ annotations: detail.annotations, rule: one.text }, "summary") : sayReason(one.text);
 }
 

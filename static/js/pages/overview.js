@@ -1,6 +1,6 @@
 // The overview: tiles, event strip, charts, what needs a person, GPUs and results.
 
-import { fillList, handleActions } from "../alerts.js";
+import { fillList, handleActions, isMuted } from "../alerts.js";
 import { call } from "../api.js";
 import { Charts } from "../charts.js";
 import { toast } from "../dialog.js";
@@ -152,9 +152,10 @@ function paintState(store) {
   text(find("#headline"), headline.title);
   text(find("#facts"), headline.facts.join(" · "));
   find("#dot").dataset.state = state.level;
-  fillList(find("#needs"), state.alerts, store.first.may.operator);
-  show(find("#needs-empty"), state.alerts.length === 0);
-  text(find("#needs-count"), state.alerts.length || "");
+  const alerts = state.alerts.filter((alert) => !isMuted(alert));
+  fillList(find("#needs"), alerts, store.first.may.operator);
+  show(find("#needs-empty"), alerts.length === 0);
+  text(find("#needs-count"), alerts.length || "");
 }
 
 function showGpuCharts(store, panels) {
