@@ -126,6 +126,7 @@ class Alerting:
             actions=lambda alert: self.actions.of(alert.id),
         )
         self.outages = Outages(database, incidents)
+        self.channels.on_change = lambda: self.refresh(clock())
 
     # --- the stages of a tick -------------------------------------------------------------------------------------
 

@@ -271,7 +271,6 @@ def test_without_a_routing_file_a_channel_added_in_the_page_gets_the_next_alert(
     house.run(20)
     spec = ChannelSpec("hook", "webhook", SecretStr(f"{house.hook.base}/hook"), least_level=3, origin="page")
     house.alerting.channels.add(spec, "li", house.now_ms)
-    house.alerting.refresh(house.now_ms)
     house.source.set("temperature", 95, gpu="1")
     house.run(90)
     assert ("firing", ["Hot"]) in [(status, sorted(set(names))) for status, names in house.hooked()]
