@@ -77,8 +77,9 @@ QUERY_READ = 1_000_000_000
 QUERY_SECONDS = 30.0
 #: Seconds between two times that freed memory is given back.
 TRIM_SECONDS = 60.0
-#: Seconds between two looks at the outbox; a notice waits for so long at most.
+#: Seconds between two looks at the outbox, and how long the last call waits for a notice that is under way.
 NOTICE_SECONDS = 1.0
+SENDER_SECONDS = 0.5
 
 
 class Application:
@@ -317,6 +318,7 @@ class Application:
         self._draining = self.services.stopping = True
         # Whether a new process follows only the supervisor knows; a page comes back either way.
         self.services.hub.close("the server is stopping or restarting", SERVICE_RESTART)
+        self.alerting.sender.close(0.0)  # what is under way has until the last call
         # On a thread of its own: requests in flight are answered by the loop that called us.
         drain_seconds = self.settings.server.drain_seconds
         threading.Thread(target=self.services.model.stop, args=(drain_seconds,), name="drain", daemon=True).start()
@@ -329,7 +331,7 @@ class Application:
         rooms = self.services
         rooms.hub.close("the server is stopping", GOING_AWAY)
         self.schedule.stop()
-        self.alerting.sender.close()
+        self.alerting.sender.close(SENDER_SECONDS)
         rooms.model.stop(0.0 if self._draining else self.settings.server.drain_seconds)
         rooms.collection.close()
         rooms.requests.flush()
