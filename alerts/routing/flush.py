@@ -200,8 +200,9 @@ def _let_go(group: Group, view: _View) -> Group:
     gone = view.states.keys() - kept.keys()
     if not gone:
         return replace(group, members=kept)
+    unseen = gone & view.muted.keys()
     told = {
-        channel: replace(known, firing=known.firing - gone) if known.firing & gone else known
+        channel: replace(known, firing=known.firing - unseen) if known.firing & unseen else known
         for channel, known in group.told.items()
     }
     acks = {fingerprint: time_ms for fingerprint, time_ms in group.acks.items() if fingerprint in kept}

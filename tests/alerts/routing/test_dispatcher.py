@@ -83,6 +83,20 @@ def test_a_receiver_that_wants_no_recoveries_gets_none_and_still_hears_the_next_
     assert heard(desk.run(60)) == [(690, "A", "")]
 
 
+def test_a_receiver_that_wants_no_recoveries_is_not_told_anew_while_its_group_goes_on(
+    make_desk: Callable[[str], Desk],
+) -> None:
+    # As in Alertmanager: its log keeps the alert until nothing of the group fires, or it is time to repeat.
+    desk = make_desk(PLAIN.replace('example.com/"', 'example.com/", send_resolved: false'))
+    alert = desk.fire("A", service="x")
+    desk.fire("B", service="x")
+    desk.run(60)
+    desk.resolve(alert)
+    desk.run(600)
+    desk.fire("A", service="x")
+    assert desk.run(1200) == []
+
+
 def test_a_silence_keeps_notices_back_and_its_end_lets_them_go(desk: Desk) -> None:
     desk.silenced["A"] = ["a7"]
     desk.fire("A", service="x")
