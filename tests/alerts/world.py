@@ -32,6 +32,10 @@ class MemorySource:
         else:
             self._now[key] = value
 
+    def forget(self) -> None:
+        """What was recorded is gone: a clock that is set back comes upon none of it again."""
+        self._history = {}
+
     def tick(self, now_ms: int) -> None:
         for key, value in self._now.items():
             self._history.setdefault(key, []).append((now_ms, value))
