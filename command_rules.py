@@ -15,9 +15,11 @@ from command_base import USAGE, errors_on_stderr
 def check_rules(file: Path) -> None:
     """Check a Prometheus rule file: mistakes (exit status 2) and warnings (exit status 0)."""
     from alerts import check
+    from alerts.rule import load_stock
     from collectors.catalogue import METRICS
 
-    problems = check.check_rules(file, METRICS)
+    recorded = {rule.name for group in load_stock() for rule in group.rules}
+    problems = check.check_rules(file, {*METRICS, *recorded})
     for problem in problems:
         click.echo(str(problem))
     if any(problem.level == "error" for problem in problems):

@@ -16,7 +16,7 @@ from tests.alerts.promtool import needs_promtool
 
 pytestmark = needs_promtool
 
-FILES = 1500
+FILES = 900
 
 #: Where we differ on purpose, each with what Debian's promtool (2.42) says: (the file, whether we take it).
 NEWER = [
