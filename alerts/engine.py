@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from itertools import chain
-from typing import Protocol
 
 import structlog
 from sqlalchemy import Connection
@@ -16,12 +15,13 @@ from alerts.arrears import Arrears
 from alerts.book import AlertBook
 from alerts.evaluation import Origin
 from alerts.flapping import FlapCount
+from alerts.pace import Pace
 from alerts.posted import Posted, PostedAlerts
 from alerts.roster import Roster
 from alerts.rule import Group
-from alerts.running import GroupState, Means, Pace, Record
+from alerts.running import GroupState, Means, Record
 from alerts.state import Alert, AlertError, AlertEvent, Flapping, Track, event_between
-from alerts.step import Owner, Step, removal
+from alerts.step import NoticeWriter, Owner, Step, removal
 from collectors.sample import Labels
 from promql import Engine as QueryEngine
 from storage.error import StorageError
@@ -32,14 +32,6 @@ log = structlog.get_logger(__name__)
 MAX_REASON = 500
 #: The wall clock was set if it has moved by more than this against a clock that nobody sets.
 _CLOCK_STEP_MS = 100
-
-
-class NoticeWriter(Protocol):
-    """Puts the notices of an event where they outlive a crash, inside the transaction that records the event."""
-
-    def write(self, connection: Connection, event: AlertEvent) -> None:
-        """Write them through ``connection``; writing the same event again changes nothing."""
-        ...
 
 
 class AlertEngine:

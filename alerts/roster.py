@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import structlog
 
+from alerts.pace import Pace
 from alerts.rule import Group, Rule
-from alerts.running import Means, Pace, RunningGroup, RunningRule
+from alerts.running import Means, RunningGroup, RunningRule
 from alerts.state import Alert, Track
 from alerts.step import Step
 from storage.error import StorageError

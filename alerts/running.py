@@ -10,8 +10,9 @@ from typing import Literal, NamedTuple, TypeAlias
 import structlog
 
 from alerts.evaluation import EvaluationError, Origin, breaches, samples, without_data
+from alerts.pace import Pace
 from alerts.rule import AnyRule, Group, Recording, Rule
-from alerts.state import GRACE_MS, Alert, Breach, Flapping, Timing, Track, begin, hold, lack, miss, shift
+from alerts.state import GRACE_MS, Alert, Breach, Timing, Track, begin, hold, lack, miss, shift
 from alerts.step import Step, removal
 from collectors.sample import Labels, Sample
 from promql import Engine, QueryError
@@ -66,29 +67,6 @@ class Means(NamedTuple):
     promql: Engine
     origin: Origin
     record: Record | None
-
-
-class Pace(NamedTuple):
-    """What all rules have in common. ``interval_ms`` lies between two runs of the engine; 0: unknown."""
-
-    interval_ms: int = 0
-    flapping: Flapping | None = None
-
-    def interval_of(self, group: Group) -> int:
-        """Milliseconds between two evaluations of a group."""
-        return round((group.interval_seconds or 0) * 1000) or self.interval_ms
-
-    def timing(self, group: Group, rule: AnyRule) -> Timing:
-        """The patience of a rule."""
-        if not isinstance(rule, Rule):
-            return Timing(0, 0)
-        return Timing(
-            for_ms=round(rule.for_seconds * 1000),
-            keep_ms=round(rule.keep_firing_seconds * 1000),
-            in_a_row=rule.patience.in_a_row,
-            interval_ms=self.interval_of(group),
-            flapping=self.flapping,
-        )
 
 
 @dataclass(slots=True, eq=False)

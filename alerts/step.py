@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Protocol
 
-from alerts.state import FLUSH_MS, Alert, Track, resolve
+from sqlalchemy import Connection
+
+from alerts.state import FLUSH_MS, Alert, AlertEvent, Track, resolve
 from collectors.sample import Labels
 
 
@@ -12,6 +14,14 @@ class Owner(Protocol):
     """Who raises alerts: a rule, or other servers. One open alert for each label set."""
 
     tracks: dict[Labels, Track]
+
+
+class NoticeWriter(Protocol):
+    """Puts the notices of an event where they outlive a crash, inside the transaction that records the event."""
+
+    def write(self, connection: Connection, event: AlertEvent) -> None:
+        """Write them through ``connection``; writing the same event again changes nothing."""
+        ...
 
 
 class Step(NamedTuple):
