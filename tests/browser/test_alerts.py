@@ -253,16 +253,7 @@ def test_a_notice_that_was_given_up_says_why_and_is_sent_again_or_discarded(
 
 
 def test_the_routing_says_who_gets_an_alert(page: Page, server: Server, channel: str) -> None:
-    # The routing follows the channels within a few seconds.
-    page.wait_for_function(
-        """async (channel) => {
-          const { tree } = await (await fetch('/api/routing')).json();
-          return JSON.stringify(tree).includes(channel);
-        }""",
-        arg=channel,
-    )
-    page.reload()
-    expect(page.locator("#routing .tree")).to_contain_text("→")
+    expect(page.locator("#routing .tree")).to_contain_text(channel)  # it follows the channels within seconds
     expect(page.locator("#oncall")).to_contain_text("There is no rota.")
     page.fill("#explain [name=labels]", 'alertname="ServerDown", severity="critical"')
     page.get_by_role("button", name="Explain").click()

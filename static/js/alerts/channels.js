@@ -56,7 +56,7 @@ export function startChannels(store) {
     for (const button of buttons.querySelectorAll("[data-own]")) button.hidden = channel.origin !== "page";
   }
 
-  const part = new Part(find("#part-channels"), store, load, 30_000);
+  const part = new Part(find("#part-channels"), store, load, 5000);
   const reload = () => part.reload();
   find("#channel-new")?.addEventListener("click", () => openChannel({ saved: reload }));
   return part;
