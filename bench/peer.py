@@ -31,8 +31,9 @@ _SAMPLE = np.dtype([("head", "S3"), ("value", "<f8"), ("time_tag", "u1"), ("time
 class Prometheus:
     """One Prometheus on a free port of loopback. Use it as a context manager: it starts there and stops here."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, config: str = "global: {scrape_interval: 1m}\n") -> None:
         self.folder = folder
+        self.config = config
         self.data = folder / "tsdb"
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
@@ -48,7 +49,7 @@ class Prometheus:
         """Start it and wait until it is ready; one that does not get there is ended."""
         self.folder.mkdir(parents=True, exist_ok=True)
         config = self.folder / "prometheus.yml"
-        config.write_text("global: {scrape_interval: 1m}\n")
+        config.write_text(self.config)
         command = ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={self.data}"]
         command += [f"--web.listen-address=127.0.0.1:{self.port}", "--web.enable-remote-write-receiver"]
         command += ["--storage.tsdb.retention.time=90d"]
