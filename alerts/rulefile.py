@@ -12,6 +12,7 @@ from contextlib import suppress
 
 import yaml
 
+from alerts.document import first_document
 from alerts.duration import parse_duration
 from alerts.group import AnyRule, Fault, Group, Recording, Rule
 from alerts.patience import Patience, PatienceError
@@ -26,8 +27,6 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _FILE_FIELDS = frozenset({"groups"})
 _GROUP_FIELDS = frozenset({"name", "interval", "limit", "labels", "query_offset", "rules"})
 _RULE_FIELDS = frozenset({"alert", "record", "expr", "for", "keep_firing_for", "labels", "annotations"})
-#: Deeper than any rule file is; the parser in C would follow it until the stack ends, and the process with it.
-MAX_DEPTH = 40
 #: Names and values, and characters, that are looked at: it bounds what a few aliases can blow a small file up to.
 MAX_VALUES, LEAST_CHARACTERS = 100_000, 1_000_000
 
@@ -54,7 +53,7 @@ class RuleFile:
                 return []
         self._most_characters = max(LEAST_CHARACTERS, 4 * len(text))
         try:
-            tree = _first_document(text)
+            tree = first_document(text)
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             self._complain(f"is not valid YAML: {error}", mark and mark.line + 1)
@@ -274,36 +273,6 @@ class RuleFile:
 
 class _TooMuch(Exception):
     """A file that unfolds into more than anybody writes."""
-
-
-#: The parser in C, which takes a tenth of the time, where PyYAML was built with it.
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-def _first_document(text: str) -> yaml.Node | None:
-    """The tree of the first document; Prometheus looks at no other. Raises :class:`yaml.YAMLError`."""
-    _check_depth(text)
-    loader = _LOADER(text)
-    try:
-        if not loader.check_node():
-            return None
-        return loader.get_node()
-    finally:
-        loader.dispose()
-
-
-def _check_depth(text: str) -> None:
-    """Refuse what is nested too deeply, looking at one event after the other: that takes no stack."""
-    depth = 0
-    for event in yaml.parse(text, Loader=_LOADER):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise yaml.YAMLError("nested too deeply")
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        elif isinstance(event, yaml.DocumentEndEvent):
-            return
 
 
 def _written(node: yaml.Node | None) -> str:

@@ -2,100 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import NoReturn, TypeAlias
+from typing import NoReturn
 
-from alerts.function import FUNCTIONS, TemplateError, Value
+from alerts.function import FUNCTIONS, TemplateError
+from alerts.literal import number, unquoted
+from alerts.node import Chain, Control, Dot, Function, Include, Jump, Literal, Node, Operand, Path, Pipeline, Tree
 from alerts.token import Token, tokens
 
 #: Deeper nesting than any person writes; it bounds the recursion.
 MAX_DEPTH = 40
 
 
-@dataclass(frozen=True, slots=True)
-class Literal:
-    """A text, number, truth value or nil."""
-
-    value: Value
-
-
-@dataclass(frozen=True, slots=True)
-class Dot:
-    """``.``"""
-
-
-@dataclass(frozen=True, slots=True)
-class Path:
-    """``.a.b`` (``variable`` empty), ``$x.a`` or ``$x``."""
-
-    variable: str
-    fields: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Chain:
-    """``(…).a.b``"""
-
-    operand: Operand
-    fields: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Function:
-    """A function's name, alone or before its arguments."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Pipeline:
-    """Commands, each of which gets the last one's value; perhaps with variables that take the result."""
-
-    commands: tuple[tuple[Operand, ...], ...]
-    variables: tuple[str, ...] = ()
-    declares: bool = True
-
-
-Operand: TypeAlias = Literal | Dot | Path | Chain | Function | Pipeline
-
-
-@dataclass(frozen=True, slots=True)
-class Control:
-    """``if``, ``with`` or ``range``."""
-
-    word: str
-    pipeline: Pipeline
-    then: Sequence[Node]
-    otherwise: Sequence[Node]
-
-
-@dataclass(frozen=True, slots=True)
-class Jump:
-    """``break`` or ``continue``."""
-
-    word: str
-
-
-@dataclass(frozen=True, slots=True)
-class Include:
-    """``template`` or ``block``: another template in this place."""
-
-    name: str
-    pipeline: Pipeline | None
-
-
-Node: TypeAlias = "str | Pipeline | Control | Jump | Include"
 _NOT_CALLABLE = (Literal, Dot)
-
-
-@dataclass(slots=True)
-class Tree:
-    """A template's nodes and those of the templates that it defines."""
-
-    nodes: Sequence[Node]
-    defined: dict[str, Sequence[Node]] = field(default_factory=dict)
 
 
 def parse_template(text: str, variables: Sequence[str]) -> Tree:
@@ -183,7 +102,7 @@ class _Parser:
         token = self._next_word()
         if token.kind not in ("string", "raw"):
             self._unexpected(token, place)
-        return _unquoted(token)
+        return unquoted(token)
 
     def _nodes(self) -> tuple[list[Node], Token]:
         """Nodes up to an ``else`` or ``end``, which is returned beside them."""
@@ -391,9 +310,9 @@ class _Parser:
             case "field":
                 return Path("", (token.text[1:],))
             case "number" | "char":
-                return Literal(_number(token))
+                return Literal(number(token))
             case "string" | "raw":
-                return Literal(_unquoted(token))
+                return Literal(unquoted(token))
             case "mark" if token.text == "(":
                 return self._pipeline("brackets", ")")
             case _:
@@ -404,62 +323,3 @@ class _Parser:
 
 def _said(operand: Operand) -> str:
     return "'.'" if isinstance(operand, Dot) else repr(getattr(operand, "value", operand))
-
-
-_SIMPLE_ESCAPES = {**dict(zip("abfnrtv", "\a\b\f\n\r\t\v", strict=True)), "\\": "\\"}
-_ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3})|(.)|$)", re.DOTALL)
-
-
-def _unquoted(token: Token) -> str:
-    if token.kind == "raw":
-        return token.text[1:-1].replace("\r", "")
-    quote = token.text[0]
-
-    def replace(match: re.Match[str]) -> str:
-        digits = match[1] or match[2] or match[3]
-        code = int(digits, 16) if digits else int(match[4], 8) if match[4] else None
-        if code is not None and (code > 0x10FFFF or 0xD800 <= code < 0xE000 or (match[4] and code > 0xFF)):
-            raise TemplateError(f"{match[0]!r} stands for no character")
-        if code is not None:
-            return chr(code)
-        if match[5] == quote:
-            return quote
-        if match[5] not in _SIMPLE_ESCAPES:
-            raise TemplateError(f"unknown escape {match[0]!r} in a text")
-        return _SIMPLE_ESCAPES[match[5]]
-
-    return _ESCAPE.sub(replace, token.text[1:-1])
-
-
-def _number(token: Token) -> int | float | complex:
-    text = token.text
-    if token.kind == "char":
-        character = _unquoted(token)
-        if len(character) != 1:
-            raise TemplateError(f"{text} is not one character")
-        return ord(character)
-    if text.endswith("i"):
-        return _complex(text)
-    plain = text.lstrip("+-").lower()
-    try:
-        if not plain.startswith("0x") and any(mark in plain for mark in ".e"):
-            return float(text)
-        if plain.startswith("0x") and any(mark in plain for mark in ".p"):
-            return float.fromhex(text)
-        whole = int(text, 8) if _OCTAL.fullmatch(plain) else int(text, 0)
-    except ValueError:
-        raise TemplateError(f"{text!r} is not a number") from None
-    if not -(2**63) <= whole < 2**64:
-        raise TemplateError(f"{text!r} is too large")
-    return whole
-
-
-_OCTAL = re.compile(r"0[0-7_]+")
-
-
-def _complex(text: str) -> complex:
-    """Go's templates know them; nothing can be done with one but to write it."""
-    try:
-        return complex(text.removesuffix("i") + "j")
-    except ValueError:
-        raise TemplateError(f"{text!r} is not a number") from None

@@ -5,28 +5,16 @@ A template is read when its rule file is; what reads well and yet cannot work is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from alerts.context import FIELDS, Context, no_field
+from alerts.doubt import doubts_of
 from alerts.function import FUNCTIONS, Server, TemplateError, Value, is_true, show
+from alerts.node import Chain, Control, Dot, Function, Include, Jump, Literal, Node, Operand, Path, Pipeline, Tree
 from alerts.quantity import Element
-from alerts.syntax import (
-    Chain,
-    Control,
-    Dot,
-    Function,
-    Include,
-    Jump,
-    Literal,
-    Node,
-    Operand,
-    Path,
-    Pipeline,
-    Tree,
-    parse_template,
-)
+from alerts.syntax import parse_template
 
 __all__ = ["Context", "Element", "Template", "TemplateError"]
 
@@ -40,26 +28,6 @@ MAX_ARGUMENT = 10_000
 MAX_INCLUDES = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What a template can see: the alert's labels and value, and this server's own labels and address.
-
-    ``query`` answers a PromQL query at the time of the evaluation; None where that cannot be asked.
-    """
-
-    labels: Mapping[str, str]
-    value: float
-    external_labels: Mapping[str, str] = field(default_factory=dict)
-    external_url: str = ""
-    query: Callable[[str], list[Element]] | None = None
-
-
-_FIELDS: Mapping[str, Callable[[Context], Value]] = {
-    "Labels": lambda context: context.labels,
-    "Value": lambda context: context.value,
-    "ExternalLabels": lambda context: context.external_labels,
-    "ExternalURL": lambda context: context.external_url,
-}
 _VARIABLES = {
     "$labels": "Labels",
     "$value": "Value",
@@ -93,7 +61,7 @@ class Template:
     @property
     def doubts(self) -> list[str]:
         """What will fail whenever it is expanded: fields that there are not, and functions with too few arguments."""
-        return list(dict.fromkeys(_doubts(self._tree.nodes, at_root=True)))
+        return list(dict.fromkeys(doubts_of(self._tree.nodes)))
 
     def expand(self, context: Context) -> str:
         """The text for one alert."""
@@ -114,7 +82,7 @@ class _Run:
         self._defined = defined
         self._context = context
         self._variables: list[tuple[str, Value]] = [("$", context)]
-        self._variables += [(name, _FIELDS[named](context)) for name, named in _VARIABLES.items()]
+        self._variables += [(name, FIELDS[named](context)) for name, named in _VARIABLES.items()]
         self._steps = self._length = self._includes = 0
 
     def nodes(self, nodes: Sequence[Node], dot: Value) -> None:
@@ -275,9 +243,9 @@ class _Run:
 def _look_up(base: Value, names: Sequence[str]) -> Value:
     for name in names:
         if isinstance(base, Context):
-            if name not in _FIELDS:
-                raise TemplateError(_no_field(name))
-            base = _FIELDS[name](base)
+            if name not in FIELDS:
+                raise TemplateError(no_field(name))
+            base = FIELDS[name](base)
         elif isinstance(base, Element) and name in ("Labels", "Value"):
             base = base.labels if name == "Labels" else base.value
         elif isinstance(base, Mapping):
@@ -285,42 +253,3 @@ def _look_up(base: Value, names: Sequence[str]) -> Value:
         else:
             raise TemplateError(f"there is no {name!r} in {show(base)!r}")
     return base
-
-
-def _no_field(name: str) -> str:
-    return f"'.{name}' is not known; known are: {', '.join(f'.{known}' for known in _FIELDS)}"
-
-
-# --- doubts ------------------------------------------------------------------------------------------------------
-
-
-def _doubts(nodes: Sequence[Node], *, at_root: bool) -> Iterator[str]:
-    """``at_root``: the dot is the context that every template begins with."""
-    for node in nodes:
-        if isinstance(node, Pipeline):
-            yield from _doubts_of(node, at_root=at_root)
-        elif isinstance(node, Control):
-            yield from _doubts_of(node.pipeline, at_root=at_root)
-            yield from _doubts(node.then, at_root=at_root and node.word == "if")
-            yield from _doubts(node.otherwise, at_root=at_root)
-
-
-def _doubts_of(pipeline: Pipeline, *, at_root: bool) -> Iterator[str]:
-    for number, command in enumerate(pipeline.commands):
-        head = command[0]
-        if isinstance(head, Function):
-            arity, count = FUNCTIONS[head.name][1], len(command) - 1 + (number > 0)
-            if not arity.takes(count):
-                yield f"function {head.name!r} takes {arity}, not {count}"
-        for operand in command:
-            if isinstance(operand, Pipeline):
-                yield from _doubts_of(operand, at_root=at_root)
-            elif isinstance(operand, Path) and operand.fields:
-                root = operand.variable == "$" or (at_root and not operand.variable)
-                if root and operand.fields[0] not in _FIELDS:
-                    yield _no_field(operand.fields[0])
-                depth = len(operand.fields) - root
-                labels = root and operand.fields[0].endswith("Labels")
-                labels = labels or operand.variable in ("$labels", "$externalLabels")
-                if labels and depth > 1:
-                    yield f"'{operand.variable}.{'.'.join(operand.fields)}' goes deeper than there are values"
