@@ -282,7 +282,7 @@ class AlertSettings(_Section):
     routing: Path | None = Field(
         None, description="An Alertmanager routing file, relative to the settings file. None: everything, by level."
     )
-    evaluation_interval_seconds: float = Field(5.0, ge=1, le=3600, description="Seconds between two evaluations.")
+    evaluation_interval_seconds: float = Field(1.0, ge=1, le=3600, description="Seconds between two evaluations.")
     reload_seconds: float = Field(5.0, ge=1, le=3600, description="Seconds between two looks at the rule files.")
     resolve_seconds: float = Field(
         300.0,

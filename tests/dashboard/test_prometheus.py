@@ -396,7 +396,7 @@ def test_it_tells_of_itself_without_naming_a_folder(filled: House) -> None:
     assert runtime["goroutineCount"] >= 1
     assert call(filled, "status/flags")["data"]["storage.tsdb.retention.time"] == "30d"
     assert (
-        call(filled, "status/config")["data"]["yaml"] == "global:\n  scrape_interval: 1s\n  evaluation_interval: 5s\n"
+        call(filled, "status/config")["data"]["yaml"] == "global:\n  scrape_interval: 1s\n  evaluation_interval: 1s\n"
     )
     for path in ("runtimeinfo", "flags", "config", "tsdb"):
         assert str(filled.data_dir) not in json.dumps(call(filled, f"status/{path}"))

@@ -433,7 +433,7 @@ def test_an_import_where_samples_have_expired_keeps_the_buckets_and_is_seen_besi
 
 
 def test_what_takes_more_makes_room_for_the_other(engine: Engine, store: Counted, tier: Tier) -> None:
-    fill(store, range(6), *(f"m{number}" for number in range(10)), step_ms=30 * MINUTE)
+    fill(store, range(6), *(f"m{number}" for number in range(40)), step_ms=30 * MINUTE)
     make(tier, MINUTE)
     fill(store, range(6, 7), "m0")
     with engine.connect() as connection:
