@@ -188,7 +188,7 @@ class Application:
             extra=[
                 ModelCollector(model, settings.collectors.interval_seconds),
                 NoticeCollector(alerting.outbox, settings.collectors.slow_interval_seconds),
-                RuleCollector(alerting.rules, settings.collectors.slow_interval_seconds),
+                RuleCollector(alerting.rules, alerting.routing, settings.collectors.slow_interval_seconds),
                 AlertCollector(alerting.engine, settings.collectors.slow_interval_seconds),
                 stages,
             ],

@@ -58,6 +58,7 @@ def view() -> Response:
             "inhibit_rules": [str(rule) for rule in routing.inhibit_rules],
             "unsupported": list(routing.unsupported),
             "notes": list(routing.notes),
+            "problems": list(services().alerting.routing.problems),
             "groups": [_group(group, routing, time_ms) for group in dispatcher.groups()],
         }
     )

@@ -106,6 +106,7 @@ CALLS: tuple[Call, ...] = (
                 inhibit_rules=array(STRING),
                 unsupported=array(STRING),
                 notes=array(STRING),
+                problems=array(STRING),
                 groups=array(ref("AlertGroup")),
             ),
         ),

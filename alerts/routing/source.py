@@ -25,7 +25,7 @@ class RoutingSource:
     """
 
     def __init__(self, path: Path | None, channels: Callable[[], Sequence[ChannelSpec]]) -> None:
-        self._path = path
+        self.path = path
         self._channels = channels
         self._lock = threading.Lock()
         self._text: str | None = None
@@ -41,10 +41,10 @@ class RoutingSource:
     def load(self) -> Routing:
         """Read it for the first time. Raises :class:`RoutingError` where the file cannot be used."""
         with self._lock:
-            if self._path is None:
+            if self.path is None:
                 return self._default()
-            self._text = self._seen = text = _read(self._path)
-            return parse_routing(text, str(self._path), self._path.parent)
+            self._text = self._seen = text = _read(self.path)
+            return parse_routing(text, str(self.path), self.path.parent)
 
     def poll(self) -> Routing | None:
         """The routing, if it has changed since the last call, else None. To be called every few seconds.
@@ -52,16 +52,16 @@ class RoutingSource:
         A file counts once it has said the same for two calls: half a file may be a valid one.
         """
         with self._lock:
-            if self._path is None:
+            if self.path is None:
                 return None if self._specs == tuple(self._channels()) else self._default()
-            return self._look_again(self._path, settle=True)
+            return self._look_again(self.path, settle=True)
 
     def reload(self) -> Routing | None:
         """As :meth:`poll`, for somebody who says that the file is ready now."""
         with self._lock:
-            if self._path is None:
+            if self.path is None:
                 return self._default()
-            return self._look_again(self._path, settle=False)
+            return self._look_again(self.path, settle=False)
 
     def _default(self) -> Routing:
         self._specs = tuple(self._channels())

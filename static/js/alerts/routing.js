@@ -39,9 +39,11 @@ export function startRouting() {
     text(find("#routing-file"), routing.file ? String(routing.file).split("/").at(-1) : t("by level, without a file"));
     const unsupported = routing.unsupported?.length ? el("div", { className: "notice", data: { state: "warning" } }, icon("exclamation-triangle-fill"),
       el("div", {}, el("p", {}, t("These parts of the file are not supported and do nothing:")), el("ul", { className: "mono" }, ...routing.unsupported.map((one) => el("li", {}, sayReason(one)))))) : null;
+    const refused = routing.problems.length ? el("div", { className: "notice", data: { state: "critical" } }, icon("exclamation-triangle-fill"),
+      el("div", {}, el("p", {}, t("The newest routing file is not in force: it has a mistake. What it said before goes on.")), el("ul", { className: "mono" }, ...routing.problems.map((one) => el("li", {}, one))))) : null;
     const remarks = routing.notes.map(sayReason);
     const inhibits = routing.inhibit_rules?.length ? el("details", { className: "past" }, el("summary", {}, t("What keeps what back")), el("ul", { className: "mono inhibits" }, ...routing.inhibit_rules.map((one) => el("li", {}, one)))) : null;
-    find("#routing").replaceChildren(...[unsupported, ...remarks.map((one) => el("p", { className: "mute" }, one)), el("ul", { className: "tree" }, branch(routing.tree, receiverNames(routing))), inhibits].filter(Boolean));
+    find("#routing").replaceChildren(...[refused, unsupported, ...remarks.map((one) => el("p", { className: "mute" }, one)), el("ul", { className: "tree" }, branch(routing.tree, receiverNames(routing))), inhibits].filter(Boolean));
   }
 
   return { load };
