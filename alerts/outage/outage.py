@@ -6,14 +6,16 @@ them leaves nothing half done, and the next one goes on where it stopped.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 import structlog
-from sqlalchemy import Connection, Engine, Row, Table, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Row, Table, bindparam, insert, select, update
 
 from alerts.outage.cause import explaining
-from alerts.outage.joining import Case, Sign, arrange
+from alerts.outage.joining import REOPEN_MS, Case, Sign, arrange
 from alerts.outage.line import Line, LineKey, lines_of, news_of, state_line
 from alerts.state import Alert
 from storage.incident import DOWN, MINOR, OUTAGE, IncidentLog
@@ -23,6 +25,11 @@ log = structlog.get_logger(__name__)
 
 #: Alerts below this level make no incident: they are worth knowing, no more.
 LEAST_LEVEL = 2
+#: Those of this level keep an incident live for as long as they last.
+GRAVE_LEVEL = 3
+
+#: Of the outages that are over, so many at most are asked whether something new belongs to them, the latest first.
+MOST_OVER = 100
 
 #: How often the database is asked though nothing seems to have changed.
 SWEEP_MS = 60_000
@@ -30,14 +37,21 @@ SWEEP_MS = 60_000
 _ALERT_TABLE, _INCIDENT_TABLE = cast(Table, AlertRow.__table__), cast(Table, IncidentRow.__table__)
 _ALERTS, _INCIDENTS = _ALERT_TABLE.c, _INCIDENT_TABLE.c
 _MEMBER = [
-    _ALERTS[name] for name in ("id", "rule", "level", "active_ms", "firing_ms", "resolved_ms", "ack_by", "ack_ms")
+    _ALERTS[name]
+    for name in ("id", "incident", "rule", "level", "active_ms", "firing_ms", "resolved_ms", "ack_by", "ack_ms")
 ]
 #: What only new lines need: reading it of all alerts at every change would be most of the work.
 _WORDS = [_ALERTS[name] for name in ("id", "labels", "annotations", "ack_reason")]
-_STRETCH = [_INCIDENTS[name] for name in ("id", "kind", "cause", "summary", "started_ms", "ended_ms", "detected_ms")]
+_STRETCH = [
+    _INCIDENTS[name] for name in ("id", "outage", "kind", "cause", "summary", "started_ms", "ended_ms", "detected_ms")
+]
 
 #: What decides whether there is anything to do: what the chronicle has written, the minute, and how every alert stands.
 _Picture = tuple[int, int, tuple[tuple[int, int | None], ...]]
+
+
+#: What the timelines of outages have, by the ids of these.
+_Written = dict[int, set[LineKey]]
 
 
 class _Head(NamedTuple):
@@ -45,10 +59,25 @@ class _Head(NamedTuple):
 
     id: int
     kind: str
+    cause: str
+    summary: str
     level: int
+    started_ms: int
+    ended_ms: int | None
     over_ms: int | None
     detected_ms: int | None
     acknowledged_ms: int | None
+    detail: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Outage:
+    """An outage with what belongs to it in the database; ``case`` knows what is new."""
+
+    head: _Head
+    case: Case
+    alerts: list[Row[Any]]
+    stretches: list[Row[Any]]
 
 
 class Outages:
@@ -58,8 +87,8 @@ class Outages:
         self._database = database
         self._incidents = incidents
         self._seen: _Picture | None = None
-        #: The lines of the timeline that the last outage has, so that none is written twice.
-        self._written: tuple[int, set[LineKey]] = (0, set())
+        #: The lines of the timelines of those that last, so that none is written twice.
+        self._written: _Written = {}
 
     def follow(self, alerts: Sequence[Alert], now_ms: int) -> None:
         """At each tick: bring the incidents up to the alerts that stand now; nearly free while nothing changes.
@@ -74,52 +103,37 @@ class Outages:
         if picture == self._seen:
             return
         self._seen = None
-        written, self._written = self._written, (0, set())
+        written, self._written = self._written, {}
         with self._database.begin() as connection:
-            lasting, written = self._settle(connection, written, now_ms)
-        self._written = written
+            outages = _settle(connection, written, now_ms)
+        self._written = {one.head.id: written[one.head.id] for one in outages if one.case.over_ms is None}
+        lasting = {row.id for one in outages for row in one.alerts if row.resolved_ms is None}
         if lasting == {alert.id for alert in firing}:  # else the database has yet to hear of some of them
             self._seen = picture
 
-    def _settle(
-        self, connection: Connection, written: tuple[int, set[LineKey]], now_ms: int
-    ) -> tuple[set[int], tuple[int, set[LineKey]]]:
-        """Bring all up to date; returns which alerts last, and what is in the timeline of the last outage."""
-        _end_lone_stretches(connection)
-        head = _last_head(connection)
-        members = [] if head is None else _members(connection, head.id)
-        stretches = [] if head is None else _stretches(connection, head.id)
-        fresh_alerts = connection.execute(
-            select(*_MEMBER).where(
-                _ALERTS.incident.is_(None), _ALERTS.firing_ms.is_not(None), _ALERTS.level >= LEAST_LEVEL
-            )
-        ).all()
-        fresh_stretches = connection.execute(select(*_STRETCH).where(_INCIDENTS.outage.is_(None))).all()
-        last = None
-        if head is not None:
-            started = next((one.started_ms for one in stretches if one.id == head.id), 0)
-            last = Case(started, _signs(members, stretches))
-        cases, alone = arrange(last, _signs(fresh_alerts, fresh_stretches))
-        for sign in alone:
-            connection.execute(
-                update(IncidentRow)
-                .where(_INCIDENTS.id == sign.id)
-                .values(outage=_INCIDENTS.id, over_ms=_INCIDENTS.ended_ms)
-            )
-        known_alerts = {row.id: row for row in (*members, *fresh_alerts)}
-        for case in cases:
-            if case is not last:
-                head = _begin(connection, case, known_alerts)
-                members, written = [], (head.id, set())
-            assert head is not None
-            _attach(connection, head.id, case.fresh)
-            joined = [known_alerts[sign.id] for sign in case.fresh if sign.is_alert]
-            members = [*members, *joined]
-            if written[0] != head.id:
-                written = (head.id, _written(connection, head.id))
-            _update(connection, head, case, members, _stretches(connection, head.id), written[1], now_ms)
-        lasting = {row.id for row in known_alerts.values() if row.resolved_ms is None}
-        return lasting, written
+
+def _settle(connection: Connection, written: _Written, now_ms: int) -> list[_Outage]:
+    """Bring all that last up to date, and join what is new; returns those that were looked at."""
+    _end_lone_stretches(connection)
+    is_new = (_ALERTS.incident.is_(None), _ALERTS.firing_ms.is_not(None), _ALERTS.level >= LEAST_LEVEL)
+    alerts = connection.execute(select(*_MEMBER).where(*is_new)).all()
+    stretches = connection.execute(select(*_STRETCH).where(_INCIDENTS.outage.is_(None))).all()
+    signs = _signs(alerts, stretches)
+    outages = _outages(connection, min((sign.time_ms for sign in signs), default=None))
+    cases, alone = arrange([one.case for one in outages], signs)
+    for sign in alone:
+        values = {"outage": _INCIDENTS.id, "over_ms": _INCIDENTS.ended_ms}
+        connection.execute(update(IncidentRow).where(_INCIDENTS.id == sign.id).values(**values))
+    new_alerts, new_stretches = {row.id: row for row in alerts}, {row.id: row for row in stretches}
+    for case in cases[len(outages) :]:
+        outages.append(_Outage(_begin(connection, case.fresh[0], new_alerts), case, [], []))
+    for one in outages:
+        one.alerts.extend(new_alerts[sign.id] for sign in one.case.fresh if sign.is_alert)
+        one.stretches.extend(new_stretches[sign.id] for sign in one.case.fresh if not sign.is_alert)
+        if one.case.fresh or one.head.over_ms is None:
+            _attach(connection, one)
+            _update(connection, one, written, now_ms)
+    return outages
 
 
 def _end_lone_stretches(connection: Connection) -> None:
@@ -132,23 +146,28 @@ def _end_lone_stretches(connection: Connection) -> None:
     )
 
 
-def _last_head(connection: Connection) -> _Head | None:
-    query = (
-        select(*(_INCIDENTS[name] for name in _Head._fields))
-        .where(_INCIDENTS.outage == _INCIDENTS.id, _INCIDENTS.kind.in_(OUTAGE))
-        .order_by(_INCIDENTS.over_ms.is_not(None), _INCIDENTS.over_ms.desc(), _INCIDENTS.id.desc())
-        .limit(1)
-    )
-    row = connection.execute(query).one_or_none()
-    return None if row is None else _Head(*row)
+def _outages(connection: Connection, first_ms: int | None) -> list[_Outage]:
+    """Those that last, and, unless it is None, those that may be reopened by what began at ``first_ms`` or later."""
+    heads = _heads(connection, _INCIDENTS.over_ms.is_(None))
+    if first_ms is not None:
+        heads += _heads(connection, _INCIDENTS.over_ms >= first_ms - REOPEN_MS, limit=MOST_OVER)
+    ids = [head.id for head in heads]
+    alerts, stretches = defaultdict(list), defaultdict(list)
+    for row in connection.execute(select(*_MEMBER).where(_ALERTS.incident.in_(ids))):
+        alerts[row.incident].append(row)
+    for row in connection.execute(select(*_STRETCH).where(_INCIDENTS.outage.in_(ids))):
+        stretches[row.outage].append(row)
+    found = []
+    for head in heads:
+        case = Case(head.started_ms, _signs(alerts[head.id], stretches[head.id]))
+        found.append(_Outage(head, case, alerts[head.id], stretches[head.id]))
+    return found
 
 
-def _members(connection: Connection, head: int) -> Sequence[Row[Any]]:
-    return connection.execute(select(*_MEMBER).where(_ALERTS.incident == head)).all()
-
-
-def _stretches(connection: Connection, head: int) -> Sequence[Row[Any]]:
-    return connection.execute(select(*_STRETCH).where(_INCIDENTS.outage == head)).all()
+def _heads(connection: Connection, which: ColumnElement[bool], limit: int | None = None) -> list[_Head]:
+    query = select(*(_INCIDENTS[name] for name in _Head._fields)).where(_INCIDENTS.kind.in_(OUTAGE), which)
+    latest = query.order_by(_INCIDENTS.over_ms.desc(), _INCIDENTS.id.desc()).limit(limit)
+    return [_Head(*row) for row in connection.execute(latest.where(_INCIDENTS.outage == _INCIDENTS.id))]
 
 
 def _written(connection: Connection, head: int) -> set[LineKey]:
@@ -162,87 +181,83 @@ def _written(connection: Connection, head: int) -> set[LineKey]:
 
 def _signs(alerts: Iterable[Row[Any]], stretches: Iterable[Row[Any]]) -> list[Sign]:
     """The rows as signs; that of an outage made of alerts is none of its own."""
-    found = [Sign(row.id, True, row.firing_ms, row.active_ms, row.firing_ms, row.resolved_ms) for row in alerts]
+    found = []
+    for row in alerts:
+        times = (row.firing_ms, row.active_ms, row.firing_ms, row.resolved_ms)
+        found.append(Sign(row.id, True, *times, grave=row.level >= GRAVE_LEVEL))
     for row in stretches:
         if row.kind != "alert":
             noted_ms = row.started_ms if row.detected_ms is None else row.detected_ms
-            minor = row.kind in MINOR
-            found.append(Sign(row.id, False, row.started_ms, row.started_ms, noted_ms, row.ended_ms, minor))
+            times = (row.started_ms, row.started_ms, noted_ms, row.ended_ms)
+            found.append(Sign(row.id, False, *times, grave=row.kind in DOWN, minor=row.kind in MINOR))
     return found
 
 
-def _begin(connection: Connection, case: Case, alerts: dict[int, Row[Any]]) -> _Head:
+def _begin(connection: Connection, first: Sign, alerts: Mapping[int, Row[Any]]) -> _Head:
     """The row of a new outage: its first stretch, or where an alert came first one of its own."""
-    first = case.fresh[0]
-    if not first.is_alert:
-        kind, level = connection.execute(
-            select(_INCIDENTS.kind, _INCIDENTS.level).where(_INCIDENTS.id == first.id)
-        ).one()
-        return _Head(first.id, kind, level, None, None, None)
-    alert = alerts[first.id]
-    row = {
-        "kind": "alert", "cause": alert.rule, "summary": alert.rule,
-        "started_ms": case.started_ms, "detail": {}, "level": alert.level,
-    }  # fmt: skip
-    id = connection.execute(insert(IncidentRow).returning(IncidentRow.id), row).scalar_one()
-    connection.execute(update(IncidentRow).where(_INCIDENTS.id == id).values(outage=id))
-    log.warning("incident_begins", incident=id, cause=alert.rule)
-    return _Head(id, "alert", alert.level, None, None, None)
+    id = first.id
+    if first.is_alert:
+        alert = alerts[first.id]
+        row = {
+            "kind": "alert", "cause": alert.rule, "summary": alert.rule,
+            "started_ms": first.began_ms, "detail": {}, "level": alert.level,
+        }  # fmt: skip
+        id = connection.execute(insert(IncidentRow).returning(IncidentRow.id), row).scalar_one()
+        connection.execute(update(IncidentRow).where(_INCIDENTS.id == id).values(outage=id))
+        log.warning("incident_begins", incident=id, cause=alert.rule)
+    columns = (_INCIDENTS[name] for name in _Head._fields)
+    return _Head(*connection.execute(select(*columns).where(_INCIDENTS.id == id)).one())
 
 
-def _attach(connection: Connection, head: int, signs: Sequence[Sign]) -> None:
+def _attach(connection: Connection, outage: _Outage) -> None:
     """Put what is new under its outage."""
-    alerts = [{"of": sign.id} for sign in signs if sign.is_alert]
-    stretches = [{"of": sign.id} for sign in signs if not sign.is_alert]
-    if alerts:
-        query = update(_ALERT_TABLE).where(_ALERTS.id == bindparam("of")).values(incident=head)
-        connection.execute(query, alerts)
-    if stretches:
-        query = update(_INCIDENT_TABLE).where(_INCIDENTS.id == bindparam("of")).values(outage=head)
-        connection.execute(query, stretches)
+    for table, name, is_alert in ((_ALERT_TABLE, "incident", True), (_INCIDENT_TABLE, "outage", False)):
+        ids = [{"of": sign.id} for sign in outage.case.fresh if sign.is_alert == is_alert]
+        if ids:
+            query = update(table).where(table.c.id == bindparam("of")).values({name: outage.head.id})
+            connection.execute(query, ids)
 
 
-def _update(
-    connection: Connection,
-    head: _Head,
-    case: Case,
-    members: Sequence[Row[Any]],
-    stretches: Sequence[Row[Any]],
-    written: set[LineKey],
-    now_ms: int,
-) -> None:
-    """Write what the row of an outage tells, and the lines that its timeline does not have yet."""
-    acks = [row.ack_ms for row in members if row.ack_ms is not None]
+def _update(connection: Connection, outage: _Outage, written: _Written, now_ms: int) -> None:
+    """Write what the row of an outage tells anew, and the lines that its timeline does not have yet."""
+    head, case = outage.head, outage.case
+    acks = [row.ack_ms for row in outage.alerts if row.ack_ms is not None]
     noted = [sign.noted_ms for sign in case.fresh if not sign.minor]
     values: dict[str, Any] = {
         "over_ms": case.over_ms,
-        "level": max([head.level, *(row.level for row in members)]),
+        "level": max([head.level, *(row.level for row in outage.alerts)]),
         "detected_ms": min([*noted, *([] if head.detected_ms is None else [head.detected_ms])], default=None),
         "acknowledged_ms": head.acknowledged_ms if head.acknowledged_ms is not None else min(acks, default=None),
     }
     if head.kind == "alert":
-        values |= {"ended_ms": case.over_ms} | _explained(connection, members, stretches)
-    connection.execute(update(IncidentRow).where(_INCIDENTS.id == head.id).values(**values))
-    news = news_of(members, written)
+        values |= {"ended_ms": case.over_ms} | _explained(connection, outage)
+    changed = {name: value for name, value in values.items() if value != getattr(head, name)}
+    if changed:
+        connection.execute(update(IncidentRow).where(_INCIDENTS.id == head.id).values(**changed))
+    if head.id not in written:
+        written[head.id] = _written(connection, head.id)
+    news = news_of(outage.alerts, written[head.id])
     lines = list(lines_of(news, _words(connection, {one.alert.id for one in news}), now_ms))
     lines += [state_line("reopened", time_ms) for time_ms in case.reopened_ms]
-    if case.over_ms is not None and case.over_ms != head.over_ms:
+    if case.over_ms is not None and "over_ms" in changed:
         lines.append(state_line("over", case.over_ms))
+        log.info("incident_over", incident=head.id, seconds=(case.over_ms - head.started_ms) / 1000)
     if lines:
         connection.execute(insert(IncidentEntryRow), [{"incident": head.id, **line._asdict()} for line in lines])
-    written.update(line.key for line in lines)
-    if case.over_ms is not None and case.over_ms != head.over_ms:
-        log.info("incident_over", incident=head.id, seconds=(case.over_ms - case.started_ms) / 1000)
+    written[head.id].update(line.key for line in lines)
 
 
-def _explained(connection: Connection, members: Sequence[Row[Any]], stretches: Sequence[Row[Any]]) -> dict[str, Any]:
-    """What an outage that began with an alert is put down to: the chronicle's word, else one of the alerts."""
-    down = [row for row in stretches if row.kind in DOWN]
+def _explained(connection: Connection, outage: _Outage) -> dict[str, Any]:
+    """What an outage that began with an alert is put down to: the chronicle's word, else one of the alerts.
+
+    Empty where that is what its row tells already.
+    """
+    down = [row for row in outage.stretches if row.kind in DOWN]
     if down:
         first = min(down, key=lambda row: (row.started_ms, row.id))
         return {"cause": first.cause, "summary": first.summary, "detail": {"stretch": first.id}}
-    alert = explaining(members)
-    if alert is None:
+    alert = explaining(outage.alerts)
+    if alert is None or outage.head.detail.get("alert") == alert.id:
         return {}
     said = _words(connection, {alert.id})[alert.id]
     summaries = {name: text for name, text in said.annotations.items() if name.startswith("summary")}

@@ -16,7 +16,7 @@ from storage.incident import OUTAGE, Incident, IncidentLog
 from storage.tables import AlertRow, IncidentEntryRow
 
 T0 = 1_795_000_000_000
-SECOND, MINUTE = 1000, 60_000
+SECOND, MINUTE, HOUR = 1000, 60_000, 3_600_000
 
 
 class Scene:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Engine as Database
 
 from alerts.outage.failure import Means, failure_points, means, pace, recovered
-from tests.alerts.outage.scene import MINUTE, SECOND, T0, Scene
+from tests.alerts.outage.scene import HOUR, MINUTE, SECOND, T0, Scene
 
 
 def test_points_of_failure_are_counted_by_rule_and_by_cause(scene: Scene, database: Database) -> None:
@@ -48,3 +48,11 @@ def test_means_are_over_outages_not_over_their_parts(scene: Scene) -> None:
     scene.follow(60 * MINUTE)
     found = means(scene.incidents.recent(100), T0 + 61 * MINUTE)
     assert (found.count, found.mttd, found.mtta, found.mttr) == (2, 20, None, 180)
+
+
+def test_the_mean_counts_a_crash_while_an_old_warning_lasts_as_one_of_its_own(scene: Scene) -> None:
+    scene.fire("DiskAlmostFull", 0)
+    scene.follow(0)
+    scene.stretch("process", "killed", 48 * HOUR, 48 * HOUR + MINUTE, noted=48 * HOUR + 10 * SECOND)
+    scene.follow(48 * HOUR + MINUTE)
+    assert means(scene.incidents.recent(100), T0 + 50 * HOUR) == Means(2, 5, None, 60)

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import event
 
-from alerts.outage.joining import REOPEN_MS
-from tests.alerts.outage.scene import MINUTE, SECOND, T0, Scene
+from alerts.outage.failure import recovered
+from alerts.outage.joining import QUIET_MS, REOPEN_MS
+from tests.alerts.outage.scene import HOUR, MINUTE, SECOND, T0, Scene
 
 
 def test_alerts_that_fire_while_one_lasts_are_the_same_incident(scene: Scene) -> None:
@@ -50,7 +51,7 @@ def test_one_that_fires_soon_after_reopens_it(scene: Scene, later: int, count: i
     if count == 1:
         assert ("state", SECOND + later, "reopened") in scene.lines(heads[0].id)
     else:
-        assert heads[1].started_ms == T0 + SECOND  # its condition began before, but incidents never overlap
+        assert heads[1].started_ms == T0 + 500  # when its condition began, also where the first one lasted then
 
 
 def test_a_crash_and_all_alerts_about_it_are_one_incident_with_the_chronicles_cause(scene: Scene) -> None:
@@ -88,6 +89,100 @@ def test_a_crash_during_an_incident_of_alerts_gives_it_its_cause(scene: Scene) -
     assert part is not None
     assert part.part_of == incident.id
     assert [one.id for one in scene.incidents.parts(incident.id)] == [incident.id, crash]
+
+
+def test_a_warning_that_nobody_mends_swallows_neither_the_crash_nor_the_alerts_about_it(scene: Scene) -> None:
+    disk = scene.fire("DiskAlmostFull", 0)
+    scene.follow(0)
+    crash = scene.stretch("process", "segfault", 100 * HOUR, None, noted=100 * HOUR + 3 * SECOND)
+    restarted = scene.fire("ProcessRestarted", 100 * HOUR + 5 * SECOND)
+    scene.follow(100 * HOUR + 5 * SECOND)
+    scene.incidents.close(crash, T0 + 100 * HOUR + 20 * SECOND)
+    scene.acknowledge(restarted, 100 * HOUR + MINUTE)
+    scene.follow(100 * HOUR + MINUTE)
+    scene.resolve(restarted, 100 * HOUR + 10 * MINUTE)
+    scene.restart()
+    scene.follow(100 * HOUR + 10 * MINUTE)
+    second = scene.stretch("process", "oom_kill", 124 * HOUR, 124 * HOUR + MINUTE)
+    scene.follow(124 * HOUR + MINUTE)
+    warning, first, last = scene.heads()
+    assert scene.members() == {disk: warning.id, restarted: crash}
+    assert (warning.cause, warning.over_ms, warning.acknowledged_ms) == ("DiskAlmostFull", None, None)
+    assert (first.id, first.cause, first.over_ms) == (crash, "segfault", T0 + 100 * HOUR + 10 * MINUTE)
+    assert (last.id, last.cause, last.over_ms) == (second, "oom_kill", T0 + 124 * HOUR + MINUTE)
+    assert recovered(first, scene.incidents.parts(crash)) == T0 + 100 * HOUR + 20 * SECOND
+    scene.resolve(disk, 168 * HOUR)
+    scene.follow(168 * HOUR)
+    assert [one.over_ms for one in scene.heads()] == [T0 + 168 * HOUR, first.over_ms, last.over_ms]
+    assert scene.lines(warning.id) == [
+        ("fired", 0, "DiskAlmostFull fires"),
+        ("resolved", 168 * HOUR, "DiskAlmostFull fires"),
+        ("state", 168 * HOUR, "over"),
+    ]
+
+
+@pytest.mark.parametrize(("later", "count"), [(QUIET_MS, 1), (QUIET_MS + 1, 2)])
+@pytest.mark.parametrize("what", ["fire", "resolve"])
+def test_of_warnings_it_takes_more_while_something_has_just_begun_or_ended(
+    scene: Scene, what: str, later: int, count: int
+) -> None:
+    scene.fire("DiskAlmostFull", 0)
+    other = scene.fire("GPUTemperatureHigh", 10 * MINUTE)
+    moment = 10 * MINUTE
+    if what == "resolve":
+        moment = 20 * MINUTE
+        scene.resolve(other, moment)
+    scene.follow(moment)
+    scene.fire("HighLatencyP95", moment + later)
+    scene.follow(moment + later)
+    assert len(scene.heads()) == count
+
+
+@pytest.mark.parametrize("what", ["critical", "trouble"])
+def test_while_something_grave_lasts_all_that_begins_belongs_to_it(scene: Scene, what: str) -> None:
+    if what == "critical":
+        scene.fire("NotReady", 0, level=3)
+    else:
+        scene.stretch("model", "load_failed", 0, None)
+    scene.follow(0)
+    scene.fire("QueueFull", 5 * HOUR)
+    scene.stretch("process", "killed", 9 * HOUR, 9 * HOUR + MINUTE)
+    scene.follow(10 * HOUR)
+    assert len(scene.heads()) == 1
+
+
+def test_of_two_that_are_live_the_one_of_which_something_grave_lasts_takes_what_begins(scene: Scene) -> None:
+    disk = scene.fire("DiskAlmostFull", 0)
+    scene.follow(0)
+    trouble = scene.stretch("model", "load_failed", HOUR, None)
+    scene.follow(HOUR)
+    scene.resolve(disk, HOUR + MINUTE)  # something has happened in it: it is live as well, for five minutes
+    scene.follow(HOUR + MINUTE)
+    late = scene.fire("QueueFull", HOUR + 2 * MINUTE)
+    scene.follow(HOUR + 2 * MINUTE)
+    assert scene.members()[late] == trouble
+
+
+def test_a_planned_restart_and_what_was_done_are_no_part_of_an_old_warning(scene: Scene) -> None:
+    scene.fire("DiskAlmostFull", 0)
+    scene.follow(0)
+    planned = scene.stretch("planned", "restart", HOUR, HOUR + MINUTE)
+    scene.follow(HOUR + MINUTE)
+    alone = scene.incidents.find(planned)
+    assert alone is not None
+    assert (alone.part_of, alone.over_ms) == (None, T0 + HOUR + MINUTE)
+
+
+def test_what_is_told_late_belongs_to_what_it_began_before_if_it_still_lasted_then(scene: Scene) -> None:
+    trouble = scene.stretch("model", "load_failed", HOUR, None)
+    scene.follow(HOUR)
+    remedy = scene.stretch("remedy", "leak", HOUR - MINUTE, HOUR + MINUTE)  # written down when it is over
+    long_over = scene.fire("PostedLate", 0)
+    scene.resolve(long_over, MINUTE)
+    scene.follow(HOUR + MINUTE)
+    assert [one.id for one in scene.incidents.parts(trouble)] == [remedy, trouble]
+    assert scene.members()[long_over] != trouble
+    assert len(scene.heads()) == 2
 
 
 def test_ends_one_after_the_other_are_one_outage_and_each_keeps_its_own_times(scene: Scene) -> None:
@@ -141,6 +236,26 @@ def test_the_timeline_tells_who_took_it_on_and_who_took_that_back(scene: Scene) 
         ("resolved", 4 * MINUTE, "NotReady fires"),
         ("state", 4 * MINUTE, "over"),
     ]
+
+
+def test_a_change_writes_nothing_about_others_that_last(scene: Scene, count: Callable[[], int]) -> None:
+    def cost(at: int) -> int:
+        before = count()
+        scene.resolve(scene.fire("Flaps", at), at)
+        scene.follow(at)
+        scene.follow(at + SECOND)
+        return count() - before
+
+    scene.follow(0)
+    scene.fire("DiskAlmostFull", HOUR)
+    scene.follow(HOUR)
+    cost(2 * HOUR)
+    with_one = cost(3 * HOUR)
+    for number in range(4, 8):
+        scene.fire(f"Warning{number}", number * HOUR)
+        scene.follow(number * HOUR)
+    assert len([one for one in scene.heads() if one.over_ms is None]) == 5
+    assert cost(9 * HOUR) == with_one
 
 
 def test_nothing_is_asked_of_the_database_while_nothing_changes(scene: Scene, count: Callable[[], int]) -> None:
