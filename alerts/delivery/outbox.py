@@ -15,6 +15,7 @@ from alerts.book import AlertBook
 from alerts.delivery.entry import Entry, NoticeState, kind_of
 from alerts.delivery.message import Message
 from alerts.delivery.receipt import Receipt
+from alerts.delivery.secret import without_links
 from alerts.delivery.standing import Figures, LaneStatus, figures, lanes
 from alerts.state import Alert
 from storage.tables import OutboxRow
@@ -112,7 +113,8 @@ class Outbox:
 
     def mark_sent(self, entry: Entry, receipt: Receipt, now_ms: int) -> None:
         """The service has taken it, in these words."""
-        words = {"title": receipt.title, "body": receipt.body[:_MAX_BODY]} if entry.message is not None else {}
+        said = without_links(receipt.body)[:_MAX_BODY]
+        words = {"title": receipt.title, "body": said} if entry.message is not None else {}
         attempts = entry.attempts + 1
         self._change(entry.id, state="sent", sent_ms=now_ms, attempts=attempts, error=None, attempt_ms=None, **words)
         self._count(entry.channel, "sent")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 from collections.abc import Iterable
@@ -13,6 +14,10 @@ from alerts.delivery.privacy import deidentify
 HIDDEN = "***"
 #: Parts of a URL that are shorter than this are no secrets, and hiding them would garble the text.
 _SHORTEST_SECRET = 4
+#: The address by which a notice can be acknowledged, up to its token; a service's answer may hold it as JSON.
+_ACK_LINK = re.compile(r"(/ack\\?/)[\w.=%-]+")
+#: What could move the cursor, hide text or turn it around where it is read.
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 #: Options of Apprise whose values are words that everybody knows.
 _HARMLESS = frozenset(
     {"format", "overflow", "verify", "redirect", "mode", "image", "footer", "avatar", "rto", "cto", "emojis"}
@@ -33,6 +38,11 @@ def scheme_of(url: str) -> str:
     return scheme.lower() if separator else ""
 
 
+def without_links(text: str) -> str:
+    """``text`` without the tokens of its links: whoever reads it later must not acknowledge in another's place."""
+    return _ACK_LINK.sub(rf"\1{HIDDEN}", text)
+
+
 class Secrets:
     """The parts of a URL, and other texts, that must not be read by anybody."""
 
@@ -40,10 +50,10 @@ class Secrets:
         self._parts = _parts(url, others)
 
     def scrub(self, text: str) -> str:
-        """``text`` without them, and de-identified."""
+        """``text`` without them, without links to acknowledge and control characters, and de-identified."""
         for part in self._parts:
             text = text.replace(part, HIDDEN)
-        return deidentify(text)
+        return deidentify(_CONTROLS.sub("\N{REPLACEMENT CHARACTER}", without_links(text)))
 
 
 def _parts(url: str, others: Iterable[str]) -> list[str]:
@@ -54,8 +64,25 @@ def _parts(url: str, others: Iterable[str]) -> list[str]:
         found |= {parts.username or "", parts.password or "", *parts.path.split("/"), parts.netloc}
         found |= set(re.split("[:@]", parts.netloc))
         found |= {value for name, value in parse_qsl(parts.query) if name.lower() not in _HARMLESS}
+        found |= _encoded(parts.netloc.rpartition("@")[0])
     except ValueError:
         found |= set(url.replace("?", "/").replace("@", "/").replace(":", "/").split("/"))
     found |= {unquote(part) for part in found}
     found |= {quote(part, safe="") for part in found}
     return sorted((part for part in found if len(part) >= _SHORTEST_SECRET), key=len, reverse=True)
+
+
+def _encoded(login: str) -> set[str]:
+    """A name and a password as HTTP's basic authentication and SMTP send them: a service may repeat what it got."""
+    if not login:
+        return set()
+    name, _, password = (unquote(part) for part in login.partition(":"))
+    spoken = {f"{name}:{password}", f"\0{name}\0{password}", name, password}
+    # Two codings of characters are in use; without the padding, which may have been cut off.
+    codings = ("utf-8", "latin-1")
+    return {
+        base64.b64encode(one.encode(coding, "replace")).decode().rstrip("=")
+        for one in spoken
+        if one
+        for coding in codings
+    }
