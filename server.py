@@ -167,7 +167,7 @@ class Application:
             health=model.health,
             alerts=alerting.engine.current,
             last_restart=lambda: chronicle.last_restart,
-            quiet=alerting.quieting.reasons,
+            quiet=alerting.reasons,
             clock=now_ms,
         )
         stages = StageCollector(settings.collectors.interval_seconds)
@@ -213,7 +213,7 @@ class Application:
             actions=alerting.actions,
             dispatcher=alerting.dispatcher,
             routing=lambda: alerting.dispatcher.routing,
-            inhibitors=alerting.dispatcher.inhibitors,
+            inhibitors=lambda: {name: [cause.fingerprint] for name, cause in alerting.causes().items()},
             requests=RequestLog(database),
             audit=audit,
             accounts=Accounts(database),

@@ -34,7 +34,7 @@ from alerts.ruling.rulebook import Rulebook
 from alerts.ruling.source import RuleSource
 from alerts.running import Record
 from alerts.silencing.quieting import Quieting
-from alerts.state import Flapping
+from alerts.state import Alert, Flapping
 from config import Settings
 from promql import Engine as QueryEngine
 from storage.incident import IncidentLog
@@ -71,6 +71,7 @@ class Alerting:
     ) -> None:
         wanted = settings.alerts
         self._settings = settings
+        self._causes: dict[str, Alert] | None = None  # of the last step; None: nobody has asked yet
         self._language: Literal["en", "zh"] = "zh" if settings.language == "zh" else "en"
         self.quieting = Quieting(
             database,
@@ -100,6 +101,7 @@ class Alerting:
             retry_seconds=wanted.notice_retry_seconds,
             give_up_seconds=wanted.notice_give_up_hours * 3600,
             catch_up_seconds=wanted.catch_up_seconds,
+            patience_seconds=0.0,  # nobody asks how it went, and what is due next waits for no slow service
             language=self._language,
             clock=clock,
         )
@@ -144,8 +146,25 @@ class Alerting:
 
     def dispatch(self, now_ms: int) -> None:
         """Put into the outbox what people are to hear now, and have it sent at once."""
-        if self.dispatcher.step(self.engine.current(), now_ms):
+        told = self.dispatcher.step(self.engine.current(), now_ms)
+        self._causes = None
+        if told:
             self.sender.wake()
+
+    # --- for people -----------------------------------------------------------------------------------------------
+
+    def causes(self) -> Mapping[str, Alert]:
+        """Alerts that another one keeps back, by fingerprint, as they stood at the last step."""
+        causes = self._causes
+        if causes is None:
+            self._causes = causes = self.dispatcher.causes()
+        return causes
+
+    def reasons(self, alert: Alert, now_ms: int) -> dict[str, list[str]]:
+        """What keeps an alert's notices back: ids of silences, names of windows, rules of alerts that explain it."""
+        cause = self.causes().get(alert.fingerprint)
+        inhibited_by = [] if cause is None else [cause.rule]
+        return {**self.quieting.reasons(alert.labels, now_ms), "inhibited_by": inhibited_by}
 
     # --- from time to time ----------------------------------------------------------------------------------------
 

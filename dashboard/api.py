@@ -183,7 +183,7 @@ def _plain(value: Any) -> dict[str, Any]:
 
 def _with_reasons(alert: Alert) -> dict[str, Any]:
     """An alert, and what keeps its notices back while it lasts."""
-    reasons = services().quieting.reasons(alert.labels, now_ms()) if alert.state != "resolved" else {}
+    reasons = services().alerting.reasons(alert, now_ms()) if alert.state != "resolved" else {}
     return alert.as_dict() | reasons
 
 

@@ -225,7 +225,7 @@ def open_hub(
     health: Callable[[], Health],
     alerts: Callable[[], Sequence[Alert]],
     last_restart: Callable[[], Restart | None] = lambda: None,
-    quiet: Quiet = lambda labels, now_ms: {},
+    quiet: Quiet = lambda alert, now_ms: {},
     clock: Callable[[], int],
 ) -> Hub:
     """The hub of a server process, with the stock panels and the user's; a bad one says on the page what is wrong."""

@@ -218,6 +218,7 @@ SCHEMAS: dict[str, Schema] = {
         ack_ms=MAYBE_INTEGER,
         silenced_by=array(STRING) | {"description": "Ids of silences."},
         muted_by=array(STRING) | {"description": "Names of maintenance windows."},
+        inhibited_by=array(STRING) | {"description": "Rules of alerts that explain it."},
         summary=STRING,
         description=STRING,
         action=STRING,

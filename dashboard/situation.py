@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from model.status import Health, ModelStatus
 
 Tone = Literal["info", "warning", "critical"]
-#: What keeps an alert's notices back, by its labels, now: ``silenced_by`` and ``muted_by``.
-Quiet = Callable[[Mapping[str, str], int], dict[str, list[str]]]
+#: What keeps an alert's notices back now: ``silenced_by``, ``muted_by`` and ``inhibited_by``.
+Quiet = Callable[["Alert", int], dict[str, list[str]]]
 Pill = Literal["ready", "watching", "loading", "degraded", "safe_mode", "down"]
 
 #: From this share of failed requests on, not all is well, alert or not.
@@ -69,7 +69,7 @@ class Situation:
         health: Callable[[], Health],
         alerts: Callable[[], Sequence[Alert]],
         last_restart: Callable[[], Restart | None] = lambda: None,
-        quiet: Quiet = lambda labels, now_ms: {},
+        quiet: Quiet = lambda alert, now_ms: {},
     ) -> None:
         self._fixed = {"name": name, "start_id": start_id, "started_ms": started_ms, "safe_mode": safe_mode}
         self._safe_mode = safe_mode
@@ -85,22 +85,22 @@ class Situation:
         alerts = sorted(
             self._alerts(), key=lambda alert: (alert.state != "firing", -_RANK[tone(alert)], alert.active_ms)
         )
-        shown = pill(status, health, alerts, safe_mode=self._safe_mode)
+        kept_back = {alert.id: self._quiet(alert, now_ms) for alert in alerts if alert.state != "pending"}
+        loud = [alert for alert in alerts if not any(kept_back.get(alert.id, {}).values())]
+        shown = pill(status, health, loud, safe_mode=self._safe_mode)
         restart = self._last_restart()
         return {
             **self._fixed,
             "time_ms": now_ms,
             "pill": shown,
-            "level": _level(shown, alerts),
+            "level": _level(shown, loud),
             "model": asdict(status),
             "health": asdict(health),
-            "alerts": [
-                alert_json(alert) | self._quiet(alert.labels, now_ms) for alert in alerts if alert.state != "pending"
-            ],
+            "alerts": [alert_json(alert) | kept_back[alert.id] for alert in alerts if alert.state != "pending"],
             "pending": sum(alert.state == "pending" for alert in alerts),
             "headline": {
                 language: {
-                    "title": _title(language, shown, status, health, alerts, figures),
+                    "title": _title(language, shown, status, health, loud, figures),
                     "facts": _facts(language, status, figures, restart, now_ms),
                 }
                 for language in LANGUAGES

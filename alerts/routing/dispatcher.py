@@ -116,12 +116,12 @@ class Dispatcher:
         with self._lock:
             self._reports.add(alert.fingerprint)
 
-    def inhibitors(self) -> dict[str, list[str]]:
-        """The fingerprints of alerts that others keep back now, each with the fingerprint of the other."""
+    def causes(self) -> dict[str, Alert]:
+        """The fingerprints of alerts that others keep back now, each with that other alert."""
         with self._lock:
             inhibition = Inhibition(self._routing.inhibit_rules, self._firing.values())
             found = {name: inhibition.find(alert.labels) for name, alert in self._firing.items()}
-        return {name: [one.source.fingerprint] for name, one in found.items() if one is not None}
+        return {name: one.source for name, one in found.items() if one is not None}
 
     def groups(self) -> list[Group]:
         """Every group that has alerts, in the order of their keys."""

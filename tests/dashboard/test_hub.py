@@ -219,3 +219,13 @@ def test_what_is_worst_and_not_taken_on_comes_first() -> None:
     assert [one["id"] for one in state["alerts"]] == [3, 2, 1]
     assert state["pending"] == 1
     assert state["level"] == "critical"
+
+
+def test_an_alert_whose_notices_are_kept_back_is_shown_but_colours_nothing() -> None:
+    one = alert(severity="critical", level=3)
+    shown = situation([one], quiet=lambda alert, now_ms: {"silenced_by": ["a-silence"]}).now(T0, Figures())
+    assert (shown["pill"], shown["level"]) == ("ready", "ok")
+    assert shown["headline"]["en"]["title"] == "Ready. All is well."
+    assert [one["silenced_by"] for one in shown["alerts"]] == [["a-silence"]]
+    loud = situation([one], quiet=lambda alert, now_ms: {"silenced_by": []}).now(T0, Figures())
+    assert (loud["pill"], loud["level"]) == ("degraded", "critical")
