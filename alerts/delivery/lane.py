@@ -9,7 +9,7 @@ from typing import TypeAlias
 from alerts.delivery.channel import Channel
 from alerts.delivery.message import Message
 from alerts.delivery.pace import Pace
-from alerts.delivery.receipt import DeliveryError, Receipt
+from alerts.delivery.receipt import DeliveryError, Receipt, whole
 
 #: How one attempt ended.
 Result: TypeAlias = Receipt | DeliveryError
@@ -45,9 +45,10 @@ class Lane:
             if self._at_work:
                 self._again = True
                 return False
-            self._at_work, self._again, self.delivered = True, False, 0
-            self.thread = threading.Thread(target=self._work, args=(work,), name=f"notice-{self.name}", daemon=True)
-        self.thread.start()
+            thread = threading.Thread(target=self._work, args=(work,), name=f"notice-{self.name}", daemon=True)
+            self._again, self.delivered = False, 0
+            thread.start()  # may fail: then nobody is at work
+            self._at_work, self.thread = True, thread
         return True
 
     def _work(self, work: Callable[[Lane], None]) -> None:
@@ -75,7 +76,10 @@ class Lane:
         if sum(attempt.thread.is_alive() for attempt in self._hanging) >= _MAX_HANGING:
             return DeliveryError(f"{_MAX_HANGING} earlier attempts still hang", unclear=True)
         attempt = _Attempt(channel, message, key, now_ms)
-        attempt.thread.start()
+        try:
+            attempt.thread.start()
+        except RuntimeError as error:
+            return DeliveryError(f"nothing was sent: {error}", unclear=False)
         attempt.thread.join(timeout_seconds)
         if attempt.result is not None:
             return attempt.result
@@ -106,7 +110,7 @@ class _Attempt:
 
     def _send(self, channel: Channel, message: Message, now_ms: int) -> None:
         try:
-            self.result = channel.send(message, self.key, now_ms)
+            self.result = Receipt(*map(whole, channel.send(message, self.key, now_ms)))
         except DeliveryError as error:
             self.result = error
         except Exception as error:  # noqa: BLE001 - the edge of a thread: whatever a plug-in raises is a failed attempt

@@ -29,7 +29,12 @@ class DeliveryError(Exception):
         retry_after_seconds: float | None = None,
         unclear: bool | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(whole(message))
         self.permanent = permanent
         self.retry_after_seconds = retry_after_seconds
         self.unclear = not permanent and retry_after_seconds is None if unclear is None else unclear
+
+
+def whole(text: str) -> str:
+    """``text`` with ``?`` for every half of a surrogate pair: JSON may hold one, a database and a file cannot."""
+    return text.encode("utf-8", "replace").decode()

@@ -472,3 +472,62 @@ def test_a_locked_database_ends_no_thread_with_a_crash(
     assert box.asked == []
     assert sending.deliver(START_MS) == 1
     impatient.dispose()
+
+
+# --- a machine that has nothing left --------------------------------------------------------------------------
+
+
+def without_threads(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """As when the system lets the process have no more threads."""
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name.startswith(name):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+
+
+def test_a_lane_that_got_no_thread_is_walked_when_there_is_one(
+    outbox: Outbox, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post.put("box", "one")
+    box = Box("box")
+    sending = sender(outbox, box)
+    with monkeypatch.context() as none_left:
+        without_threads(none_left, "notice-")
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            sending.deliver(START_MS)
+    assert sending.deliver(START_MS + 1000) == 1
+
+
+def test_an_attempt_that_got_no_thread_was_none_and_says_why(
+    outbox: Outbox, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post.put("box", "one")
+    box = Box("box")
+    sending = sender(outbox, box)
+    with monkeypatch.context() as none_left:
+        without_threads(none_left, "attempt-")
+        run(sending, range(3))
+    (entry,) = outbox.recent()
+    assert (entry.error, entry.attempts, entry.attempt_ms) == ("nothing was sent: can't start new thread", 1, None)
+    assert run(sending, range(3, 12)) == [10]
+
+
+# --- words that are none ----------------------------------------------------------------------------------------
+
+
+def test_half_a_character_in_a_refusal_keeps_no_lane_from_going_on(outbox: Outbox, post: Post) -> None:
+    post.put("box", "one", "two")
+    box = Box("box", lambda title: DeliveryError("bad \ud83d", permanent=True) if title == "one" else None)
+    assert sender(outbox, box).deliver(START_MS) == 1
+    assert [(entry.state, entry.error) for entry in outbox.recent()] == [("sent", None), ("failed", "bad ?")]
+
+
+def test_half_a_character_in_what_was_sent_is_no_reason_to_send_it_again(outbox: Outbox, post: Post) -> None:
+    post.message("box", "one", message(note="one \ud83d"))
+    box = Box("box")
+    assert run(sender(outbox, box), range(3)) == [0]
+    assert outbox.recent()[0].title == "one ?"
