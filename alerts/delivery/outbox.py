@@ -199,11 +199,12 @@ class Outbox:
 
     def recent(self, limit: int = 100, *, state: NoticeState | None = None, channel: str | None = None) -> list[Entry]:
         """The latest notices, newest first."""
-        query = select(_TABLE).order_by(_COLUMNS.id.desc()).limit(limit)
+        newest = select(_COLUMNS.id).order_by(_COLUMNS.id.desc()).limit(limit)  # over an index: rows are large
         if state is not None:
-            query = query.where(_COLUMNS.state == state)
+            newest = newest.where(_COLUMNS.state == state)
         if channel is not None:
-            query = query.where(_COLUMNS.channel == channel)
+            newest = newest.where(_COLUMNS.channel == channel)
+        query = select(_TABLE).where(_COLUMNS.id.in_(newest)).order_by(_COLUMNS.id.desc())
         with self._database.connect() as connection:
             return [Entry(**row._mapping) for row in connection.execute(query)]
 
@@ -226,7 +227,9 @@ class Outbox:
 
     def expire(self, before_ms: int) -> int:
         """Delete what is over and older than ``before_ms``; returns how many rows that were."""
-        query = delete(OutboxRow).where(_COLUMNS.state != "waiting", _COLUMNS.created_ms < before_ms)
+        over = _COLUMNS.state.in_([state for state in get_args(NoticeState) if state != "waiting"])
+        # What was last due before then was made before then: the index is by that.
+        query = delete(OutboxRow).where(over, _COLUMNS.next_ms < before_ms, _COLUMNS.created_ms < before_ms)
         with self._database.begin() as connection:
             return connection.execute(query).rowcount
 
