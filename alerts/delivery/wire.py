@@ -129,14 +129,23 @@ def _carries_file(request: Any) -> bool:
 
 
 def _read(response: Response) -> None:
-    """Read the body, so much and for so long only, and let go of the connection."""
+    """Read the body, so much and for so long only, and let go of the connection.
+
+    What is there is taken: to wait for a full part would let a service that sends one byte now and then hold a thread.
+    """
+    from requests import ConnectionError as BrokenError
+    from urllib3.exceptions import HTTPError
+
     deadline = time.monotonic() + MAX_ANSWER_SECONDS
     body = bytearray()
     try:
-        for part in response.iter_content(4096):
-            body += part
-            if len(body) >= MAX_ANSWER_BYTES or time.monotonic() > deadline:
+        while len(body) < MAX_ANSWER_BYTES and time.monotonic() < deadline:
+            part = response.raw.read1(4096, decode_content=True)
+            if not part:
                 break
+            body += part
+    except HTTPError as error:
+        raise BrokenError(error) from error
     finally:
         response.close()
     # requests has no public way to say: this is all of it.
