@@ -34,7 +34,10 @@ def robot(url: str, asset: Any) -> Any:
 
     None for every other URL.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # such as half an IPv6 address: Apprise says what it thinks of it
+        return None
     scheme, query = parts.scheme.lower(), parse_qs(parts.query)
     key = unquote(url.partition("://")[2]).partition("?")[0].strip("/")
     secret = query.get("secret", [""])[0]

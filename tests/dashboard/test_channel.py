@@ -118,3 +118,11 @@ def test_a_name_is_given_once_and_the_settings_channels_are_not_changed_here(hou
     assert call(house, "POST", "", {"name": fixed["name"], "url": URL}).status_code == 409
     assert call(house, "PUT", f"/{fixed['name']}", {"picture": False}).status_code == 404
     assert call(house, "DELETE", f"/{fixed['name']}").status_code == 404
+
+
+@pytest.mark.parametrize("url", ["json://[::1/very-secret-hook", "feishu://[x/very-secret-hook?secret=y"])
+def test_a_url_that_cannot_be_taken_apart_is_the_callers_mistake(house: House, url: str) -> None:
+    for path, body in (("", {"name": "odd", "url": url}), ("/test", {"url": url})):
+        answer = call(house, "POST", path, body)
+        assert answer.status_code == 422
+        assert "very-secret" not in answer.text
