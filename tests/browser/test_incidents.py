@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,16 +21,17 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 MINUTE_MS = 60_000
 
 
-@pytest.fixture
-def outage(server: Server) -> Iterator[int]:
-    """An outage of ten minutes, two hours ago, that an alert noticed and nobody took on; gone again after the test."""
+@contextmanager
+def noted(server: Server, kind: str, cause: str, summary: str, minutes: int, detail: str = "{}") -> Iterator[int]:
+    """An outage that began two hours ago; gone again afterwards."""
     [path] = [found for found in Path(server.log.parent / "data").glob("*.db") if found.stat().st_size]
     began = round(time.time() * 1000) - 120 * MINUTE_MS
+    ended = began + minutes * MINUTE_MS
     with closing(sqlite3.connect(path, timeout=20)) as database, database:
         id = database.execute(
             "INSERT INTO incidents (kind, cause, summary, started_ms, ended_ms, detail, level, detected_ms, over_ms)"
-            " VALUES ('process', 'oom_kill', 'killed for its memory', ?, ?, '{}', 3, ?, ?)",
-            (began, began + 10 * MINUTE_MS, began + 30_000, began + 10 * MINUTE_MS),
+            " VALUES (?, ?, ?, ?, ?, ?, 3, ?, ?)",
+            (kind, cause, summary, began, ended, detail, began + 30_000, ended),
         ).lastrowid
         database.execute("UPDATE incidents SET outage = id WHERE id = ?", (id,))
     assert id is not None
@@ -37,6 +39,26 @@ def outage(server: Server) -> Iterator[int]:
     with closing(sqlite3.connect(path, timeout=20)) as database, database:
         database.execute("DELETE FROM incident_entries WHERE incident = ?", (id,))
         database.execute("DELETE FROM incidents WHERE id = ?", (id,))
+
+
+@pytest.fixture
+def outage(server: Server) -> Iterator[int]:
+    """One of ten minutes that an alert noticed and nobody took on."""
+    with noted(server, "process", "oom_kill", "killed for its memory", 10) as id:
+        yield id
+
+
+@pytest.mark.parametrize(("language", "title"), [("zh", "磁盘将满"), ("en", "The disk is filling up")])
+def test_an_incident_of_alerts_is_called_what_its_alert_says_in_the_readers_language(
+    page: Page, server: Server, language: str, title: str
+) -> None:
+    said = {"summary": "The disk is filling up", "summary_zh": "磁盘将满"}
+    detail = json.dumps({"alert": 999_999, "annotations": said})
+    with noted(server, "alert", "DiskAlmostFull", said["summary"], 20, detail) as id:
+        page.goto(f"{server.url}/language/{language}?next=/incidents")
+        expect(page.locator(f'#incidents a[href="/incidents/{id}"]')).to_have_text(title)
+        page.goto(f"{server.url}/incidents/{id}")
+        expect(page.locator("h1")).to_have_text(title)
 
 
 def test_an_incident_is_listed_and_leads_to_its_timeline(page: Page, server: Server, outage: int) -> None:

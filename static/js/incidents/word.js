@@ -1,8 +1,9 @@
 // Words for incidents that the list and the page of one have in common. No DOM.
 
-import { sayReason, t } from "../i18n.js";
+import { language, sayReason, t } from "../i18n.js";
 
-export const titleOf = (one) => sayReason(one.summary) || sayReason(one.cause);
+/** In the reader's language, where the alert that explains it has said it in several. */
+export const titleOf = (one) => one.detail?.annotations?.[`summary_${language}`] || sayReason(one.summary) || sayReason(one.cause);
 export const causeOf = (one) => sayReason(one.cause);
 
 /** When it was over with all that belongs to it: stretches, alerts. Null while it lasts. */
