@@ -51,9 +51,10 @@ class Case:
         self.fresh: list[Sign] = []
         #: When a sign came after all others had been over.
         self.reopened_ms: list[int] = []
+        #: When a sign of it began last.
+        self.last_began_ms = started_ms
         #: When something of it began or ended, in order.
         self._moments = [started_ms]
-        self._last_began_ms = started_ms
         #: When the last of all, and of the grave ones, was over; infinity while one lasts.
         self._until_ms: float = started_ms
         self._grave_until_ms: float = -inf
@@ -65,17 +66,11 @@ class Case:
         """When all of its signs were over; None while one lasts."""
         return None if self._until_ms == inf else int(self._until_ms)
 
-    def claim(self, sign: Sign) -> tuple[bool, int] | None:
-        """None if ``sign`` does not belong to it; of several outages that claim one, the greatest claim counts.
-
-        That is the claim of one of which something grave lasts, else of the one of which something began last.
-        """
-        moment = sign.time_ms
-        if moment < self._moments[0]:  # told late: it belongs here if it would have taken what this began with
-            live = Case(moment, [replace(sign, minor=False)])._is_live(self._moments[0])
-        else:
-            live = self._is_live(moment)
-        return (self._grave_until_ms > moment, self._last_began_ms) if live else None
+    def takes(self, sign: Sign) -> bool:
+        """Whether ``sign`` belongs to it."""
+        if sign.time_ms < self._moments[0]:  # told late: it belongs here if it would have taken what this began with
+            return Case(sign.time_ms, [replace(sign, minor=False)])._is_live(self._moments[0])
+        return self._is_live(sign.time_ms)
 
     def join(self, sign: Sign) -> None:
         """Take it in."""
@@ -96,7 +91,7 @@ class Case:
         insort(self._moments, sign.time_ms)
         if sign.end_ms is not None:
             insort(self._moments, sign.end_ms)
-        self._last_began_ms = max(self._last_began_ms, sign.time_ms)
+        self.last_began_ms = max(self.last_began_ms, sign.time_ms)
         end_ms = inf if sign.end_ms is None else sign.end_ms
         self._until_ms = max(self._until_ms, end_ms)
         if sign.grave:
@@ -106,13 +101,15 @@ class Case:
 def arrange(known: Sequence[Case], signs: Iterable[Sign]) -> tuple[list[Case], list[Sign]]:
     """Put new ``signs`` into outages: all of these, the ``known`` ones first, and what belongs to none.
 
+    Of several that are live, the one of which a sign began last takes the next: that is the one that something grave
+    keeps live, if there is one.
     A new outage begins when its first sign's condition did. Of minor signs those are left that belong to no outage.
     """
     cases, alone = list(known), []
     for sign in sorted(signs, key=lambda one: (one.time_ms, one.is_alert, one.id)):
-        claims = [(claim, case) for case in cases if (claim := case.claim(sign)) is not None]
-        if claims:
-            max(claims, key=lambda one: one[0])[1].join(sign)
+        live = [case for case in cases if case.takes(sign)]
+        if live:
+            max(live, key=lambda case: case.last_began_ms).join(sign)
         elif sign.minor:
             alone.append(sign)
         else:

@@ -285,6 +285,15 @@ def test_an_alert_that_came_and_went_while_nobody_followed_is_in_an_incident_of_
     assert len(set(scene.members().values())) == 2
 
 
+def test_whether_one_was_live_is_asked_as_of_when_a_sign_began(scene: Scene) -> None:
+    disk, hot = scene.fire("DiskAlmostFull", 0), scene.fire("GPUTemperatureHigh", 30 * MINUTE)
+    scene.resolve(hot, 31 * MINUTE)
+    scene.resolve(disk, 40 * MINUTE)
+    scene.follow(41 * MINUTE)
+    members = scene.members()
+    assert members[disk] != members[hot]
+
+
 def test_one_that_came_and_went_between_two_ticks_is_found_within_a_minute(scene: Scene) -> None:
     scene.follow(0)
     scene.resolve(scene.fire("SentAndOver", 100), 200)
