@@ -128,7 +128,7 @@ class Alerting:
             actions=lambda alert: self.actions.of(alert.id),
         )
         self.outages = Outages(database, incidents)
-        self.channels.on_change = lambda: self.refresh(clock())
+        self.channels.on_change = lambda: self._reroute(clock())
 
     # --- the stages of a tick -------------------------------------------------------------------------------------
 
@@ -170,19 +170,24 @@ class Alerting:
 
     def refresh(self, now_ms: int, *, settle: bool = True) -> None:
         """Look after the files of rules and routing; ``settle`` false: somebody says that they are ready."""
-        self.rules.refresh(now_ms, self.apply_rules, settle=settle)
-        routing = self.routing.poll() if settle else self.routing.reload()
-        if routing is not None:
-            self._apply_routing(routing, now_ms)
+        try:
+            self.rules.refresh(now_ms, self.apply_rules, settle=settle)
+        finally:  # rules that cannot be put in force are no reason to go by an old routing
+            self._reroute(now_ms, settle=settle)
 
     def apply_rules(self, groups: Sequence[Group], now_ms: int) -> None:
         """Have these rules from now on."""
         self.engine.replace(groups, now_ms)
         self._groups = groups
 
-    def _apply_routing(self, routing: Routing, now_ms: int) -> None:
-        self.channels.reroute(routing.channels)
-        self.dispatcher.replace(routing, now_ms)
+    def _reroute(self, now_ms: int, *, settle: bool = True) -> None:
+        """Look after the routing file, or after the channels that the default is made of."""
+
+        def apply(routing: Routing) -> None:
+            self.channels.reroute(routing.channels)
+            self.dispatcher.replace(routing, now_ms)
+
+        self.routing.refresh(apply, settle=settle)
 
     def forget(self, now_ms: int, keep_ms: int) -> int:
         """Delete what is over and older than ``keep_ms``; returns how many notices that were."""

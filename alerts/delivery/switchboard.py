@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -69,12 +70,14 @@ class Switchboard:
         self._fixed = tuple(canonical(spec) for spec in fixed)
         self._routed: tuple[ChannelSpec, ...] = ()
         self._problems: dict[str, str] = {}
+        self._lock = threading.Lock()
         self.on_change = on_change
         self.refresh()
 
     def refresh(self) -> None:
         """Read the page's channels anew and hand all to the registry; those whose key is lost are said to be so."""
-        self._take(self._store.list())
+        with self._lock:  # of two at once the later must be the one that read later, or a new channel is lost again
+            self._take(self._store.list())
 
     def _take(self, stored: Sequence[StoredChannel]) -> None:
         problems = {one.spec.name: one.problem for one in stored if one.problem is not None}
@@ -91,9 +94,10 @@ class Switchboard:
 
     def list(self) -> list[Listed]:
         """All channels, as people may see them."""
-        found = self._store.list()
-        if self._problems:
-            self._take(found)  # the key file may be back
+        with self._lock:
+            found = self._store.list()
+            if self._problems:
+                self._take(found)  # the key file may be back
         stored = {one.spec.name: one for one in found}
         return [_listed(spec, stored.get(spec.name)) for spec in self.registry.specs()]
 

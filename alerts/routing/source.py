@@ -27,7 +27,8 @@ class RoutingSource:
     def __init__(self, path: Path | None, channels: Callable[[], Sequence[ChannelSpec]]) -> None:
         self.path = path
         self._channels = channels
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._owed: Routing | None = None
         self._text: str | None = None
         self._seen: str | None = None  # what the file said at the last look
         self._specs: tuple[ChannelSpec, ...] | None = None
@@ -62,6 +63,19 @@ class RoutingSource:
             if self.path is None:
                 return self._default()
             return self._look_again(self.path, settle=False)
+
+    def refresh(self, apply: Callable[[Routing], None], *, settle: bool = True) -> bool:
+        """Poll, or with ``settle`` false reload, and have ``apply`` put what has changed in force; whether it had to.
+
+        One caller at a time, so that an older routing follows no newer one. What ``apply`` failed to do comes again.
+        """
+        with self._lock:
+            self._owed = (self.poll() if settle else self.reload()) or self._owed
+            if self._owed is None:
+                return False
+            apply(self._owed)
+            self._owed = None
+            return True
 
     def _default(self) -> Routing:
         self._specs = tuple(self._channels())

@@ -19,6 +19,7 @@ from alerts.silencing.matching import parse_matchers
 from alerts.silencing.silence import Silence
 from config import AlertSettings, ServerSettings, Settings
 from promql import Engine
+from storage.error import StorageError
 from storage.incident import IncidentLog
 from storage.record import AuditLog
 from tests.alerts.delivery.receivers.http import Reply, Service
@@ -275,3 +276,35 @@ def test_without_a_routing_file_a_channel_added_in_the_page_gets_the_next_alert(
     house.run(90)
     assert ("firing", ["Hot"]) in [(status, sorted(set(names))) for status, names in house.hooked()]
     assert all("Warm" not in names for _, names in house.hooked())  # level 2 is not for this channel
+
+
+def refuse(*_: object) -> None:
+    raise StorageError("the database is busy", permanent=False)
+
+
+def test_a_routing_that_could_not_be_put_in_force_comes_again(
+    make_house: Callable[..., House], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = make_house()
+    alerting = house.alerting
+    house.write_routing("{route: {receiver: other}, receivers: [{name: other}]}")
+    alerting.refresh(house.now_ms)
+    with monkeypatch.context() as busy:
+        busy.setattr(alerting.dispatcher, "replace", refuse)
+        with pytest.raises(StorageError):
+            alerting.refresh(house.now_ms)
+    assert "other" not in alerting.dispatcher.routing.receivers
+    alerting.refresh(house.now_ms)
+    assert [*alerting.dispatcher.routing.receivers] == ["other"]
+
+
+def test_rules_that_cannot_be_put_in_force_hold_up_no_routing(
+    make_house: Callable[..., House], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = make_house()
+    monkeypatch.setattr(house.alerting.rules, "refresh", lambda *_, **__: refuse())
+    house.write_routing("{route: {receiver: other}, receivers: [{name: other}]}")
+    for _ in range(2):
+        with pytest.raises(StorageError):
+            house.alerting.refresh(house.now_ms)
+    assert [*house.alerting.dispatcher.routing.receivers] == ["other"]

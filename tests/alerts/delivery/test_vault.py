@@ -18,7 +18,7 @@ from alerts.delivery.address import canonical
 from alerts.delivery.channel import AppriseChannel, BrokenChannel, Channel, DeliveryError, Voice
 from alerts.delivery.registry import ChannelRegistry, builder, settings_specs
 from alerts.delivery.spec import ChannelSpec
-from alerts.delivery.store import ChannelError, ChannelStore
+from alerts.delivery.store import ChannelError, ChannelStore, StoredChannel, check_spec
 from alerts.delivery.switchboard import Switchboard
 from alerts.delivery.vault import FILE_NAME, Vault, VaultError
 from alerts.delivery.webhook import WebhookChannel
@@ -293,3 +293,24 @@ def test_a_test_tells_what_the_service_answered(store: ChannelStore) -> None:
     assert 0 <= good.seconds < 60
     with pytest.raises(ChannelError):
         board.test("nobody", NOW_MS)
+
+
+def test_a_channel_that_is_added_while_others_are_read_is_not_lost_again(
+    store: ChannelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board = switchboard(store)
+    check_spec(spec())  # loads Apprise, which takes a while
+    adding = threading.Thread(target=lambda: board.add(spec(), "ann", NOW_MS))
+    read = store.list
+
+    def slow() -> list[StoredChannel]:
+        found = read()
+        monkeypatch.setattr(store, "list", read)
+        adding.start()
+        adding.join(0.3)  # ends only where nobody sees to it that one comes after the other
+        return found
+
+    monkeypatch.setattr(store, "list", slow)
+    board.reroute([])
+    adding.join()
+    assert board.registry.names() == ("ward",)
