@@ -115,7 +115,7 @@ wakeless_ticks_waiting gauge: Ticks, one for each source, that are in memory onl
 wakeless_storage_problem{kind} gauge: 1 while the store has this problem, e.g. disk_full, locked, database_damaged.
 wakeless_chunks_unreadable_total counter: Stored chunks that could not be read or decoded: holes in the history.
 wakeless_samples_refused_total{metric,label} counter: Samples of new series left out: the metric has too many of them.
-wakeless_rule_file_refused{file} gauge: 1 while the newest text of a file of rules or routing is refused and not in force.
+wakeless_rule_file_refused{file} gauge: 1 while the newest text of a rule or routing file is refused and not in force.
 wakeless_alerts{state} gauge: Alerts that are pending, firing or acknowledged.
 rule_group_last_evaluation_timestamp_seconds{rule_group} gauge seconds: When the group was last evaluated, since 1970.
 rule_group_last_duration_seconds{rule_group} gauge seconds: How long its last evaluation took.
