@@ -13,6 +13,8 @@ from alerts.state import Alert
 from storage.tables import AlertRow
 
 _COLUMNS = AlertRow.__table__.c
+#: Made once: to build and compile it would be most of the work of a flood.
+_INSERT = insert(AlertRow)
 
 
 class AlertBook:
@@ -103,7 +105,7 @@ class AlertBook:
 
     def add(self, connection: Connection, alert: Alert) -> int:
         """Write a new alert; returns its id."""
-        result = connection.execute(insert(AlertRow).values(**_values(alert)))
+        result = connection.execute(_INSERT, _values(alert))
         key: Any = result.inserted_primary_key
         return int(key[0])
 

@@ -16,7 +16,7 @@ from alerts.book import AlertBook
 from alerts.evaluation import Origin
 from alerts.flapping import FlapCount
 from alerts.pace import Pace
-from alerts.posted import Posted, PostedAlerts
+from alerts.posted import PORTION, Posted, PostedAlerts, refusal
 from alerts.roster import Roster
 from alerts.rule import Group
 from alerts.running import GroupState, Means, Record
@@ -119,18 +119,20 @@ class AlertEngine:
         Raises :class:`AlertError`: invalid, if any had to be refused; the others have been taken. Raises
         :class:`storage.error.StorageError` while the database takes nothing.
         """
-        with self._lock:
-            self._load()
-            self._follow_clock()
-            steps, problems = self._posted.take(posted, now_ms)
-            try:
-                events = self._move(steps, now_ms)
-            finally:
-                self._publish()
-        self._tell(events)
+        problems: list[str] = []
+        for start in range(0, len(posted), PORTION):
+            with self._lock:
+                self._load()
+                self._follow_clock()
+                steps, refused = self._posted.take(posted[start : start + PORTION], now_ms)
+                problems += refused
+                try:
+                    events = self._move(steps, now_ms)
+                finally:
+                    self._publish()
+            self._tell(events)
         if problems:
-            more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-            raise AlertError("invalid", problems[0] + more)
+            raise refusal(problems)
 
     def current(self) -> list[Alert]:
         """Every pending and firing alert, the most urgent first."""

@@ -6,12 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from alerts.state import Alert, Track, fingerprint, level_of, resolve, shift
+from alerts.state import Alert, AlertError, Track, fingerprint, level_of, resolve, shift
 from alerts.step import Step
 from collectors.sample import Labels
 
 #: Alerts of other servers that may be open at once; each takes about 2 kB.
 MOST_OPEN = 10_000
+#: As many are taken at once: between them, those who evaluate and read get their turn.
+PORTION = 200
 
 
 class Posted(NamedTuple):
@@ -22,6 +24,12 @@ class Posted(NamedTuple):
     starts_ms: int | None = None
     ends_ms: int | None = None
     generator_url: str | None = None
+
+
+def refusal(problems: Sequence[str]) -> AlertError:
+    """What the sender hears of alerts that were refused."""
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return AlertError("invalid", problems[0] + more)
 
 
 class PostedAlerts:

@@ -25,6 +25,8 @@ Outcome: TypeAlias = Literal["sent", "failed", "merged", "refused"]
 
 _TABLE = OutboxRow.__table__
 _COLUMNS = _TABLE.c
+#: Made once: to build and compile it would be most of the work of a flood.
+_INSERT = insert(OutboxRow).on_conflict_do_nothing(index_elements=["key"])
 #: Characters of an error, and of the words that were sent, that are kept.
 _MAX_ERROR = 500
 _MAX_BODY = 20_000
@@ -261,8 +263,7 @@ def _insert(
         "message": message.as_dict(),
         "group_key": message.group_key,
     }
-    result = connection.execute(insert(OutboxRow).values(**values).on_conflict_do_nothing(index_elements=["key"]))
-    return result.rowcount == 1
+    return connection.execute(_INSERT, values).rowcount == 1
 
 
 def _waits(channel: str) -> ColumnElement[bool]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
+from heapq import nsmallest
 
 import structlog
 from sqlalchemy import Engine as Database
@@ -27,7 +28,7 @@ log = structlog.get_logger(__name__)
 #: How often groups that have become empty are forgotten, as in Alertmanager: an alert that fires again before joins the
 #: rhythm of its group.
 CLEANUP_MS = 30_000
-#: Groups that are written in one transaction.
+#: Groups that are written in one transaction, and that one step tells of.
 _CHUNK = 200
 
 
@@ -196,7 +197,7 @@ class Dispatcher:
             keys |= {key for key, group in groups if group.due_ms is not None and group.due_ms <= now_ms}
         if not keys:
             return []
-        due = {key: changes.get(key) or self._groups[key] for key in sorted(keys)}
+        due = self._longest_due({key: changes.get(key) or self._groups[key] for key in keys})
         gone = {name for group in due.values() for name in group.members if name not in scene.firing}
         scene.rows = self._latest(gone) if gone else {}
         outcomes = []
@@ -209,6 +210,15 @@ class Dispatcher:
             changes[key] = outcome.group
             outcomes.append(outcome)
         return outcomes
+
+    @staticmethod
+    def _longest_due(groups: Mapping[str, Group]) -> dict[str, Group]:
+        """Those that a step has time for, the ones that have waited the longest; the next step takes others.
+
+        A flood of thousands must not keep the tick, and with it all that watches, from going on.
+        """
+        chosen = nsmallest(_CHUNK, groups.items(), key=lambda item: (item[1].due_ms or 0, item[0]))
+        return dict(sorted(chosen))
 
     def _commit(self, outcomes: Iterable[Outcome], changes: dict[str, Group], now_ms: int) -> int:
         """Write notices with their groups, some groups at a time; memory follows each transaction."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, event
 from sqlalchemy import Engine as Database
 
 from alerts import posted as posted_module
@@ -184,3 +185,23 @@ def test_while_the_database_takes_nothing_its_sender_hears_that_and_it_is_told_o
     assert world.run() == ["fired Bad"]
     assert world.only().id > 0
     assert world.run(60) == []
+
+
+def test_a_flood_is_taken_in_portions_and_all_of_it(world: World, database: Database) -> None:
+    longest, running = 0, 0
+
+    def count(connection: Connection, cursor: object, statement: str, *_: object) -> None:
+        nonlocal longest, running
+        running = running + 1 if statement.startswith("INSERT INTO alerts") else running
+        longest = max(longest, running)
+
+    def end(connection: Connection) -> None:
+        nonlocal running
+        running = 0
+
+    event.listen(database, "before_cursor_execute", count)
+    event.listen(database, "commit", end)
+    flood = [Posted({"alertname": f"A{number}"}, {}) for number in range(2 * posted_module.PORTION + 1)]
+    world.engine.accept(flood, START_MS)
+    assert len(world.engine.current()) == len(flood)
+    assert longest == posted_module.PORTION

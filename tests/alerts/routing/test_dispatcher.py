@@ -318,3 +318,21 @@ def test_two_alerts_with_equal_labels_fire_until_both_have_ended(desk: Desk) -> 
     desk.now_ms += 30_000
     desk.dispatcher.step([twin], desk.now_ms)
     assert [item.firing for item in desk.said()] == ["A"]
+
+
+def test_a_flood_of_groups_is_told_over_several_steps_those_that_wait_longest_first(desk: Desk) -> None:
+    for number in range(450):
+        desk.fire(f"A{number}", service=str(number))
+    desk.run()
+    desk.now_ms += 1000
+    desk.fire("Z", service="0later")
+    desk.run()
+    desk.now_ms += 30_000
+    steps = []
+    while desk.step():
+        steps.append([said.firing for said in desk.said()])
+        desk.now_ms += 1000
+    assert [len(step) for step in steps] == [200, 200, 51]
+    assert "Z" in steps[-1]
+    assert len({name for step in steps for name in step}) == 451
+    assert desk.run(60) == []
