@@ -9,7 +9,8 @@ import pytest
 from alerts.delivery.outbox import Outbox
 from alerts.delivery.receipt import Receipt
 from alerts.delivery.secret import Secrets
-from tests.alerts.delivery.box import START_MS, Post
+from tests.alerts.delivery.box import Post
+from tests.alerts.delivery.story import NOW_MS
 
 TOKEN = "3-lL2uS6Kulugpvq_fYrNoLG.GWGYndLMoz6ZQTQYoqC3psovlSWG3ajjGlh7zjBcCVA"
 LINK = f"https://watch.example.com/ack/{TOKEN}"
@@ -38,6 +39,6 @@ def test_what_a_service_says_cannot_play_tricks_where_it_is_read() -> None:
 def test_a_link_in_a_notice_is_kept_nowhere_once_it_is_sent(outbox: Outbox, post: Post) -> None:
     post.put("box", "one")
     (entry,) = outbox.recent()
-    outbox.mark_sent(entry, Receipt("one", f"It is down.\nAcknowledge: {LINK}\nMore follows.", "ok"), START_MS)
+    outbox.mark_sent(entry, Receipt("one", f"It is down.\nAcknowledge: {LINK}\nMore follows.", "ok"), NOW_MS)
     (sent,) = outbox.recent()
     assert sent.body == "It is down.\nAcknowledge: https://watch.example.com/ack/***\nMore follows."
