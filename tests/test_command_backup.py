@@ -12,10 +12,15 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from pydantic import SecretStr
 
 import command_backup
+from alerts.delivery.spec import ChannelSpec
+from alerts.delivery.store import ChannelStore
+from alerts.delivery.vault import FILE_NAME, Vault
 from command import main
 from storage.backup import set_aside
+from storage.engine import open_database
 from tests.running import ROOT, RunningServer, eventually
 
 T0 = 1_795_248_000  # 2026-11-21T08:00:00Z
@@ -117,6 +122,87 @@ def test_a_file_that_cannot_be_restored_is_refused_in_one_line_and_changes_nothi
     assert refused.stderr.count("\n") == 1
     assert dump(data_dir) == before
     assert [path.name for path in data_dir.iterdir() if "re" in path.suffix] == []
+
+
+# --- channels ----------------------------------------------------------------------------------------------------
+
+
+def add_channel(data_dir: Path, name: str) -> None:
+    """As the page does."""
+    spec = ChannelSpec(name, "webhook", SecretStr(f"http://hooks.example/{name}"), origin="page")
+    database = open_database(data_dir / "wakeless.db")
+    ChannelStore(database, Vault(data_dir / FILE_NAME)).add(spec, "ann", T0 * 1000)
+    database.dispose()
+
+
+def channels(data_dir: Path) -> dict[str, str]:
+    """Where each channel leads, or why that is not known."""
+    database = open_database(data_dir / "wakeless.db")
+    found = ChannelStore(database, Vault(data_dir / FILE_NAME)).list()
+    database.dispose()
+    return {one.spec.name: one.problem or one.spec.url.get_secret_value() for one in found}
+
+
+def test_a_backup_without_the_key_of_its_channels_says_so_and_so_does_restoring_it(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    add_channel(data_dir, "ward")
+    made = run(data_dir, "backup", str(tmp_path / "b.db"))
+    assert made.exit_code == 0
+    assert f"addresses of 1 channels are in it encrypted, and {data_dir}/channels.key is not in it" in made.stderr
+    assert "--with-key" in made.stderr
+    assert b"hooks.example" not in (tmp_path / "b.db").read_bytes()
+    restored = run(tmp_path / "elsewhere", "restore", str(tmp_path / "b.db"))
+    assert restored.exit_code == 0
+    assert "does not open the addresses of 1 channels (ward)" in restored.stderr
+    assert "cannot be decrypted" in channels(tmp_path / "elsewhere")["ward"]
+
+
+def test_a_backup_with_its_key_brings_the_channels_back_beside_those_that_are_there(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    add_channel(data_dir, "ward")
+    made = run(data_dir, "backup", str(tmp_path / "b.db"), "--with-key")
+    assert (made.exit_code, made.stderr) == (0, "")
+    assert (tmp_path / "b.db.channels.key").stat().st_mode & 0o777 == 0o600
+    elsewhere = tmp_path / "elsewhere"
+    run(elsewhere, "import", str(tmp_path / "dump.prom"))
+    add_channel(elsewhere, "other")  # with a key of its own
+    restored = run(elsewhere, "restore", str(tmp_path / "b.db"))
+    assert (restored.exit_code, restored.stderr) == (0, "")
+    assert channels(elsewhere) == {"ward": "http://hooks.example/ward"}
+    (before,) = set_aside(elsewhere / "wakeless.db")
+    assert run(elsewhere, "restore", str(before)).exit_code == 0
+    assert channels(elsewhere) == {"other": "http://hooks.example/other"}
+    assert (elsewhere / FILE_NAME).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_key_beside_a_backup_stays_unless_force_is_given(data_dir: Path, tmp_path: Path) -> None:
+    add_channel(data_dir, "ward")
+    (tmp_path / "b.db.channels.key").write_text("last week's")
+    refused = run(data_dir, "backup", str(tmp_path / "b.db"), "--with-key")
+    assert refused.exit_code == 2
+    assert "b.db.channels.key exists already; --force replaces it" in refused.stderr
+    assert not (tmp_path / "b.db").exists()
+    assert run(data_dir, "backup", str(tmp_path / "b.db"), "--with-key", "--force").exit_code == 0
+    assert (tmp_path / "b.db.channels.key").read_bytes() == (data_dir / FILE_NAME).read_bytes()
+
+
+def test_a_key_that_is_lost_already_is_no_key_to_keep(data_dir: Path, tmp_path: Path) -> None:
+    add_channel(data_dir, "ward")
+    (data_dir / FILE_NAME).unlink()
+    made = run(data_dir, "backup", str(tmp_path / "b.db"), "--with-key")
+    assert made.exit_code == 2
+    assert "b.db is made, but not" in made.stderr
+
+
+def test_what_is_no_key_file_beside_a_backup_spoils_no_key(data_dir: Path, backup: Path, tmp_path: Path) -> None:
+    add_channel(data_dir, "ward")
+    backup.with_name(f"{backup.name}.channels.key").write_text("no key")
+    refused = run(data_dir, "restore", str(backup))
+    assert refused.exit_code == 2
+    assert "nothing was restored" in refused.stderr
+    assert channels(data_dir) == {"ward": "http://hooks.example/ward"}
 
 
 def test_before_the_first_start_there_is_nothing_to_back_up(tmp_path: Path) -> None:

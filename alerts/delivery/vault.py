@@ -57,6 +57,10 @@ class Vault:
                 self._keys = None  # the right file may be there the next time
             raise VaultError(f"{self._path.name} is not the key with which it was encrypted") from None
 
+    def check(self) -> None:
+        """Raises :class:`VaultError` where the key file is not there or is none."""
+        self._open(make=False)
+
     def _open(self, *, make: bool) -> MultiFernet:
         with self._lock:
             if self._keys is None:
