@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, timedelta, timezone
 from html.parser import HTMLParser
@@ -15,6 +16,7 @@ from alerts.delivery.family import DINGTALK, DISCORD, FEISHU, MAIL, PLAIN, SLACK
 from alerts.delivery.layout import clip
 from alerts.delivery.message import Action, Fact, Message, MessageKind
 from alerts.delivery.wording import Language, lasting
+from storage.error import StorageError
 from tests.alerts.delivery.story import DOWN, HOT, NOW_MS, PAGE, UP, composer, message
 
 FAMILIES = (PLAIN, MAIL, TELEGRAM, SLACK, DISCORD, DINGTALK, FEISHU, WECOM, SMS)
@@ -39,6 +41,14 @@ def test_one_alert_tells_all_that_a_person_needs() -> None:
         f"Open: {PAGE}/alerts",
         f"Acknowledge: {PAGE}/ack/7",
     ]
+
+
+def test_a_link_that_the_database_does_not_take_holds_up_no_notice() -> None:
+    def refuse(ids: Sequence[int], now_ms: int) -> str:
+        raise StorageError("the database is busy", permanent=False)
+
+    letter = composer(ack_link=refuse).compose(message(HOT), "en", now_ms=NOW_MS)
+    assert letter.body.splitlines()[-1] == f"Open: {PAGE}/alerts"
 
 
 def test_the_same_in_chinese_in_the_readers_own_time() -> None:
