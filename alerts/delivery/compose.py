@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import NamedTuple
 
+import structlog
+
 from alerts.delivery.family import PLAIN, Family
 from alerts.delivery.layout import Layout, Line, brief, write
 from alerts.delivery.message import Fact, Message
@@ -15,7 +17,13 @@ from alerts.delivery.service import Letter, Tone
 from alerts.delivery.telling import Telling
 from alerts.delivery.wording import Language
 from alerts.humanize import general
+from storage.engine import hurried
+from storage.error import StorageError
 
+log = structlog.get_logger(__name__)
+
+#: How long a notice waits for the database to take its link.
+_LINK_SECONDS = 2.0
 #: How the group of a notice begins that was put into words when it was made, by an earlier version.
 _WORDED = "text:"
 
@@ -44,6 +52,17 @@ class Composer:
     measure_of: Callable[[Fact], Measure | None] = lambda fact: None
     flap_count: int = 0
     flap_seconds: float = 1800.0
+
+    def link(self, alert_ids: Sequence[int], now_ms: int) -> str | None:
+        """A link that acknowledges these alerts; None also where the database does not take it: a notice without its
+        link is still a notice.
+        """
+        try:
+            with hurried(_LINK_SECONDS):
+                return self.ack_link(alert_ids, now_ms)
+        except StorageError as error:
+            log.warning("ack_link_not_made", reason=str(error))
+            return None
 
     def compose(self, message: Message, language: Language = "en", family: Family = PLAIN, *, now_ms: int) -> Letter:
         """The words of a message for one family of services, de-identified and within its limits."""

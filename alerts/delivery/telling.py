@@ -7,24 +7,16 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-import structlog
-
 from alerts.delivery.layout import Layout, Line
 from alerts.delivery.message import Action, Fact, Message
 from alerts.delivery.privacy import deidentify
 from alerts.delivery.wording import WORDINGS, Language, Tag, Wording, lasting
 from alerts.humanize import general
-from storage.engine import hurried
-from storage.error import StorageError
 from timeword import local_moment
 
 if TYPE_CHECKING:
     from alerts.delivery.compose import Composer
 
-log = structlog.get_logger(__name__)
-
-#: How long a notice waits for the database to take its link.
-_LINK_SECONDS = 2.0
 #: Alerts that one notice tells one by one; of the others it tells the number.
 MAX_ITEMS = 40
 _MAX_NAMES = 3
@@ -235,12 +227,7 @@ class Telling:
         open_ids = [fact.id for fact in self._message.firing if fact.ack_by is None and fact.id > 0]
         if not open_ids or self._message.kind not in ("alerts", "escalation", "summary", "action"):
             return None
-        try:
-            with hurried(_LINK_SECONDS):
-                return self._composer.ack_link(open_ids, self._now_ms)
-        except StorageError as error:  # a notice without its link is still a notice
-            log.warning("ack_link_not_made", reason=str(error))
-            return None
+        return self._composer.link(open_ids, self._now_ms)
 
     def _is_ours(self, url: str) -> bool:
         ours = self._composer.public_url
