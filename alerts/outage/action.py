@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import structlog
@@ -31,6 +32,8 @@ ACTIONS = ("reload_model", "restart_process", "rollback", "none")
 HOUR_MS = 3_600_000
 #: A restart that was asked for, and after which this process is still there, has failed.
 LEAVING_MS = 600_000
+#: Alerts that one tick decides about; each takes a write.
+MOST_AT_ONCE = 50
 #: Characters of an outcome that are kept.
 MAX_OUTCOME = 500
 #: Who the audit names for what nobody did by hand.
@@ -123,9 +126,10 @@ class Actions:
         self._collect(now_ms)
         for entry in list(self._watched.values()):
             self._judge(entry, alerts, now_ms)
-        for alert in alerts:
-            if LABEL in alert.labels and self._asks(alert, now_ms):
-                self._decide(alert, now_ms)
+        # Ours come first: no flood of another server's holds up a remedy.
+        asking = sorted((alert for alert in alerts if LABEL in alert.labels), key=lambda alert: alert.source != "rules")
+        for alert in islice((alert for alert in asking if self._asks(alert, now_ms)), MOST_AT_ONCE):
+            self._decide(alert, now_ms)
 
     def of(self, alert_id: int) -> tuple[Action, ...]:
         """What was done about an alert, for its notices."""
@@ -158,7 +162,7 @@ class Actions:
             return False
         if self._began_ms is None or alert.seen_ms < self._began_ms:
             return False  # as the last process left it: whether it still holds is not known yet
-        return not self._muted(alert.labels, now_ms)
+        return alert.source != "rules" or not self._muted(alert.labels, now_ms)
 
     def _decide(self, alert: Alert, now_ms: int) -> None:
         """Do it, say why not, or leave it for a later tick while something else is under way."""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine as Database
 
-from alerts.outage.action import HOUR_MS, LABEL, LEAVING_MS, ActionRefused, Actions
+from alerts.outage.action import HOUR_MS, LABEL, LEAVING_MS, MOST_AT_ONCE, ActionRefused, Actions
 from storage.record import AuditLog
 from tests.alerts.outage.scene import MINUTE, SECOND, T0, Scene
 
@@ -179,6 +179,19 @@ def test_none_asks_for_nothing_and_another_servers_alert_gets_nothing(loop: Loop
     assert [(state, outcome) for _, state, outcome, _ in loop.rows()] == [
         ("skipped", "another server's alert says nothing about this process")
     ]
+
+
+def test_a_flood_of_another_servers_alerts_delays_no_remedy_and_no_tick(loop: Loop) -> None:
+    flood = [loop.fire("restart_process", f"Foreign{number}") for number in range(MOST_AT_ONCE + 9)]
+    for each in flood:
+        loop.scene.change(each, source="api")
+    loop.fire("reload_model")
+    loop.tick()
+    assert [name for name, _ in loop.done] == ["reload_model"]
+    assert len(loop.rows()) == MOST_AT_ONCE
+    loop.tick()
+    assert len(loop.rows()) == len(flood) + 1
+    assert len(loop.done) == 1
 
 
 @pytest.mark.parametrize(
