@@ -91,7 +91,8 @@ class PostedAlerts:
 
     def _begin(self, labels: Labels, one: Posted, now_ms: int) -> Track:
         plain = dict(labels)
-        since_ms = now_ms if one.starts_ms is None else min(one.starts_ms, now_ms)
+        known = one.starts_ms is not None and one.starts_ms >= 0  # what no clock of a server can say is no start
+        since_ms = min(one.starts_ms or 0, now_ms) if known else now_ms
         alert = Alert(
             id=0,
             fingerprint=fingerprint(labels),

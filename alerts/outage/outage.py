@@ -222,7 +222,8 @@ def _update(connection: Connection, outage: _Outage, written: _Written, now_ms: 
     """Write what the row of an outage tells anew, and the lines that its timeline does not have yet."""
     head, case = outage.head, outage.case
     acks = [row.ack_ms for row in outage.alerts if row.ack_ms is not None]
-    noted = [sign.noted_ms for sign in case.fresh if not sign.minor]
+    # What another server says of its alert may lie before all that is known here.
+    noted = [max(sign.noted_ms, head.started_ms) for sign in case.fresh if not sign.minor]
     values: dict[str, Any] = {
         "over_ms": case.over_ms,
         "level": max([head.level, *(row.level for row in outage.alerts)]),

@@ -46,9 +46,10 @@ def test_it_fires_at_once_as_its_sender_says(world: World) -> None:
     assert alert.fingerprint == fingerprint((("alertname", "NodeDown"), ("severity", "critical")))
 
 
-def test_one_that_begins_in_the_future_or_at_no_time_begins_now(world: World) -> None:
+def test_one_that_begins_in_the_future_at_no_time_or_before_clocks_begins_now(world: World) -> None:
     send(world, {"a": "1"}, starts_ms=START_MS + 60_000)
     send(world, {"a": "2"})
+    send(world, {"a": "3"}, starts_ms=-8_520_336_000_000)
     assert {alert.firing_ms for alert in world.engine.current()} == {START_MS}
 
 

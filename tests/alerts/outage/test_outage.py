@@ -31,6 +31,15 @@ def test_alerts_that_fire_while_one_lasts_are_the_same_incident(scene: Scene) ->
     assert (incident.ended_ms, incident.over_ms) == (T0 + 3 * MINUTE, T0 + 3 * MINUTE)
 
 
+def test_it_is_never_detected_before_it_began_whatever_another_server_says_of_its_alert(scene: Scene) -> None:
+    scene.fire("ServerDown", 0, level=3)
+    scene.follow(0)
+    scene.fire("Foreign", -900 * HOUR, level=3)
+    scene.follow(SECOND)
+    (incident,) = scene.heads()
+    assert incident.detected_ms == incident.started_ms == T0
+
+
 def test_what_is_only_worth_knowing_makes_no_incident(scene: Scene) -> None:
     scene.fire("BrownOut", 0, level=1)
     scene.follow(0)
