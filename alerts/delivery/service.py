@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -17,6 +18,16 @@ from alerts.delivery.wire import Wire, listen
 #: Apprise's kinds, which colour a message where the service has colours.
 Tone: TypeAlias = Literal["info", "success", "warning", "failure"]
 Markup: TypeAlias = Literal["text", "markdown", "html"]
+
+
+#: Between what calls everybody, or somebody, in a chat: Slack, Discord and Feishu read it in any text, and Apprise
+#: makes it work where it was escaped.
+_CALL = re.compile(r"(?<=[@!])(?=(?:everyone|here|channel|all)\b)|(?<=<[@!#])|(?<=<)(?=/?at\b)", re.IGNORECASE)
+
+
+def quiet(text: str) -> str:
+    """``text`` that calls nobody by name: whoever words an alert does not decide who is called."""
+    return _CALL.sub("\N{ZERO WIDTH SPACE}", text)
 
 
 class Letter(NamedTuple):
@@ -77,8 +88,8 @@ class AppriseService:
         _quiet_logs()  # whoever sets up logging anew may have undone it
         with listen() as wire, keyed(key):
             result = service.notify(
-                title=letter.title,
-                body=letter.body,
+                title=quiet(letter.title),
+                body=letter.body if letter.markup == "html" else quiet(letter.body),
                 notify_type=letter.tone,
                 body_format=letter.markup,
                 attach=self._attachment(letter.picture),

@@ -171,6 +171,18 @@ def test_a_flood_fits_into_what_each_service_takes(
     assert int(found[1]) + len(re.findall(r"第 \d+ 个 GPU", text)) == 120
 
 
+@pytest.mark.parametrize("kind", [WeCom, Feishu, DingTalk, SlackWebhook, SlackBot, Discord])
+def test_whoever_words_an_alert_calls_nobody(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = '@everyone @here @all <!channel> !here> <@U0123ABCD> <@&77> <at user_id="all">all</at>'
+    loud = replace(HOT, annotations={"summary": words, "description": words, "action": words})
+    with playing(kind, monkeypatch) as service:
+        channel(kind.url).send(message(loud), "key", NOW_MS)
+        (call,) = service.taken
+    text = json.dumps(call.json, ensure_ascii=False).replace("&lt;", "<").replace("&gt;", ">")
+    assert "everyone" in text
+    assert re.findall(r"[@!](?:everyone|here|channel|all)|<[@!]&?[U\d]|</?at\b", text) == []
+
+
 def test_a_signed_robot_of_feishu_believes_the_signature(monkeypatch: pytest.MonkeyPatch) -> None:
     with Feishu() as service:
         assert isinstance(service, Feishu)
