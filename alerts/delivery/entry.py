@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from alerts.delivery.message import Message
@@ -69,6 +69,12 @@ class Entry:
         for fact in message.get("alerts", ()):
             return str(fact["annotations"].get("summary") or fact["rule"])
         return str(message.get("note", ""))
+
+    def outline(self) -> Entry:
+        """The same with no more of its message than the properties here ask for: its first alert of a thousand."""
+        if not self.message or not isinstance(self.message.get("alerts"), list):
+            return self
+        return replace(self, message={**self.message, "alerts": self.message["alerts"][:1]})
 
     def read(self) -> Message:
         """What it says. A notice from before messages were kept as data has words only.

@@ -30,6 +30,8 @@ _INSERT = insert(OutboxRow).on_conflict_do_nothing(index_elements=["key"])
 #: Characters of an error, and of the words that were sent, that are kept.
 _MAX_ERROR = 500
 _MAX_BODY = 20_000
+#: Notices that are held whole where only their outlines are asked for: one may tell of a thousand alerts.
+_ROWS_AT_ONCE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +169,13 @@ class Outbox:
         """How the alerts stand that notices are about: each label set's newest."""
         return AlertBook(self._database).latest(fingerprints)
 
+    def set_back(self, back_ms: int, now_ms: int) -> None:
+        """The clock was set back: what rests does so for no longer than it would have."""
+        rests = and_(_COLUMNS.state == "waiting", _COLUMNS.next_ms > now_ms)
+        earlier = func.max(_COLUMNS.next_ms - back_ms, now_ms)
+        with self._database.begin() as connection:
+            connection.execute(update(OutboxRow).where(rests).values(next_ms=earlier))
+
     def abandon(self, channels: Collection[str], error: str) -> int:
         """Give up everything that waits for ``channels``; returns how many notices that were."""
         abandoned = 0
@@ -200,7 +209,7 @@ class Outbox:
             return connection.execute(query).rowcount == 1
 
     def recent(self, limit: int = 100, *, state: NoticeState | None = None, channel: str | None = None) -> list[Entry]:
-        """The latest notices, newest first."""
+        """The latest notices, newest first, each with no more of its message than an outline."""
         newest = select(_COLUMNS.id).order_by(_COLUMNS.id.desc()).limit(limit)  # over an index: rows are large
         if state is not None:
             newest = newest.where(_COLUMNS.state == state)
@@ -208,7 +217,8 @@ class Outbox:
             newest = newest.where(_COLUMNS.channel == channel)
         query = select(_TABLE).where(_COLUMNS.id.in_(newest)).order_by(_COLUMNS.id.desc())
         with self._database.connect() as connection:
-            return [Entry(**row._mapping) for row in connection.execute(query)]
+            rows = connection.execute(query.execution_options(yield_per=_ROWS_AT_ONCE))
+            return [Entry(**row._mapping).outline() for row in rows]
 
     # --- how it stands -------------------------------------------------------------------------------------------
 

@@ -42,7 +42,16 @@ def test_any_value_of_an_alert_survives(outbox: Outbox, post: Post, value: float
     for number in range(5):
         post.message("box", str(number), message(fact(number + 1, value=value)))
     assert outbox.crowd("box").count == 5
-    assert outbox.recent()[0].read().alerts[0].value == value
+    head = outbox.head("box")
+    assert head is not None
+    assert head.read().alerts[0].value == value
+
+
+def test_a_list_of_notices_holds_no_more_of_each_than_it_shows(outbox: Outbox, post: Post) -> None:
+    post.message("box", "key", message(fact(1, rule="First"), *(fact(number) for number in range(2, 50))))
+    (entry,) = outbox.recent()
+    assert entry.headline == "First it is"
+    assert len((entry.message or {})["alerts"]) == 1
 
 
 def test_its_colour_is_that_of_the_worst_that_fires() -> None:
