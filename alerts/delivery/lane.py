@@ -39,6 +39,11 @@ class Lane:
         self._again = False
         self._hanging: list[_Attempt] = []
 
+    @property
+    def is_at_work(self) -> bool:
+        """Whether a thread walks it."""
+        return self._at_work
+
     def start(self, work: Callable[[Lane], None]) -> bool:
         """Have a thread walk the lane; False if one does already, which then looks once more before it ends."""
         with self._lock:

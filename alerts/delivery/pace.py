@@ -50,7 +50,7 @@ _KEPT = 1000
 def limits(spec: ChannelSpec) -> tuple[Limit, ...]:
     """What bounds a channel: its own ``per_minute``, else what is known of its service, else nothing."""
     if spec.per_minute > 0:
-        count = max(1, math.floor(spec.per_minute))
+        count = min(max(1, math.floor(spec.per_minute)), _KEPT)
         return (Limit(count, count * _MINUTE_SECONDS / spec.per_minute),)
     if spec.kind == "webhook":
         return ()

@@ -33,6 +33,8 @@ PATIENT_ATTEMPTS = 5
 MAX_CRASHES = 5
 #: Notices may come in while others are being merged; then it begins anew, so often.
 _MERGE_TRIES = 5
+#: A clock that goes back by less was read by two threads at once.
+_CLOCK_SLACK_MS = 1000
 #: Most notices that one channel gets in one round.
 _ROUND = 50
 
@@ -90,6 +92,7 @@ class Sender:
         self._jitter = jitter or random.Random()  # noqa: S311
         self._lanes: dict[str, Lane] = {}
         self._closed = False
+        self._last_ms = 0
 
     def deliver(self, now_ms: int) -> int:
         """Try everything that is due; returns how many notices were delivered while it waited."""
@@ -119,8 +122,9 @@ class Sender:
         """Have a thread walk every lane in which something waits; returns those that nobody walked before."""
         if self._closed:
             return []
+        self._follow_clock(now_ms)
         waiting = self._outbox.waiting_channels()
-        unknown = [name for name in waiting if self._channels.get(name) is None]
+        unknown = [name for name in waiting if self._channels.get(name) is None and not self._is_at_work(name)]
         if unknown:
             count = self._outbox.abandon(unknown, "the channel is not configured any more")
             log.warning("notices_abandoned", channels=unknown, count=count)
@@ -128,6 +132,17 @@ class Sender:
         now = lambda: now_ms + round((self._elapsed() - began) * 1000)  # noqa: E731
         lanes = [self._lanes.setdefault(name, Lane(name)) for name in waiting if name not in unknown]
         return [lane for lane in lanes if lane.start(lambda lane: self._walk(lane, now))]
+
+    def _is_at_work(self, channel: str) -> bool:
+        """Whether something may be under way to a channel: also of one that has just been removed it counts."""
+        lane = self._lanes.get(channel)
+        return lane is not None and lane.is_at_work
+
+    def _follow_clock(self, now_ms: int) -> None:
+        """A clock that was set back makes no channel rest for longer."""
+        back_ms, self._last_ms = self._last_ms - now_ms, now_ms
+        if back_ms > _CLOCK_SLACK_MS:
+            self._outbox.set_back(back_ms, now_ms)
 
     # --- on a lane's thread --------------------------------------------------------------------------------------
 
@@ -163,7 +178,7 @@ class Sender:
 
     def _is_due(self, entry: Entry, now_ms: int) -> bool:
         """Whether its time has come. A wait that we did not set means that the clock was set back."""
-        if entry.next_ms <= entry.created_ms:
+        if entry.attempts == 0 and entry.next_ms <= entry.created_ms:
             return True
         longest_ms = 2 * max(round(MAX_RETRY_AFTER_SECONDS * 1000), self._retry_ms)
         return not now_ms < entry.next_ms <= now_ms + longest_ms

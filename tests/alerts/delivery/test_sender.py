@@ -133,6 +133,33 @@ def test_a_clock_set_back_does_not_make_a_notice_wait_for_hours(outbox: Outbox, 
     assert sender(outbox, Box("box")).deliver(START_MS - 3 * HOUR * 1000) == 1
 
 
+def test_a_clock_set_back_makes_no_channel_rest_for_longer(outbox: Outbox, post: Post) -> None:
+    post.put("box", "one")
+    box = Box("box", down)
+    sending = sender(outbox, box)
+    run(sending, [0])
+    run(sending, range(-1800, -1780))
+    assert len(box.asked) == 2, "nor is it asked more often"
+    box.answer = lambda title: None
+    assert run(sending, range(-1780, -1760)) == [-1770]
+
+
+def test_what_is_under_way_to_a_channel_that_is_removed_counts(outbox: Outbox, post: Post) -> None:
+    post.put("box", "one", "two")
+    release = threading.Event()
+    box = Box("box", hang_until(release))
+    boxes = Boxes(box)
+    sending = Sender(outbox, boxes, patience_seconds=0.0)
+    sending.deliver(START_MS)
+    boxes.remove("box")
+    sending.deliver(START_MS + 1000)
+    release.set()
+    sending.close()
+    assert states(outbox)["one-box"] == "sent"
+    assert Sender(outbox, boxes).deliver(START_MS + 2000) == 0
+    assert states(outbox) == {"one-box": "sent", "two-box": "failed"}
+
+
 def test_a_channel_that_is_gone_gives_up_its_notices(outbox: Outbox, post: Post) -> None:
     post.put("old", "one")
     post.put("box", "two")
