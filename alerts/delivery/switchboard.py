@@ -13,7 +13,7 @@ import structlog
 from alerts.delivery.address import canonical
 from alerts.delivery.channel import Channel
 from alerts.delivery.message import Message
-from alerts.delivery.receipt import DeliveryError
+from alerts.delivery.receipt import DeliveryError, whole
 from alerts.delivery.registry import ChannelRegistry
 from alerts.delivery.secret import scheme_of
 from alerts.delivery.spec import ChannelSpec
@@ -147,7 +147,7 @@ def _try(channel: Channel, now_ms: int) -> Trial:
     message = Message("test", channel.name, key, {}, (), now_ms)
     begun = time.monotonic()
     try:
-        ok, answer = True, channel.send(message, key, now_ms).answer
+        ok, answer = True, whole(channel.send(message, key, now_ms).answer)
     except DeliveryError as error:
         ok, answer = False, str(error)
     except Exception as error:  # noqa: BLE001 - whatever a plug-in raises is a failed attempt

@@ -43,7 +43,12 @@ class Vault:
         self._keys: MultiFernet | None = None
 
     def seal(self, text: str) -> bytes:
-        """Encrypt. Raises :class:`VaultError` where there is no key and none can be made."""
+        """Encrypt. Raises :class:`VaultError` where there is no key and none can be made, or where it has gone since it
+        was read: what only memory can decrypt would be lost with this process.
+        """
+        with self._lock:
+            if self._keys is not None and not self._path.exists():
+                raise VaultError(f"{self._path.name} is not in the data folder any more: bring it back")
         return self._open(make=True).encrypt(text.encode())
 
     def unseal(self, sealed: bytes) -> str:

@@ -62,6 +62,13 @@ def test_the_key_file_is_made_at_the_first_secret_and_is_its_owners_alone(vault:
     assert [one.name for one in tmp_path.iterdir() if FILE_NAME in one.name] == [FILE_NAME]
 
 
+def test_nothing_is_encrypted_with_a_key_that_only_memory_has(vault: Vault, tmp_path: Path) -> None:
+    vault.seal("x")
+    (tmp_path / FILE_NAME).unlink()
+    with pytest.raises(VaultError, match="bring it back"):
+        vault.seal("y")
+
+
 def test_a_key_that_others_can_read_is_closed_to_them(vault: Vault, tmp_path: Path) -> None:
     sealed = vault.seal("x")
     (tmp_path / FILE_NAME).chmod(0o644)
