@@ -89,7 +89,7 @@ def payload(message: Message, spec: ChannelSpec, external_url: str) -> dict[str,
     """What Alertmanager 0.25 sends for these alerts, in its order of alerts and of fields."""
     facts = sorted(message.alerts if spec.send_resolved else message.firing, key=cmp_to_key(_compare))
     shown = facts[: spec.max_alerts] if spec.max_alerts > 0 else facts
-    alerts = [_alert(fact) for fact in shown]
+    alerts = [_alert(fact, external_url) for fact in shown]
     return {
         "receiver": message.receiver,
         "status": "firing" if any(fact.firing for fact in shown) else "resolved",
@@ -104,13 +104,13 @@ def payload(message: Message, spec: ChannelSpec, external_url: str) -> dict[str,
     }
 
 
-def _alert(fact: Fact) -> dict[str, Any]:
+def _alert(fact: Fact, external_url: str) -> dict[str, Any]:
     ended_ms = None if fact.firing else fact.resolved_ms
     return {
         "status": "firing" if fact.firing else "resolved",
         "labels": dict(sorted(fact.labels.items())),
         "annotations": {
-            name: deidentify(text)
+            name: text if _is_ours(text, external_url) else deidentify(text)
             for name, text in sorted(fact.annotations.items())
             if not name.startswith("wakeless_")
         },
@@ -119,6 +119,11 @@ def _alert(fact: Fact) -> dict[str, Any]:
         "generatorURL": fact.generator_url or "",
         "fingerprint": fact.fingerprint,
     }
+
+
+def _is_ours(text: str, external_url: str) -> bool:
+    """Whether an annotation is a link to our own page, such as ``runbook_url``: where that is, is no secret here."""
+    return bool(external_url) and text.startswith(f"{external_url}/") and not any(letter.isspace() for letter in text)
 
 
 def _moment(time_ms: int) -> str:

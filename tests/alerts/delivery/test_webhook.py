@@ -218,3 +218,14 @@ def test_a_hook_that_is_not_told_of_resolved_alerts_is_not_called_for_them() -> 
         assert service.calls == []
         hook.send(message(HOT, UP), "key", NOW_MS)
         assert [alert["status"] for alert in service.calls[0].json["alerts"]] == ["firing"]
+
+
+def test_links_to_our_own_page_arrive_whole_wherever_it_is() -> None:
+    page = "http://10.0.0.5:8000"
+    links = {"runbook_url": f"{page}/runbook#Hot", "other": "http://10.0.0.6/x", "words": f"{page}/x and 10.0.0.7"}
+    fact = replace(HOT, annotations={**HOT.annotations, **links})
+    document = payload(message(fact), ChannelSpec("hook", "webhook", SecretStr("http://x")), page)
+    said = document["alerts"][0]["annotations"]
+    assert said["runbook_url"] == f"{page}/runbook#Hot"
+    assert "10.0.0.6" not in said["other"]
+    assert "10.0.0.7" not in said["words"]
