@@ -13,6 +13,7 @@ from sqlalchemy import Engine as Database
 
 from alerts.delivery.channel import Voice
 from alerts.delivery.compose import Composer
+from alerts.delivery.emergency import Emergency
 from alerts.delivery.outbox import Outbox
 from alerts.delivery.picture import Pictures
 from alerts.delivery.plot import Figures
@@ -37,6 +38,7 @@ from alerts.silencing.quieting import Quieting
 from alerts.state import Alert, Flapping
 from config import Settings
 from promql import Engine as QueryEngine
+from storage.error import StorageError
 from storage.incident import IncidentLog
 from storage.record import AuditLog
 
@@ -127,6 +129,7 @@ class Alerting:
             muted=self.quieting.mutes,
             actions=lambda alert: self.actions.of(alert.id),
         )
+        self.emergency = Emergency(self.channels.registry, self._untold)
         self.outages = Outages(database, incidents)
         self.channels.on_change = lambda: self._reroute(clock())
 
@@ -146,7 +149,12 @@ class Alerting:
 
     def dispatch(self, now_ms: int) -> None:
         """Put into the outbox what people are to hear now, and have it sent at once."""
-        told = self.dispatcher.step(self.engine.current(), now_ms)
+        try:
+            told = self.dispatcher.step(self.engine.current(), now_ms)
+        except StorageError:
+            self.emergency.follow(self.engine.current(), now_ms)
+            raise
+        self.emergency.over()
         self._causes = None
         if told:
             self.sender.wake()
@@ -216,6 +224,11 @@ class Alerting:
     def _routable(self) -> list[ChannelSpec]:
         """The channels that the default routing sends to."""
         return [spec for spec in self.channels.registry.specs() if spec.origin != "routing"]
+
+    def _untold(self, alert: Alert, now_ms: int) -> list[str]:
+        """The channels that are to hear of an alert now, and have not."""
+        found = self.dispatcher.explain(alert.labels, now_ms)
+        return [name for each in found if not each.muted_by for name in each.channels if name not in each.told_ms]
 
     def _report(self, alert_id: int) -> None:
         """Something was done about an alert, or it is known whether that helped: who heard of the alert hears of it."""
