@@ -35,7 +35,7 @@ chromium:
 	  else echo "chromium, promtool or amtool is not installed: the tests that need them will be skipped"; fi; }
 
 test: install-dev chromium
-	@$(BIN)/python -m pytest -n 2 --dist worksteal
+	@$(BIN)/python -m pytest -n 2 --dist loadscope
 
 # Proofs that take minutes: many kills, long soaks.
 long: install-dev chromium

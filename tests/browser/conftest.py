@@ -57,7 +57,7 @@ class Server:
         """The server process itself."""
         return psutil.Process(self.process.pid).children()[0]
 
-    def wait(self, path: str, seconds: float = 40) -> None:
+    def wait(self, path: str, seconds: float = 120) -> None:
         """Until the path answers 200."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
