@@ -28,7 +28,7 @@ from promql import QueryError, parse
 blueprint = Blueprint("rulebook", __name__, url_prefix="/api/rules")
 
 #: Hours that a preview may look back.
-MAX_HOURS = 24.0 * 14
+MAX_HOURS, LEAST_HOURS = 24.0 * 14, 1 / 60
 
 
 class _Body(BaseModel):
@@ -97,7 +97,7 @@ def try_out() -> Response:
             invalid(field, str(error))
     try:
         trial = Trial(parse(asked.expr.strip()), seconds["for"], seconds["keep_firing_for"])
-        found = preview(services().query, trial, now_ms(), asked.hours)
+        found = preview(services().query, trial, now_ms(), _within_history(asked.hours))
     except QueryError as error:
         invalid("expr", str(error))
     return answer(
@@ -114,6 +114,14 @@ def try_out() -> Response:
             "warnings": found.warnings,
         }
     )
+
+
+def _within_history(hours: float) -> float:
+    """At most as many hours as there is history: before it, nothing would have fired, and ``absent(x)`` would have."""
+    span = services().store.span()
+    if span is None:
+        return hours
+    return min(hours, max((now_ms() - span[0]) / 3_600_000, LEAST_HOURS))
 
 
 @blueprint.put("")

@@ -108,6 +108,13 @@ def warm(house: House, degrees: list[float]) -> None:
         house.services.store.append([Tick("test", first + number * 5_000, (sample,))])
 
 
+def test_a_preview_does_not_look_to_before_history_began(house: House) -> None:
+    warm(house, [60.0] * 120)
+    document = ask(house, "POST", "/preview", expr="absent(gpu_temperature_celsius)", hours=24).get_json()
+    assert document["fired"] == 0
+    assert 590_000 <= document["end_ms"] - document["start_ms"] <= 610_000
+
+
 def test_a_preview_tells_when_a_rule_would_have_fired(house: House) -> None:
     warm(house, [60.0] * 24 + [80.0] * 60 + [60.0] * 24)
     asked: dict[str, Any] = {"expr": "gpu_temperature_celsius > 70", "for": "1m", "hours": 1}

@@ -23,6 +23,7 @@ class RulePage {
   constructor(store) {
     this.store = store;
     this.admin = store.first.may.admin;
+    this.errors = 0; // of the text as it was last checked
     this.saved = null; // {text, version} as the server has it
     this.area = new Area(find("#area"));
     this.preview = new Preview();
@@ -102,7 +103,7 @@ class RulePage {
     const { dirty } = this;
     if (this.admin) {
       find("#discard").disabled = !dirty;
-      find("#save-button").disabled = !dirty;
+      find("#save-button").disabled = !dirty || this.errors > 0;
     }
     clearTimeout(this.pause);
     this.pause = setTimeout(() => { this.check(); this.look(); }, PAUSE_MS);
@@ -120,12 +121,21 @@ class RulePage {
       const { problems, rules } = await call("/api/rules/check", { method: "POST", json: { text: this.area.value }, signal: mine.signal });
       if (mine === this.checking) this.paintProblems(problems, rules);
     } catch (error) {
-      if (error.name !== "AbortError") text(find("#checked"), t("It could not be checked: {reason}", { reason: error.message }));
+      if (error.name === "AbortError" || mine !== this.checking) return;
+      this.checked(0); // the server has the last word when it is saved
+      text(find("#checked"), t("It could not be checked: {reason}", { reason: error.message }));
     }
+  }
+
+  /** What the check found: a text with a mistake cannot be saved. */
+  checked(errors) {
+    this.errors = errors;
+    if (this.admin) find("#save-button").disabled = !this.dirty || errors > 0;
   }
 
   paintProblems(problems, rules) {
     const errors = problems.filter(({ level }) => level === "error").length;
+    this.checked(errors);
     const checked = find("#checked");
     checked.dataset.state = errors ? "critical" : problems.length ? "warning" : "ok";
     checked.replaceChildren(icon(errors ? "x-octagon-fill" : problems.length ? "exclamation-triangle-fill" : "check-circle-fill"),
@@ -143,7 +153,7 @@ class RulePage {
 
   async save(version) {
     const form = find("#save");
-    if (!this.dirty) return;
+    if (!this.dirty || this.errors) return;
     if (!form.reportValidity()) return;
     const sent = this.area.value;
     find("#save-button").disabled = true;

@@ -26,6 +26,21 @@ class Still extends EventTarget {
   zoomOut() {}
 }
 
+const HIDDEN = new Set(["__name__", "alertname"]);
+const sayLabels = (labels, isShown = () => true) => Object.entries(labels).filter(([name]) => !HIDDEN.has(name) && isShown(name)).map(([name, value]) => `${name}=${value}`).join(" ");
+
+/** Says of labels those only that differ, and none that tells apart what an earlier one does already (a GPU's uuid). */
+function naming(everywhere) {
+  const told = new Map(); // what a label tells apart → its name
+  for (const name of new Set(everywhere.flatMap(Object.keys))) {
+    const values = everywhere.map((labels) => labels[name]);
+    const kinds = values.map((value) => values.indexOf(value)).join();
+    if (new Set(values).size > 1 && !told.has(kinds)) told.set(kinds, name);
+  }
+  const names = new Set(told.values());
+  return (labels) => sayLabels(labels, (name) => names.has(name));
+}
+
 export class Preview {
   constructor() {
     this.store = new Still();
@@ -68,26 +83,31 @@ export class Preview {
 
   #paint(rule, hours, found) {
     const { fired, firing_seconds: firing, spans } = found;
-    const range = hours >= 48 ? t("{count} days", { count: hours / 24 }) : hours === 1 ? t("hour") : t("{count} hours", { count: hours });
+    const known = (found.end_ms - found.start_ms) / 1000; // less than was asked for where history does not reach so far back
+    const isShort = hours * 3600 - known > 2 * found.step_seconds;
+    const range = isShort ? duration(known) : hours >= 48 ? t("{count} days", { count: hours / 24 }) : hours === 1 ? t("hour") : t("{count} hours", { count: hours });
     const verdict = find("#verdict");
     verdict.dataset.state = rule.kind === "alert" && fired ? "warning" : "";
     if (rule.kind === "record") text(verdict, t("A recording rule: what it would have recorded."));
     else if (!fired) text(verdict, t("It would not have fired in the last {range}.", { range }));
     else text(verdict, fired === 1 ? t("It would have fired once in the last {range}, for {duration}.", { range, duration: duration(firing) }) : t("It would have fired {count} times in the last {range}, for {duration} in all.", { count: fired, range, duration: duration(firing) }));
-    this.#draw(rule, found);
+    if (isShort) verdict.append(` ${t("There is no older history.")}`);
+    const say = naming([...found.series, ...spans].map(({ labels }) => labels ?? {}));
+    this.#draw(rule, found, say);
     reconcile(find("#spans"), spans.slice(-LISTED).reverse(), {
       key: (span) => `${span.start_ms}${JSON.stringify(span.labels)}`,
       make: () => el("li", {}, el("time"), el("span", { className: "mono" })),
       fill: (item, span) => {
         const end = span.is_open ? t("now") : sayMoment(span.end_ms, span.start_ms);
         text(item.firstChild, `${sayDayClock(span.start_ms)} – ${end} (${duration((span.end_ms - span.start_ms) / 1000)})`);
-        text(item.lastChild, Object.entries(span.labels ?? {}).filter(([name]) => name !== "alertname").map(([name, value]) => `${name}=${value}`).join(" "));
+        text(item.lastChild, say(span.labels ?? {}));
+        item.title = sayLabels(span.labels ?? {});
       },
     });
     if (spans.length > LISTED) find("#spans").append(el("li", { className: "mute" }, t("and {count} more", { count: spans.length - LISTED })));
   }
 
-  #draw(rule, { start_ms: start, end_ms: end, step_seconds: every, spans, series, threshold }) {
+  #draw(rule, { start_ms: start, end_ms: end, step_seconds: every, spans, series, threshold }, say) {
     const shown = series.slice(0, MOST).filter(({ points }) => points.length);
     const wasHidden = find("#preview-chart").hidden;
     show(find("#preview-chart"), shown.length > 0);
@@ -98,8 +118,8 @@ export class Preview {
     const drawn = shown.map(({ labels, points }) => {
       const values = new Array(count).fill(null);
       for (const [time, value] of points) values[Math.round((time - start) / step)] = value;
-      const title = Object.entries(labels ?? {}).filter(([name]) => name !== "__name__").map(([name, value]) => `${name}=${value}`).join(" ") || labels?.__name__ || rule.name;
-      return { key: title, title, legend: "", labels: {}, style: "line", values };
+      const full = sayLabels(labels ?? {}) || labels?.__name__ || rule.name;
+      return { key: full, title: say(labels ?? {}) || labels?.__name__ || rule.name, full, legend: "", labels: {}, style: "line", values };
     });
     this.panel.unit = unitOf(rule.expr);
     this.panel.thresholds = threshold ? [{ at: threshold.value, level: "critical" }] : [];
