@@ -243,6 +243,8 @@ class Telling:
         return " ".join(deidentify(text).split())
 
     def _severity(self, fact: Fact) -> str:
+        if fact.severity == "none":  # the rule has no such label; its level says how much it matters
+            return self._words.level.format(level=fact.level)
         return deidentify(self._words.severities.get(fact.severity, fact.severity))
 
     def _text(self, fact: Fact, name: str) -> str:

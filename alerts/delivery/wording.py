@@ -23,6 +23,7 @@ class Wording(NamedTuple):
     time: str
     severity: str
     severities: Mapping[str, str]
+    level: str
     advice: str
     runbook: str
     page: str
@@ -76,6 +77,7 @@ ENGLISH = Wording(
     time="Time",
     severity="Severity",
     severities={},
+    level="level {level}",
     advice="What to do",
     runbook="Runbook",
     page="Open",
@@ -153,7 +155,8 @@ CHINESE_WORDING = Wording(
     service="服务",
     time="时间",
     severity="级别",
-    severities={"critical": "严重", "error": "错误", "warning": "警告", "info": "提示", "none": "未分级"},
+    severities={"critical": "严重", "error": "错误", "warning": "警告", "info": "提示"},
+    level="{level} 级",
     advice="建议处理",
     runbook="处理手册",
     page="查看",

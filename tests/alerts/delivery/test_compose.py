@@ -161,6 +161,12 @@ def test_an_alert_without_words_is_told_by_its_labels() -> None:
     assert composer().compose(message(bare), "en", now_ms=NOW_MS).title == "[FIRING] GPUMemoryHigh (gpu=0)"
 
 
+def test_an_alert_without_a_severity_is_told_by_its_level() -> None:
+    graded = replace(HOT, severity="none", level=3)
+    assert "Severity: level 3" in body(graded)
+    assert "级别：3 级" in composer().compose(message(graded), "zh", now_ms=NOW_MS).body
+
+
 def test_links_of_our_own_are_kept_and_internal_ones_are_not() -> None:
     inside = replace(HOT, annotations={**HOT.annotations, "runbook_url": "http://wiki.corp/vram"})
     assert "Runbook" not in body(inside)
