@@ -147,7 +147,7 @@ def test_a_maintenance_window_over_midnight_is_said_in_words(page: Page, server:
     _open(page, server, "silences")
     page.locator("#maintenance-new").click()
     dialog = page.get_by_role("dialog")
-    dialog.get_by_label("Name", exact=True).fill("weekly restart")
+    dialog.get_by_label("Window name").fill("weekly restart")
     dialog.get_by_label("From").fill("23:00")
     dialog.get_by_label("To", exact=True).fill("01:30")
     dialog.get_by_label("Time zone").fill("Asia/Shanghai")
@@ -173,7 +173,7 @@ def test_a_channel_is_tried_before_it_is_kept_and_never_shows_where_it_leads(
     _open(page, server, "channels")
     page.locator("#channel-new").click()
     dialog = page.get_by_role("dialog")
-    dialog.get_by_label("Name").fill("our own service")
+    dialog.get_by_label("Channel name").fill("our own service")
     url = dialog.get_by_label("Address (URL)")
     assert url.get_attribute("type") == "password"
     url.fill(receiver.url)

@@ -48,7 +48,7 @@ export function openChannel({ channel = null, saved }) {
     title: channel ? t("Change the channel {name}", { name: channel.name }) : t("Add a channel"),
     wide: true, confirm: t("Save"), extra: test,
     content: [
-      field(t("Name"), name),
+      field(t("Channel name"), name),
       channel ? null : field(t("Service"), service),
       el("div", { className: "field" }, el("label", { htmlFor: "channel-url" }, t("Address (URL)")), el("div", { className: "secret" }, url, reveal), hint),
       el("div", { className: "two-fields" }, field(t("From level"), level, t("Without a routing file; a routing file decides for itself.")), field(t("Language"), language)),

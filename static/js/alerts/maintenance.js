@@ -72,7 +72,7 @@ export function openMaintenance({ window = null, saved }) {
     title: window ? t("Change the window") : t("New maintenance window"),
     wide: true,
     confirm: t("Save"),
-    content: [el("label", { className: "field" }, t("Name"), name), ...times.nodes, list.root, el("label", { className: "field" }, t("Why"), comment)],
+    content: [el("label", { className: "field" }, t("Window name"), name), ...times.nodes, list.root, el("label", { className: "field" }, t("Why"), comment)],
     run: async () => {
       if (!list.finish()) throw new Error(t('Write it as name="value".'));
       const json = { name: name.value.trim(), matchers: list.list, intervals: times.read(), comment: comment.value.trim(), disabled: window?.disabled ?? false };

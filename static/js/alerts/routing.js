@@ -33,7 +33,7 @@ export function startRouting() {
     }
     const { groups, rotas, ...routing } = await call("/api/routing");
     paintOnCall(rotas);
-    const now = JSON.stringify(routing);
+    const now = JSON.stringify([routing, rotas.map((one) => one.now)]);
     if (now === painted) return; // what is folded out stays so
     painted = now;
     text(find("#routing-file"), routing.file ? String(routing.file).split("/").at(-1) : t("by level, without a file"));
@@ -43,7 +43,7 @@ export function startRouting() {
       el("div", {}, el("p", {}, t("The newest routing file is not in force: it has a mistake. What it said before goes on.")), el("ul", { className: "mono" }, ...routing.problems.map((one) => el("li", {}, one))))) : null;
     const remarks = routing.notes.map(sayReason);
     const inhibits = routing.inhibit_rules?.length ? el("details", { className: "past" }, el("summary", {}, t("What keeps what back")), el("ul", { className: "mono inhibits" }, ...routing.inhibit_rules.map((one) => el("li", {}, one)))) : null;
-    find("#routing").replaceChildren(...[refused, unsupported, ...remarks.map((one) => el("p", { className: "mute" }, one)), el("ul", { className: "tree" }, branch(routing.tree, receiverNames(routing))), inhibits].filter(Boolean));
+    find("#routing").replaceChildren(...[refused, unsupported, ...remarks.map((one) => el("p", { className: "mute" }, one)), el("ul", { className: "tree" }, branch(routing.tree, receiverNames(routing, rotas))), inhibits].filter(Boolean));
   }
 
   return { load };
@@ -57,9 +57,11 @@ async function nameRules() {
 }
 
 /** Who a receiver is: its channels too, where they are called otherwise. Without a file, receivers are only levels. */
-function receiverNames({ file, receivers }) {
+function receiverNames({ file, receivers }, rotas) {
+  const onCall = new Map(rotas.map((one) => [one.name, one.now]));
   const channels = new Map(receivers.map((one) => [one.name, one.channels]));
   return (name) => {
+    if (onCall.has(name)) return onCall.get(name) ? t("{name} (now {person})", { name, person: onCall.get(name) }) : t("{name} (nobody now)", { name });
     const found = channels.get(name) ?? [];
     if (!found.length) return file ? `${name} (${t("only this page")})` : t("only this page");
     return !file || found.join() === name ? found.join(", ") : `${name} (${found.join(", ")})`;
