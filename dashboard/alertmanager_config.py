@@ -23,7 +23,7 @@ _UNITS_MS = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("
 def configuration(routing: Routing) -> str:
     """The file's text: routes, receivers by name, and what inhibits what; amtool reads it, draws it and tests it.
 
-    What Alertmanager has no words for (escalation, rotas, quiet hours) and times of day are left out.
+    What Alertmanager has no words for (escalation, quiet hours) and times of day are left out; a rota is a receiver.
     """
     [root] = _routes(routing.root)
     root.pop("matchers", None)
@@ -31,7 +31,7 @@ def configuration(routing: Routing) -> str:
     document: dict[str, Any] = {
         "global": {"resolve_timeout": duration(routing.resolve_timeout_ms)},
         "route": root,
-        "receivers": [{"name": name} for name in routing.receivers],
+        "receivers": [{"name": name} for name in (*routing.receivers, *routing.rotas)],
     }
     if routing.inhibit_rules:
         document["inhibit_rules"] = [

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
+from alerts.routing.load import load_routing
 from alerts.routing.tree import InhibitRule, Receiver, Route, Routing
 from alerts.silencing.matching import match_all, parse_matcher, parse_matchers
 from dashboard.alertmanager_config import configuration, duration
@@ -420,6 +421,17 @@ def test_a_route_that_continues_and_groups_by_everything_is_shown_so() -> None:
     assert found["route"]["routes"][0]["continue"] is True
     assert found["route"]["routes"][0]["group_by"] == ["..."]
     assert [duration(ms) for ms in (0, 30_000, 5_400_000, 90_061_001)] == ["0s", "30s", "1h30m", "1d1h1m1s1ms"]
+
+
+def test_a_rota_is_shown_as_a_receiver_so_that_amtool_accepts_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "routing.yml"
+    file.write_text(
+        "route: {receiver: on-call}\n"
+        "receivers: [{name: ann}, {name: bob}]\n"
+        "rotas: [{name: on-call, start: 2026-01-05 09:00, period: 1w, receivers: [ann, bob]}]\n"
+    )
+    shown = yaml.safe_load(configuration(load_routing(file)))["receivers"]
+    assert shown == [{"name": "ann"}, {"name": "bob"}, {"name": "on-call"}]
 
 
 _LABELS = [
