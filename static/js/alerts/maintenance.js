@@ -33,7 +33,7 @@ function fillRow(row, window) {
   text(pill, window.disabled ? t("OFF") : window.active ? t("NOW") : t("LATER"));
   text(body.children[0], window.name);
   const until = window.active && window.until_ms ? t("until {time}", { time: sayDayClock(window.until_ms) }) : window.next_ms && !window.disabled ? sayNext(window.next_ms) : "";
-  text(body.children[1], [sayIntervals(window.intervals), until].filter(Boolean).join(", "));
+  text(body.children[1], [sayIntervals(window.intervals), until].filter(Boolean).join(" · "));
   body.children[1].title = window.next_ms ? sayFull(window.next_ms) : "";
   const signature = JSON.stringify(window.matchers);
   if (row.dataset.matchers !== signature) body.children[2].replaceChildren(...(window.matchers.length ? window.matchers.map(chipOf) : [t("all alerts")]));

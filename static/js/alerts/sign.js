@@ -27,7 +27,7 @@ const sayCause = (name) => (typeof name === "string" ? name : name?.rule ?? "");
 function saySilence(silence) {
   if (!silence) return t("Silenced");
   const until = t("Silenced until {time} by {name}", { time: sayDayClock(Date.parse(silence.endsAt)), name: silence.createdBy });
-  return silence.comment ? `${until}: ${silence.comment}` : until;
+  return silence.comment ? `${until} · ${silence.comment}` : until;
 }
 
 /** "Model reloaded at 12:03: it helped". */

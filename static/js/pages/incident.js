@@ -75,7 +75,7 @@ function paintTimes(incident) {
 }
 
 function paintCause(incident, parts) {
-  const detail = Object.entries(incident.detail ?? {}).filter(([name, value]) => name !== "alert" && ["string", "number"].includes(typeof value) && value !== "");
+  const detail = Object.entries(incident.detail ?? {}).filter(([name, value]) => !["alert", "stretch"].includes(name) && ["string", "number"].includes(typeof value) && value !== "");
   find("#cause").replaceChildren(el("p", {}, el("b", {}, causeOf(incident))),
     ...(detail.length ? [el("dl", { className: "pairs" }, ...detail.slice(0, 10).flatMap(([name, value]) => [el("dt", {}, sayReason(name)), el("dd", {}, typeof value === "string" ? sayAll(value) : String(value))]))] : []),
     ...(parts.length ? [el("p", { className: "mute" }, t("Also in this time:")), el("ul", {}, ...parts.map((one) => el("li", {}, `${sayMoment(one.started_ms)} ${titleOf(one)}`)))] : []));
