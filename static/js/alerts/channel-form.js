@@ -72,7 +72,7 @@ export async function trySending(button, outcome, path, json = {}) {
   try {
     const { ok, answer, seconds: took } = await call(path, { method: "POST", json });
     outcome.dataset.state = ok ? "ok" : "critical";
-    text(outcome, ok ? t("Delivered in {time}. The service answered: {answer}", { time: seconds(took), answer: sayReason(answer) || t("(nothing)") }) : t("Not delivered after {time}: {answer}", { time: seconds(took), answer: sayReason(answer) }));
+    text(outcome, ok ? t("Delivered in {time}. The service answered: {answer}", { time: seconds(Math.max(took, 0.01)), answer: sayReason(answer) || t("(nothing)") }) : t("Not delivered after {time}: {answer}", { time: seconds(Math.max(took, 0.01)), answer: sayReason(answer) }));
   } catch (error) {
     outcome.dataset.state = "critical";
     text(outcome, [error.message, error.suggestion].filter(Boolean).join(" "));
