@@ -16,7 +16,7 @@ import structlog
 from flask import Flask
 
 from dashboard import access, predict, problem, request_id
-from dashboard.header import CACHE_CONTROL, HEADERS
+from dashboard.header import CACHE_CONTROL, HEADERS, REFERRER_POLICY
 from dashboard.inference import BUDGET, recording
 from dashboard.mark import headers_of
 from dashboard.peer import LOOKOUT, Lookout, watched
@@ -37,7 +37,7 @@ _KNOWN = frozenset(
         *("x-model-version", "x-sticky-key"),
     }
 )
-_ALWAYS = [*HEADERS.items(), ("Cache-Control", CACHE_CONTROL)]
+_ALWAYS = [*HEADERS.items(), ("Referrer-Policy", REFERRER_POLICY), ("Cache-Control", CACHE_CONTROL)]
 _STATUS = {status.value: f"{status.value} {status.phrase.upper()}" for status in HTTPStatus}
 
 

@@ -33,7 +33,7 @@ def settings_in(folder: Path, **changes: Any) -> Settings:
 
 @pytest.fixture
 def application(tmp_path: Path) -> Iterator[Application]:
-    made = Application(settings_in(tmp_path))
+    made = Application(settings_in(tmp_path, alerts={"evaluation_interval_seconds": 5}))
     yield made
     made.close()
 
