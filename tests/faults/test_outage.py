@@ -36,6 +36,8 @@ def test_two_kills_and_the_alerts_about_them_are_one_entry(tmp_path: Path) -> No
                 what=f"the incident of kill {kills}",
             )  # fmt: skip
         eventually(lambda: server.json("/api/alerts", **headers)["alerts"], what="ProcessRestarted")
+        # The second kill is noted first, and joined in the same tick.
+        eventually(lambda: len(outages(server, headers)) == 1, what="both kills in one entry")
         (only,) = outages(server, headers)
         eventually(lambda: server.json(f"/api/incidents/{only['id']}", **headers)["alerts"], what="its alert")
         story = server.json(f"/api/incidents/{only['id']}", **headers)
