@@ -155,7 +155,7 @@ def test_a_maintenance_window_over_midnight_is_said_in_words(page: Page, server:
     dialog.get_by_label("Add a matcher").fill('severity="none-such"')
     dialog.get_by_role("button", name="Save").click()
     row = page.locator("#maintenance .entry", has_text="weekly restart")
-    expect(row).to_contain_text(re.compile(r"every Saturday 23:00–01:30 \(Asia/Shanghai\), (next|until) "))
+    expect(row).to_contain_text(re.compile(r"every Saturday 23:00–01:30 \(Asia/Shanghai\) · (next|until) "))
     expect(row.locator(".matcher")).to_have_text('severity="none-such"')
     row.get_by_role("button", name="Switch off").click()
     expect(row.locator(".pill")).to_have_text("OFF")
