@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -49,6 +50,7 @@ class Listening(Service):
 def alertmanager(tmp_path: Path) -> Iterator[tuple[str, Listening]]:
     """The address of a running Alertmanager, and who listens to it; ``/few`` is told of two alerts at most."""
     if not Path(ALERTMANAGER).exists():
+        assert os.environ.get("CI") != "true", "Alertmanager is missing, and CI must not skip the comparison"
         pytest.skip("Debian's package prometheus-alertmanager is not installed")
     with Listening() as listening, socket.create_server(("127.0.0.1", 0)) as free:
         assert isinstance(listening, Listening)
