@@ -1,6 +1,6 @@
 """All of alerting, wired together: from the rules to the notice that a service has taken.
 
-Once a tick: **evaluate → follow → dispatch**. Each is a stage of its own, so that one that fails holds up no other.
+Once a tick: **evaluate → act → join → dispatch**. Each is a stage of its own, so that one that fails holds up no other.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
-import structlog
 from sqlalchemy import Engine as Database
 
 from alerts.delivery.channel import Voice
@@ -41,8 +40,6 @@ from promql import Engine as QueryEngine
 from storage.error import StorageError
 from storage.incident import IncidentLog
 from storage.record import AuditLog
-
-log = structlog.get_logger(__name__)
 
 
 class Alerting:
