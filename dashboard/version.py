@@ -49,7 +49,8 @@ def switch() -> Response:
         status, kind = (404, "not-found") if error.kind == "unknown" else (409, "conflict")
         raise Problem(status, kind, error.detail) from error
     audit("model.switch", host.status().model, detail | {"before": begun.before})
-    found = host.switched(wanted.wait_seconds) or begun
+    # Who does not wait hears that it has begun, also when it has failed within this very moment.
+    found = (host.switched(wanted.wait_seconds) if wanted.wait_seconds else None) or begun
     if found.state == "failed":
         raise Problem(
             409,

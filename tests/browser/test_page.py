@@ -97,7 +97,7 @@ def test_a_zoom_moves_all_charts_and_a_double_click_returns(page: Page, server: 
     y = box["y"] + box["height"] / 2
     page.mouse.move(box["x"] + box["width"] * 0.6, y)
     page.mouse.down()
-    page.mouse.move(box["x"] + box["width"] * 0.96, y, steps=5)  # up to now: a young server has no more
+    page.mouse.move(box["x"] + box["width"] - 13, y, steps=5)  # up to now: a young server has no more
     page.mouse.up()
     expect(page.locator("#live")).to_have_attribute("aria-pressed", "false")
     page.wait_for_function(

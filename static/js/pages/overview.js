@@ -33,14 +33,18 @@ export function start(store) {
     const query = new URLSearchParams({ page: "overview", start: Math.round(from), end: Math.round(end), step });
     try {
       history.load(await call(`/api/panels?${query}`, { signal: mine.signal }));
-      await strip.load();
     } catch (error) {
-      if (error.name !== "AbortError" && store.connection === "open") toast(t("The history could not be loaded: {reason}", { reason: error.message }), "critical");
+      complain(error);
       return;
     }
     if (fitFirst(store, history)) return;
     paintBars(history, bars, rangeName(store));
     draw();
+    await strip.load().catch(complain); // the charts do not wait for what happened
+  }
+
+  function complain(error) {
+    if (error.name !== "AbortError" && store.connection === "open") toast(t("The history could not be loaded: {reason}", { reason: error.message }), "critical");
   }
 
   function draw() {
