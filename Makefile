@@ -25,14 +25,15 @@ $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	  echo "the weights of examples/similarity are not installed: the tests that need them will be skipped"
 	@touch $@
 
-# Browser tests drive Debian's Chromium, and some ask Prometheus' own promtool and Alertmanager. They are installed
-# where that is possible without a password (RUNLEVEL=1: without starting them); elsewhere those tests are skipped and
-# say so, except under CI=true.
+# Browser tests drive Debian's Chromium; some ask Prometheus' own promtool, Alertmanager and node_exporter, some watch
+# nginx and a log that logrotate turns over. They are installed where that is possible without a
+# password (RUNLEVEL=1: without starting them); elsewhere those tests are skipped and say so, except under CI=true.
 chromium:
-	@command -v chromium >/dev/null && command -v promtool >/dev/null && command -v amtool >/dev/null || { \
+	@(for each in chromium promtool amtool prometheus-node-exporter nginx logrotate; do \
+	  PATH="$$PATH:/usr/sbin" command -v $$each >/dev/null || exit 1; done) || { \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends chromium prometheus prometheus-alertmanager fonts-noto-cjk >/dev/null; \
-	  else echo "chromium, promtool or amtool is not installed: the tests that need them will be skipped"; fi; }
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends chromium prometheus prometheus-alertmanager prometheus-node-exporter nginx-light logrotate fonts-noto-cjk >/dev/null; \
+	  else echo "chromium, promtool, amtool, node_exporter, nginx or logrotate is not installed: the tests that need them will be skipped"; fi; }
 
 test: install-dev chromium
 	@$(BIN)/python -m pytest -n 2 --dist loadscope

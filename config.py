@@ -13,10 +13,13 @@ from collections.abc import Mapping
 from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr, ValidationError
+
+from config_section import Section
+from config_target import TargetSettings
 
 #: The same as in pyproject.toml, which a test holds.
 VERSION = "0.4.0"
@@ -29,6 +32,8 @@ HIDDEN = "(hidden)"
 
 #: Keys whose values are secrets.
 SECRETS = ("admin_password", "alerts.channels", "supervisor.channels", "supervisor.heartbeat_url")
+#: … wherever they stand.
+SECRET_WORDS = ("password", "bearer_token", "headers", "body")
 
 GB = 1_000_000_000
 MiB = 1024 * 1024
@@ -100,6 +105,31 @@ def _words(value: object) -> object:
     return value.split() if isinstance(value, str) else value
 
 
+def _tree(value: object) -> object:
+    """A list of sections; in the environment it is written as JSON or YAML."""
+    if not isinstance(value, str):
+        return [] if value is None else value
+    try:
+        return yaml.safe_load(value) or []
+    except yaml.YAMLError:
+        raise ValueError("a list, in the environment written as JSON") from None
+
+
+def _unique(targets: list[TargetSettings]) -> list[TargetSettings]:
+    names = [target.name for target in targets]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"a list in which no name is there twice, as {name} is")
+    return targets
+
+
+def _moment(value: object) -> object:
+    """YAML 1.1 reads a bare 8:00 as the number 480, and off as false."""
+    if value is False:
+        return "off"
+    return f"{value // 60:02}:{value % 60:02}" if isinstance(value, int) and 0 <= value < 1440 else value
+
+
 def _places(value: list[str]) -> list[str]:
     """One replica on each device; the CPU's may be told apart by numbers."""
     for place in value:
@@ -114,11 +144,7 @@ Strings = Annotated[list[str], BeforeValidator(_split)]
 Paths = Annotated[list[Path], BeforeValidator(_split)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
-
-
-class ServerSettings(_Section):
+class ServerSettings(Section):
     host: str = Field("127.0.0.1", description="Address to listen on. Anything but loopback needs an admin password.")
     port: int = Field(8000, ge=0, le=65535, description="TCP port; 0 takes a free one.")
     threads: int = Field(512, ge=8, le=4096, description="Request threads; every open page holds one.")
@@ -130,7 +156,7 @@ class ServerSettings(_Section):
     trusted_proxies: int = Field(0, ge=0, le=10, description="How many proxies in front may set X-Forwarded-* headers.")
 
 
-class AuthSettings(_Section):
+class AuthSettings(Section):
     anonymous: Literal["none", "viewer"] = Field("none", description="What a visitor without a login may see.")
     session_hours: float = Field(168.0, gt=0, description="Hours until a browser has to log in again.")
     open_predict: bool | None = Field(
@@ -141,7 +167,7 @@ class AuthSettings(_Section):
     )
 
 
-class ModelSettings(_Section):
+class ModelSettings(Section):
     enabled: bool = Field(True, description="Host a model. Without one Wakeless only watches the machine.")
     path: str = Field("model.builtin:CardDetector", description="The model: package.module:Class, a folder, or a file.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where it runs; auto takes CUDA if it works.")
@@ -228,14 +254,14 @@ class ModelSettings(_Section):
     pin_memory: bool = Field(False, description="Let Model.gather copy batches to a GPU through page-locked memory.")
 
 
-class HealthSettings(_Section):
+class HealthSettings(Section):
     interval_seconds: float = Field(10.0, ge=1, le=3600, description="Seconds between two deep checks of the model.")
     stall_seconds: float = Field(60.0, gt=0, description="Work in flight without progress for so long is not alive.")
     require_gpu: bool = Field(False, description="Without a usable GPU, be unhealthy instead of running on the CPU.")
     min_free_gpu_bytes: int = Field(2 * GB, ge=0, description="Free VRAM that readiness asks for.")
 
 
-class CollectorSettings(_Section):
+class CollectorSettings(Section):
     interval_seconds: float = Field(1.0, ge=0.2, le=300, description="Seconds between two ticks.")
     slow_interval_seconds: float = Field(10.0, ge=1, le=3600, description="Seconds between two runs of slow sources.")
     deadline_seconds: float = Field(0.4, gt=0, le=60, description="How long a tick waits for a collector.")
@@ -245,7 +271,7 @@ class CollectorSettings(_Section):
     disabled: Strings = Field([], description="Names of collectors that should not run.")
 
 
-class StorageSettings(_Section):
+class StorageSettings(Section):
     retention_days: float = Field(30.0, gt=0, le=3650, description="Days of metric history to keep.")
     max_bytes: Annotated[int, AfterValidator(_worth_a_limit)] = Field(
         10 * GiB, description="Bytes that the database may take; the oldest history goes first. 0: only its age counts."
@@ -276,7 +302,7 @@ class StorageSettings(_Section):
     records_days: float = Field(90.0, gt=0, le=3650, description="Days to keep requests, closed alerts, and audit.")
 
 
-class AlertSettings(_Section):
+class AlertSettings(Section):
     rules: Paths = Field([], description="Prometheus rule files, relative to the settings file.")
     stock_rules: bool = Field(True, description="Load the rules that come with Wakeless.")
     routing: Path | None = Field(
@@ -316,7 +342,7 @@ class AlertSettings(_Section):
     )
 
 
-class AliasSettings(_Section):
+class AliasSettings(Section):
     of: str = Field(..., description="The metric to copy, e.g. inference_requests_total.")
     rename: dict[str, str] = Field({}, description="Label names to rename: old → new.")
     values: dict[str, dict[str, str]] = Field(
@@ -324,18 +350,42 @@ class AliasSettings(_Section):
     )
 
 
-class MetricSettings(_Section):
+class MetricSettings(Section):
     aliases: dict[str, AliasSettings] = Field({}, description="Second names under which metrics are kept as well.")
 
 
-class LogSettings(_Section):
+class LogSettings(Section):
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least level that is written.")
     file: bool = Field(True, description="Also write to wakeless.log in the data folder (mode 0600).")
     max_bytes: int = Field(20 * MiB, ge=1024, description="Size at which the file is rotated.")
     backups: int = Field(5, ge=0, le=100, description="Rotated files to keep.")
 
 
-class SupervisorSettings(_Section):
+class IngestSettings(Section):
+    enabled: bool = Field(
+        True, description="Take metrics that others send: Prometheus remote write (v1) and OTLP over HTTP."
+    )
+    max_bytes: int = Field(32 * MiB, ge=1024, le=1024 * MiB, description="Largest request, unpacked.")
+    max_series: int = Field(20_000, ge=1, le=1_000_000, description="Most live series that are taken in this way.")
+
+
+_Clock = r"([01]?\d|2[0-3]):[0-5]\d"
+Daily = Annotated[str, BeforeValidator(_moment), Field(pattern=rf"^(off|{_Clock})$")]
+Weekly = Annotated[str, BeforeValidator(_off), Field(pattern=rf"^(off|(mon|tue|wed|thu|fri|sat|sun) {_Clock})$")]
+Monthly = Annotated[str, BeforeValidator(_off), Field(pattern=rf"^(off|([1-9]|1\d|2[0-8]) {_Clock})$")]
+
+
+class ReportSettings(Section):
+    daily: Daily = Field("off", description="When the report of the day before is sent: off, or a time such as 08:00.")
+    weekly: Weekly = Field("off", description="When that of the week before is sent: off, or e.g. mon 08:00.")
+    monthly: Monthly = Field("off", description="When that of the month before is sent: off, or e.g. 1 08:00.")
+    channels: Strings = Field([], description="Names of the channels that get it. None: all of them.")
+    price_per_kwh: float = Field(0.0, ge=0, description="What a kilowatt hour costs. 0: no costs are shown.")
+    currency: str = Field("", max_length=8, description="The currency of that price, e.g. EUR.")
+    slow_seconds: float = Field(2.0, gt=0, description="A request that takes longer counts as slow.")
+
+
+class SupervisorSettings(Section):
     backoff_seconds: float = Field(1.0, gt=0, le=60, description="Wait before the second restart in a row; it doubles.")
     backoff_max_seconds: float = Field(60.0, gt=0, le=3600, description="Longest wait between two restarts.")
     crash_loop_count: int = Field(5, ge=1, le=1000, description="So many crashes …")
@@ -352,7 +402,7 @@ class SupervisorSettings(_Section):
     heartbeat_seconds: float = Field(60.0, ge=1, le=86_400, description="Seconds between two such calls.")
 
 
-class Settings(_Section):
+class Settings(Section):
     name: str = Field("wakeless", min_length=1, max_length=80, description="The service's name: notices, up{job}.")
     data_dir: Path = Field(Path("data"), description="Where the database, the logs and the secrets live.")
     language: Literal["auto", "en", "zh"] = Field("auto", description="Language of the page; auto asks the browser.")
@@ -370,6 +420,11 @@ class Settings(_Section):
     metrics: Annotated[MetricSettings, BeforeValidator(_empty)] = MetricSettings()
     log: Annotated[LogSettings, BeforeValidator(_empty)] = LogSettings()
     supervisor: Annotated[SupervisorSettings, BeforeValidator(_empty)] = SupervisorSettings()
+    targets: Annotated[list[TargetSettings], BeforeValidator(_tree), AfterValidator(_unique)] = Field(
+        [], description="What runs beside the model and is watched; see targets.md."
+    )
+    ingest: Annotated[IngestSettings, BeforeValidator(_empty)] = IngestSettings()
+    reports: Annotated[ReportSettings, BeforeValidator(_empty)] = ReportSettings()
 
 
 @lru_cache(maxsize=256)
@@ -441,9 +496,17 @@ def _explain(error: ValidationError, path: Path, overridden: Mapping[str, str]) 
     origin = f"environment variable {variable}" if variable else str(path)
     if first["type"] == "extra_forbidden":
         return f"{origin}: unknown setting {key!r}; {_known_keys(keys[:-1])}"
-    value = HIDDEN if ".".join(keys[:2]) in SECRETS else repr(first["input"])
+    secret = ".".join(keys[:2]) in SECRETS or not set(keys).isdisjoint(SECRET_WORDS) or _holds_secret(first["input"])
+    value = HIDDEN if secret else repr(first["input"])
     rule = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
     return f"{origin}: {key} is {value}, but must be {rule}"
+
+
+def _holds_secret(value: object) -> bool:
+    """Whether a value that is refused as a whole has a secret somewhere inside."""
+    if isinstance(value, dict):
+        return any(key in SECRET_WORDS or _holds_secret(inner) for key, inner in value.items())
+    return isinstance(value, list) and any(_holds_secret(inner) for inner in value)
 
 
 def _overlap(key: str, known: str) -> bool:
@@ -478,14 +541,26 @@ def reference(section: type[BaseModel] = Settings, prefix: str = "") -> list[tup
     """Key, default as YAML and description of every setting, in order; a section's keys follow it."""
     rows = []
     for name, field in section.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            rows += reference(kind, f"{prefix}{name}.")
-        else:
-            default = field.get_default()
+        key = prefix + (field.alias or name)
+        inner, each = _inner_section(field.annotation)
+        if inner is None or each or (not field.is_required() and field.default is None):
+            default = None if field.is_required() else field.get_default()
             shown = "" if default is None else yaml.safe_dump(_plain(default), default_flow_style=True).split("\n")[0]
-            rows.append((prefix + name, shown, field.description or ""))
+            rows.append((key, shown, field.description or ""))
+        if inner is not None:
+            rows += reference(inner, f"{key}{each}.")
     return rows
+
+
+def _inner_section(kind: Any) -> tuple[type[BaseModel] | None, str]:
+    """The section that a type holds, if any, and what stands for each of several after the key."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return kind, ""
+    for argument in get_args(kind):
+        inner, _ = _inner_section(argument)
+        if inner is not None:
+            return inner, {list: "[]", dict: ".NAME"}.get(get_origin(kind), "")
+    return None, ""
 
 
 def _plain(value: Any) -> Any:

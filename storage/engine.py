@@ -24,7 +24,7 @@ from storage.problem import Problems
 from storage.tables import Base
 
 #: The newest migration. A test holds it against the files in ``storage/migrations``.
-HEAD_REVISION = "0003"
+HEAD_REVISION = "0004"
 
 #: The WAL is synced at every commit. With NORMAL a power cut would take all that was written since the last checkpoint,
 #: which at our rate is minutes of history instead of one tick.

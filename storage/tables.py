@@ -326,6 +326,8 @@ class RequestRow(Base):
     compute_seconds: Mapped[float | None] = mapped_column(Float)
     input: Mapped[dict[str, Any]]
     error: Mapped[str | None] = mapped_column(Text)
+    route: Mapped[str | None] = mapped_column(String)
+    fingerprint: Mapped[str | None] = mapped_column(String)  # of its error: what errors of one kind have in common
 
 
 class AuditRow(Base):
@@ -378,3 +380,124 @@ class LoginLinkRow(Base):
     user: Mapped[str] = mapped_column(String)
     expires_ms: Mapped[int] = mapped_column(Integer)
     used_ms: Mapped[int | None] = mapped_column(Integer)
+
+
+# --- what runs beside the model ----------------------------------------------------------------------------------
+
+
+class TargetRow(Base):
+    """A target that was added in the page. ``secret`` is its definition as JSON, encrypted: it may hold passwords."""
+
+    __tablename__ = "targets"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    name: Mapped[str] = mapped_column(String, unique=True)
+    secret: Mapped[bytes] = mapped_column(LargeBinary)
+    disabled: Mapped[bool] = mapped_column(Boolean, default=False)
+    created_by: Mapped[str] = mapped_column(String)
+    created_ms: Mapped[int] = mapped_column(Integer)
+    updated_ms: Mapped[int] = mapped_column(Integer)
+
+
+class ProbeRow(Base):
+    """Where one probe of a target stands, so that a restart forgets nothing; ``probe`` is http, tcp, … or push.
+
+    ``state`` is up, down or unknown (no verdict yet), ``since_ms`` since when; ``streak`` counts results in a row that
+    speak against it; ``seen_ms`` is the last result, for push the last sign of life; ``first_ms`` the first of all.
+    """
+
+    __tablename__ = "probes"
+    target: Mapped[str] = mapped_column(String, primary_key=True)
+    probe: Mapped[str] = mapped_column(String, primary_key=True)
+    state: Mapped[str] = mapped_column(String)
+    since_ms: Mapped[int] = mapped_column(Integer)
+    first_ms: Mapped[int] = mapped_column(Integer)
+    seen_ms: Mapped[int] = mapped_column(Integer)
+    streak: Mapped[int] = mapped_column(Integer)
+    reason: Mapped[str] = mapped_column(Text)
+    detail: Mapped[dict[str, Any]]
+
+
+class TargetOutageRow(Base):
+    """A stretch in which a probe of a target said that it is down; open while ``ended_ms`` is null.
+
+    It began with the first failure of those that made it so, not with the last.
+    """
+
+    __tablename__ = "target_outages"
+    __table_args__ = (Index("target_outages_target", "target", "started_ms"),)
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    target: Mapped[str] = mapped_column(String)
+    probe: Mapped[str] = mapped_column(String)
+    reason: Mapped[str] = mapped_column(Text)
+    started_ms: Mapped[int] = mapped_column(Integer)
+    detected_ms: Mapped[int] = mapped_column(Integer)
+    ended_ms: Mapped[int | None] = mapped_column(Integer)
+
+
+class LogSourceRow(Base):
+    """How far one source of lines (a file, a journal, a container's output) has been read, and what was counted.
+
+    Changed in one transaction with the events that its lines gave, so that none is lost or told twice. ``position`` is
+    the follower's own; ``counters`` hold each pattern's matches and metrics.
+    """
+
+    __tablename__ = "log_sources"
+    target: Mapped[str] = mapped_column(String, primary_key=True)
+    source: Mapped[str] = mapped_column(String, primary_key=True)
+    position: Mapped[dict[str, Any]]
+    lines: Mapped[int] = mapped_column(Integer)
+    bytes: Mapped[int] = mapped_column(Integer)
+    counters: Mapped[dict[str, Any]]
+    updated_ms: Mapped[int] = mapped_column(Integer)
+
+
+class LogEventRow(Base):
+    """Lines of one kind that a pattern has found, until it was quiet again. ``text`` and ``context`` are masked.
+
+    ``fingerprint`` is what lines of one kind have in common; ``raised_ms`` is when there were enough of them.
+    """
+
+    __tablename__ = "log_events"
+    __table_args__ = (Index("log_events_last", "last_ms"), Index("log_events_target", "target", "last_ms"))
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    target: Mapped[str] = mapped_column(String)
+    source: Mapped[str] = mapped_column(String)
+    pattern: Mapped[str] = mapped_column(String)
+    level: Mapped[int] = mapped_column(Integer)
+    fingerprint: Mapped[str] = mapped_column(String)
+    first_ms: Mapped[int] = mapped_column(Integer)
+    last_ms: Mapped[int] = mapped_column(Integer)
+    raised_ms: Mapped[int | None] = mapped_column(Integer)
+    count: Mapped[int] = mapped_column(Integer)
+    text: Mapped[str] = mapped_column(Text)
+    context: Mapped[list[Any]]  # the lines that came with it: a traceback
+
+
+class RemedyRow(Base):
+    """What was done because a target was down, and whether it helped."""
+
+    __tablename__ = "remedies"
+    __table_args__ = (Index("remedies_target", "target", "started_ms"),)
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    target: Mapped[str] = mapped_column(String)
+    rung: Mapped[int] = mapped_column(Integer)  # its place in the ladder, from 0
+    kind: Mapped[str] = mapped_column(String)  # call, command, systemd, container or standby
+    state: Mapped[str] = mapped_column(String)  # started, done, failed, skipped or dry_run
+    why: Mapped[str] = mapped_column(Text)
+    started_ms: Mapped[int] = mapped_column(Integer)
+    ended_ms: Mapped[int | None] = mapped_column(Integer)
+    outcome: Mapped[str] = mapped_column(Text)
+    helped: Mapped[bool | None] = mapped_column(Boolean)
+
+
+class ReportRow(Base):
+    """A report that was made on schedule, as it was sent. ``period`` is day, week or month."""
+
+    __tablename__ = "reports"
+    __table_args__ = (UniqueConstraint("period", "start_ms"),)
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    period: Mapped[str] = mapped_column(String)
+    start_ms: Mapped[int] = mapped_column(Integer)
+    end_ms: Mapped[int] = mapped_column(Integer)
+    made_ms: Mapped[int] = mapped_column(Integer)
+    body: Mapped[dict[str, Any]]

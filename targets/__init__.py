@@ -1,0 +1,1 @@
+"""What runs beside the model: probes, scraped metrics, followed logs, remedies."""

@@ -1,0 +1,1 @@
+"""Is it there? Looks at targets from outside, and decides when one is down."""

@@ -1,0 +1,1 @@
+"""What is done while a target is down: its ladder, rung by rung."""

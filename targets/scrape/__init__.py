@@ -1,0 +1,1 @@
+"""Metrics of others: scraped from their endpoints, or sent by them."""
