@@ -13,6 +13,7 @@ from sqlalchemy import Engine as Database
 from alerts.delivery.channel import Voice
 from alerts.delivery.compose import Composer
 from alerts.delivery.emergency import Emergency
+from alerts.delivery.message import Action
 from alerts.delivery.outbox import Outbox
 from alerts.delivery.picture import Pictures
 from alerts.delivery.plot import Figures
@@ -46,7 +47,8 @@ class Alerting:
     """Owns the parts and what passes between them.
 
     ``key`` signs the links in notices; ``record`` takes what recording rules give; ``doers`` do what alerts ask for,
-    ``busy`` says why they should not now, ``forbidden`` why never. ``clock`` gives UTC milliseconds to what goes on
+    ``busy`` says why they should not now, ``forbidden`` why never. ``remedies`` tells what else was done about an alert,
+    by somebody other than ``doers``. ``clock`` gives UTC milliseconds to what goes on
     beside the ticks. Raises :class:`alerts.rule.RuleError` and
     :class:`alerts.routing.error.RoutingError` for files that cannot be used.
     """
@@ -65,6 +67,7 @@ class Alerting:
         doers: Mapping[str, Doer],
         busy: Callable[[], str | None] = lambda: None,
         forbidden: str | None = None,
+        remedies: Callable[[Alert], Sequence[Action]] = lambda alert: (),
         clock: Callable[[], int] = wall_ms,
         clock_offset_ms: Callable[[], int] | None = None,
     ) -> None:
@@ -124,7 +127,7 @@ class Alerting:
             routing,
             self.outbox,
             muted=self.quieting.mutes,
-            actions=lambda alert: self.actions.of(alert.id),
+            actions=lambda alert: (*self.actions.of(alert.id), *remedies(alert)),
         )
         self.emergency = Emergency(self.channels.registry, self._untold)
         self.outages = Outages(database, incidents)
