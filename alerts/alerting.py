@@ -47,10 +47,9 @@ class Alerting:
     """Owns the parts and what passes between them.
 
     ``key`` signs the links in notices; ``record`` takes what recording rules give; ``doers`` do what alerts ask for,
-    ``busy`` says why they should not now, ``forbidden`` why never. ``remedies`` tells what else was done about an alert,
-    by somebody other than ``doers``. ``clock`` gives UTC milliseconds to what goes on
-    beside the ticks. Raises :class:`alerts.rule.RuleError` and
-    :class:`alerts.routing.error.RoutingError` for files that cannot be used.
+    ``busy`` says why they should not now, ``forbidden`` why never; ``remedies`` tells what somebody else has done about
+    an alert. ``clock`` gives UTC milliseconds to what goes on beside the ticks. Raises
+    :class:`alerts.rule.RuleError` and :class:`alerts.routing.error.RoutingError` for files that cannot be used.
     """
 
     def __init__(
