@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
@@ -49,18 +49,20 @@ class Uptime:
 
 
 class Record:
-    """When the service could not answer, and when that was asked for.
+    """When something could not answer, and when it was not to: what is planned does not count at all.
 
-    Down is the union of all stretches of the kinds process, power and model. A restart that somebody asked for is not
-    down, and does not count at all: its time is in neither part of the ratio, but where something else was down.
+    Its time is in neither part of the ratio, but where something was down meanwhile. ``begun`` are the moments at which
+    outages began, for counting them by day.
     """
 
-    def __init__(self, incidents: list[Incident], since_ms: int, now_ms: int) -> None:
+    def __init__(
+        self, down: Iterable[Stretch], planned: Iterable[Stretch], begun: Collection[int], since_ms: int, now_ms: int
+    ) -> None:
         self._since_ms = since_ms
         self._now_ms = now_ms
-        self._down = union(_stretch(one, now_ms) for one in incidents if one.kind in DOWN)
-        planned = union(_stretch(one, now_ms) for one in incidents if one.kind == "planned")
-        self._planned = without(planned, self._down)
+        self._begun = begun
+        self._down = union(down)
+        self._planned = without(union(planned), self._down)
 
     def share(self, start_ms: int, end_ms: int) -> Share:
         """How ``[start_ms, end_ms)`` went, as far as it is over and there was a service."""
@@ -73,33 +75,51 @@ class Record:
         ratio = 1 - down_ms / counted_ms if counted_ms > 0 else None
         return Share(ratio, start_ms, down_ms / 1000, planned_ms / 1000)
 
+    def windows(self) -> dict[str, Share]:
+        """How each of :data:`WINDOWS` went until now."""
+        return {name: self.share(self._now_ms - length, self._now_ms) for name, length in WINDOWS.items()}
+
+    def days(self, zone: tzinfo | None) -> tuple[Day, ...]:
+        """The last :data:`DAYS` days of ``zone``, today included; None is the machine's own."""
+        dates = _dates(self._now_ms, zone)
+        edges = [_midnight(one, zone) for one in (*dates, dates[-1] + timedelta(days=1))]
+        return tuple(self._day(*one) for one in zip((one.isoformat() for one in dates), edges, edges[1:], strict=False))
+
+    def _day(self, name: str, start_ms: int, end_ms: int) -> Day:
+        share = self.share(start_ms, end_ms)
+        count = sum(start_ms <= moment < end_ms for moment in self._begun)
+        return Day(name, share.ratio, share.seconds_down, share.seconds_planned, count)
+
+
+def first_ms(now_ms: int, zone: tzinfo | None) -> int:
+    """Where the longest window and the first of the days begin: nothing before it is asked for."""
+    return min(_midnight(_dates(now_ms, zone)[0], zone), now_ms - max(WINDOWS.values()))
+
 
 def uptime(log: IncidentLog, now_ms: int, zone: tzinfo | None = None) -> Uptime:
     """How the service did until now. Days are those of ``zone``; None is the machine's own.
 
-    An outage that lasts counts up to now; the time before the first start counts as nothing.
+    Down is the union of all stretches of the kinds process, power and model; planned is a restart that somebody asked
+    for. An outage that lasts counts up to now; the time before the first start counts as nothing.
     """
     since_ms = log.first_start_ms()
-    dates = [_date(now_ms, zone) - timedelta(days=back) for back in range(DAYS - 1, -1, -1)]
-    edges = [_midnight(one, zone) for one in (*dates, dates[-1] + timedelta(days=1))]
-    first_ms = min(edges[0], now_ms - max(WINDOWS.values()))
-    incidents = log.between(first_ms, now_ms, (*DOWN, "planned"))
-    record = Record(incidents, now_ms if since_ms is None else since_ms, now_ms)
-    windows = {name: record.share(now_ms - length, now_ms) for name, length in WINDOWS.items()}
+    incidents = log.between(first_ms(now_ms, zone), now_ms, (*DOWN, "planned"))
     begun: dict[int, int] = {}  # when each outage first kept the service from answering
     for one in incidents:
         if one.kind in DOWN:
             begun.setdefault(one.outage or one.id, one.started_ms)
-    days = []
-    for name, start_ms, end_ms in zip(dates, edges, edges[1:], strict=False):
-        share = record.share(start_ms, end_ms)
-        count = sum(start_ms <= moment < end_ms for moment in begun.values())
-        days.append(Day(name.isoformat(), share.ratio, share.seconds_down, share.seconds_planned, count))
-    return Uptime(since_ms, windows, tuple(days))
+    down = [_stretch(one, now_ms) for one in incidents if one.kind in DOWN]
+    planned = [_stretch(one, now_ms) for one in incidents if one.kind == "planned"]
+    record = Record(down, planned, begun.values(), now_ms if since_ms is None else since_ms, now_ms)
+    return Uptime(since_ms, record.windows(), record.days(zone))
 
 
 def _stretch(incident: Incident, now_ms: int) -> Stretch:
     return Stretch(incident.started_ms, now_ms if incident.ended_ms is None else incident.ended_ms)
+
+
+def _dates(now_ms: int, zone: tzinfo | None) -> list[date]:
+    return [_date(now_ms, zone) - timedelta(days=back) for back in range(DAYS - 1, -1, -1)]
 
 
 def _date(time_ms: int, zone: tzinfo | None) -> date:
