@@ -130,11 +130,12 @@ class Express:
         self, request: PlainRequest, connection: socket, request_id: str
     ) -> tuple[int, list[tuple[str, str]], bytes]:
         try:
-            with recording(self._rooms, request_id) as record:
+            with recording(self._rooms, request_id, PATH) as record:
                 terms = read_terms(_Fields(request.headers), watched(connection, self._lookout))
                 with self._budget.reading() as share:
                     share.take(len(request.body))
                     kind = request.headers.get("content-type", "application/octet-stream")
+                    record.came(len(request.body), kind, request.headers.get("user-agent"))
                     answer = self._rooms.model.infer(request.body, kind, request_id, terms)
                 record(answer, answer.reason)
         except Problem as error:

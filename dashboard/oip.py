@@ -103,6 +103,7 @@ def infer(model: str, version: str | None = None) -> Response:
             terms = replace(terms, version=version)
         with upload_budget().reading() as share:
             body = read_packed(request, share, settings.max_body_bytes)
+            record.came(len(body), request.content_type or "", request.headers.get("User-Agent"))
             if (found := _signature(version)) is not None:
                 _check_name(found, model)
             inference = Inference(model, body, request.headers.get(HEADER_LENGTH), settings.queue_size)

@@ -11,7 +11,7 @@ from flask import Blueprint, Response, request
 from dashboard.access import require
 from dashboard.body import read_upload
 from dashboard.event_stream import CONTENT_TYPE, EventStream, event_response, first_event
-from dashboard.inference import recorded, recorder, upload_budget
+from dashboard.inference import recorded, upload_budget
 from dashboard.mark import headers_of, members_of
 from dashboard.request_id import current_request_id
 from dashboard.services import services
@@ -37,6 +37,7 @@ def predict() -> Response:
         terms = current_terms()
         with upload_budget().reading() as share:
             body, content_type = read_upload(request, share, services().settings.model.max_body_bytes)
+            record.came(len(body), content_type, request.headers.get("User-Agent"))
             answer = services().model.infer(body, content_type, request_id, terms)
         record(answer, answer.reason)
     return _response(answer, request_id)
@@ -44,11 +45,11 @@ def predict() -> Response:
 
 def _stream(request_id: str) -> Response:
     """The same, with the answer in steps; it is recorded when the last one is out."""
-    record = recorder()
-    with recorded(), ExitStack() as stack:
+    with recorded() as record, ExitStack() as stack:
         terms = current_terms()
         with upload_budget().reading() as share:
             body, content_type = read_upload(request, share, services().settings.model.max_body_bytes)
+            record.came(len(body), content_type, request.headers.get("User-Agent"))
             subscription = services().model.stream(body, content_type, request_id, terms)
         stack.callback(subscription.close)
         first = first_event(subscription)
@@ -58,7 +59,7 @@ def _stream(request_id: str) -> Response:
             subscription,
             first,
             request_id,
-            lambda status, outcome, error: record(status, outcome, error, subscription),
+            lambda status, outcome, error: record.note(status, outcome, error, subscription),
         )
     )
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class Refusal(Exception):
@@ -20,8 +20,9 @@ class Refusal(Exception):
     outcome: ClassVar[str] = "rejected"
     #: Whether something else may be answered instead: a fallback, an old answer, the default.
     degradable: ClassVar[bool] = False
-    #: The version that the request had come to.
+    #: The version that the request had come to, and what ``describe`` said of its input, if it came so far.
     version: str | None = None
+    facts: dict[str, Any] | None = None
 
     def __init__(
         self,

@@ -24,6 +24,8 @@ class BadInput(Exception):
 
     #: The version of the model that the request had come to.
     version: str | None = None
+    #: What the plug-in's ``describe`` said of the input, if it came so far.
+    facts: dict[str, Any] | None = None
 
     def __init__(self, detail: str, status: int = 400) -> None:
         super().__init__(detail)

@@ -37,6 +37,7 @@ class _Account:
     outcome: str = "error"
     work: Work | None = None
     result_class: str | None = None
+    facts: dict[str, Any] | None = None
 
     def answered(self, answer: Answer[Any]) -> None:
         """It ended well, whoever the answer is from."""
@@ -104,6 +105,7 @@ class RequestPath:
         """Put the inputs through the model. The first that fails ends the request and drops those that wait."""
         exchange, request_id, deadline = question.exchange, question.request_id, question.deadline
         order, facts = self._codec.read(instance, exchange, deadline, request_id)
+        account.facts = facts
         self._check_count(order)
         if (asked := order.terms(terms)) is not terms:
             terms, deadline = asked, self._door.deadline(asked, account.began)
@@ -152,7 +154,7 @@ class RequestPath:
         except BaseException as error:
             account.outcome = outcome_of(error)
             if isinstance(error, (BadInput, Refusal)) and not isinstance(error, NoVersion):
-                error.version = account.version
+                error.version, error.facts = account.version, account.facts
             raise
         finally:
             self._count(account)

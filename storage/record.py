@@ -16,6 +16,7 @@ import structlog
 from sqlalchemy import ColumnElement, Engine, delete, insert, select
 
 from storage.error import StorageError
+from storage.fingerprint import fingerprint_of
 from storage.tables import ActionRow, AlertRow, AuditRow, LoginLinkRow, RequestRow
 
 logger = structlog.get_logger(__name__)
@@ -45,6 +46,9 @@ class RequestEntry:
     compute_seconds: float | None = None
     input: dict[str, Any] = field(default_factory=dict)
     error: str | None = None
+    route: str | None = None
+    #: What its error has in common with others of its kind; made when it is written.
+    fingerprint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,16 +159,17 @@ class AuditLog:
 
 
 _REQUEST_COLUMNS = [getattr(RequestRow, column.name) for column in fields(RequestEntry)]
-_BUT_INPUT = [column.name for column in fields(RequestEntry) if column.name != "input"]
-_ALL_BUT_INPUT = attrgetter(*_BUT_INPUT)
+_GIVEN = [column.name for column in fields(RequestEntry) if column.name not in ("input", "fingerprint")]
+_ALL_GIVEN = attrgetter(*_GIVEN)
 _INSERT_REQUEST = (
-    f"INSERT INTO {RequestRow.__tablename__} ({', '.join(_BUT_INPUT)}, input)"  # noqa: S608  # names of our own
-    f" VALUES ({', '.join('?' * (len(_BUT_INPUT) + 1))})"
+    f"INSERT INTO {RequestRow.__tablename__} ({', '.join(_GIVEN)}, input, fingerprint)"  # noqa: S608  # names of our own
+    f" VALUES ({', '.join('?' * (len(_GIVEN) + 2))})"
 )
 
 
 def _values(entry: RequestEntry) -> tuple[Any, ...]:
-    return (*_ALL_BUT_INPUT(entry), _plain(entry.input) if entry.input else "{}")
+    fingerprint = entry.fingerprint or (fingerprint_of(entry.error) if entry.error else None)
+    return (*_ALL_GIVEN(entry), _plain(entry.input) if entry.input else "{}", fingerprint)
 
 
 def _plain(facts: dict[str, Any]) -> str:

@@ -312,7 +312,12 @@ class RequestRow(Base):
     """One inference request: facts about its input and its fate, never the input itself."""
 
     __tablename__ = "requests"
-    __table_args__ = (Index("requests_time", "time_ms"), Index("requests_request_id", "request_id"))
+    __table_args__ = (
+        Index("requests_time", "time_ms"),
+        Index("requests_request_id", "request_id"),
+        # Of failures alone, so that those that go well pay nothing for it.
+        Index("requests_error", "time_ms", "fingerprint", sqlite_where=text("error IS NOT NULL")),
+    )
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     request_id: Mapped[str] = mapped_column(String)
     time_ms: Mapped[int] = mapped_column(Integer)

@@ -133,7 +133,9 @@ def test_rows_go_in_and_come_out(scale: House) -> None:
     assert label["data"] == ["a", "b"]
     (entry,) = entries(scale)
     assert (entry.request_id, entry.status, entry.outcome, entry.model) == ("mine-1", 200, "ok", "scale")
-    assert entry.input == {"inputs": 2}
+    assert entry.input.pop("bytes") > 100
+    assert entry.input == {"inputs": 2, "content_type": "application/json", "client": "Werkzeug"}
+    assert entry.route == "/v2/models/<model>/infer"
     assert counted(scale, "ok") == 1
 
 

@@ -116,7 +116,10 @@ def test_one_input_gives_one_result(hosting: House) -> None:
     assert bad.get_json()["detail"] == "This is no picture of a card."
     good, refused = entries(hosting)
     assert (good.request_id, good.status, good.outcome, good.result_class) == ("mine-1", 200, "ok", "low")
-    assert good.input == {"bytes": 2}
+    assert good.input == {"bytes": 2, "content_type": "image/png", "client": "Werkzeug"}
+    assert (good.route, good.fingerprint) == ("/predict", None)
+    assert refused.input == {"bytes": 3, "content_type": "image/png", "client": "Werkzeug"}
+    assert (refused.route, refused.fingerprint) == ("/predict", "This is no picture of a card.")
     assert (refused.status, refused.outcome, refused.error) == (415, "bad_input", "This is no picture of a card.")
     assert (counted(hosting, "ok"), counted(hosting, "bad_input")) == (1, 1)
     page = client.get("/api/requests?outcome=ok", headers=hosting.token("viewer")).get_json()

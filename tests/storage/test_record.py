@@ -40,7 +40,7 @@ def test_requests_are_in_the_file_after_a_flush_newest_first(engine: Engine) -> 
     assert log.recent(10) == []
     assert log.flush() == 2
     assert log.flush() == 0
-    assert log.recent(10) == [entry(2), full]
+    assert log.recent(10) == [entry(2), replace(full, fingerprint="x")]
     assert log.recent(1) == [entry(2)]
 
 

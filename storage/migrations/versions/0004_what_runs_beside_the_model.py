@@ -104,3 +104,10 @@ def upgrade() -> None:
     )
     op.add_column("requests", sa.Column("route", sa.String(), nullable=True))
     op.add_column("requests", sa.Column("fingerprint", sa.String(), nullable=True))
+    op.create_index(
+        "requests_error",
+        "requests",
+        ["time_ms", "fingerprint"],
+        unique=False,
+        sqlite_where=sa.text("error IS NOT NULL"),
+    )
