@@ -26,9 +26,9 @@ def main() -> int:
 
 
 def _notify(order: dict[str, Any]) -> str:
-    from alerts.delivery.privacy import deidentify
     from alerts.delivery.receipt import DeliveryError
     from alerts.delivery.service import AppriseService, Letter
+    from mask import deidentify
 
     try:
         letter = Letter(deidentify(order["title"]), deidentify(order["body"]), order["kind"])
@@ -43,7 +43,7 @@ def _notify(order: dict[str, Any]) -> str:
 def _ping(order: dict[str, Any]) -> str:
     body = None
     if order["body"]:
-        from alerts.delivery.privacy import deidentify
+        from mask import deidentify
 
         body = deidentify(order["body"]).encode()
     request = urllib.request.Request(order["url"], data=body, headers={"User-Agent": "wakeless"})  # noqa: S310

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, cast
 
 from flask import Blueprint, Response, current_app, make_response, render_template, request
 
-from alerts.delivery.privacy import deidentify
 from alerts.engine import MAX_REASON
 from alerts.state import AlertError
 from dashboard.access import require
@@ -22,6 +21,7 @@ from dashboard.problem import Problem, retry_after
 from dashboard.services import services
 from dashboard.situation import tone
 from dashboard.throttle import LoginThrottle
+from mask import deidentify
 from storage.error import StorageError
 
 if TYPE_CHECKING:

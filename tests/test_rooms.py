@@ -17,6 +17,7 @@ ALLOWED = {
     "config_target": {"config_section"},
     "config_section": set(),
     "ledger": set(),
+    "mask": set(),
     "timeword": set(),
     "blackbox": set(),
     "pause": set(),

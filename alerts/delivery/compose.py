@@ -12,11 +12,11 @@ import structlog
 from alerts.delivery.family import PLAIN, Family
 from alerts.delivery.layout import Layout, Line, brief, write
 from alerts.delivery.message import Fact, Message
-from alerts.delivery.privacy import deidentify
 from alerts.delivery.service import Letter, Tone
 from alerts.delivery.telling import Telling
 from alerts.delivery.wording import Language
 from alerts.humanize import general
+from mask import deidentify
 from storage.engine import hurried
 from storage.error import StorageError
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from alerts.delivery.privacy import deidentify
+from mask import deidentify
 
 #: What stands in for a part of the URL in a service's error.
 HIDDEN = "***"

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from alerts.delivery.layout import Layout, Line
 from alerts.delivery.message import Action, Fact, Message
-from alerts.delivery.privacy import deidentify
 from alerts.delivery.wording import WORDINGS, Language, Tag, Wording, lasting
 from alerts.humanize import general
+from mask import deidentify
 from timeword import local_moment
 
 if TYPE_CHECKING:

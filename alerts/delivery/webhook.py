@@ -11,12 +11,12 @@ from typing import Any
 import orjson
 
 from alerts.delivery.message import Fact, Message
-from alerts.delivery.privacy import deidentify
 from alerts.delivery.receipt import DeliveryError, Receipt
 from alerts.delivery.secret import Secrets
 from alerts.delivery.spec import ChannelSpec
 from alerts.delivery.verdict import conclude
 from alerts.delivery.wire import listen
+from mask import deidentify
 
 #: Seconds for the connection, and for each wait on the answer.
 _CONNECT_SECONDS = 5.0
