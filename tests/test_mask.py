@@ -169,7 +169,6 @@ def test_ordinary_lines_stay_as_they_are(line: str) -> None:
 
 #: What masks are made for, and what is between: anything may stand beside anything.
 _PARTS = st.sampled_from(
-    # fmt: off
     [
         "password",
         "token",
@@ -214,7 +213,6 @@ _PARTS = st.sampled_from(
         "%3D",
         "x",
     ]
-    # fmt: on
 )
 
 
@@ -236,7 +234,6 @@ def test_no_password_survives(password: str, name: str) -> None:
 
 @pytest.mark.parametrize(
     "part",
-    # fmt: off
     [
         "key=",
         "password=/",
@@ -272,7 +269,6 @@ def test_no_password_survives(password: str, name: str) -> None:
         "password=,",
         "session=\\",
     ],
-    # fmt: on
 )
 def test_a_hostile_line_takes_no_more_than_its_length(part: str) -> None:
     text = part * (64 * 1024 // len(part))
