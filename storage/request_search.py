@@ -15,7 +15,7 @@ from storage.record import RequestEntry
 from storage.tables import RequestRow
 
 #: Rows that are looked through at once, and seconds after which a search says how far it has come.
-BLOCK = 50_000
+BLOCK = 20_000
 SECONDS = 0.7
 #: Texts of errors without a fingerprint (written before there were any) that are put into groups.
 _MOST_TEXTS = 5_000
@@ -127,7 +127,7 @@ class RequestSearch:
             while True:
                 lower = None if wanted.request_id is not None else _block_end(connection, wanted, upper)
                 query = select(RequestRow.id, *_COLUMNS).where(*wanted.conditions(), *_between(wanted, upper, lower))
-                query = query.order_by(*_NEWEST).limit(limit + 1 - len(found))
+                query = _by_index(query.order_by(*_NEWEST).limit(limit + 1 - len(found)), wanted)
                 found += [_entry(row) for row in connection.execute(query).mappings()]
                 if len(found) > limit:
                     return Page([entry for _, entry in found[:limit]], found[limit - 1][0], complete=True)
@@ -154,6 +154,7 @@ class RequestSearch:
             .group_by("key", "known", RequestRow.outcome)
             .order_by(func.count().desc())
             .limit(_MOST_TEXTS)
+            .with_hint(RequestRow, "INDEXED BY requests_error", "sqlite")
         )
         with self._engine.connect() as connection:
             merged: dict[tuple[str, str], dict[str, Any]] = {}
@@ -211,8 +212,15 @@ def _block_end(connection: Connection, wanted: Wanted, upper: Place) -> Place | 
         .offset(BLOCK - 1)
         .limit(1)
     )
-    row = connection.execute(query).one_or_none()
+    row = connection.execute(_by_index(query, wanted)).one_or_none()
     return None if row is None else Place(*row)
+
+
+def _by_index(query: Select[Any], wanted: Wanted) -> Select[Any]:
+    """SQLite takes all that is in the window for as good a way to what failed as the index of just that."""
+    if wanted.request_id is None and wanted.among_errors:
+        return query.with_hint(RequestRow, "INDEXED BY requests_error", "sqlite")
+    return query
 
 
 def _between(wanted: Wanted, upper: Place, lower: Place | None) -> Sequence[ColumnElement[bool]]:

@@ -316,7 +316,7 @@ class RequestRow(Base):
         Index("requests_time", "time_ms"),
         Index("requests_request_id", "request_id"),
         # Of failures alone, so that those that go well pay nothing for it.
-        Index("requests_error", "time_ms", "fingerprint", sqlite_where=text("error IS NOT NULL")),
+        Index("requests_error", "time_ms", sqlite_where=text("error IS NOT NULL")),
     )
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     request_id: Mapped[str] = mapped_column(String)

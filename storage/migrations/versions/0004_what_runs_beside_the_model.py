@@ -107,7 +107,7 @@ def upgrade() -> None:
     op.create_index(
         "requests_error",
         "requests",
-        ["time_ms", "fingerprint"],
+        ["time_ms"],
         unique=False,
         sqlite_where=sa.text("error IS NOT NULL"),
     )
