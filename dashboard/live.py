@@ -39,7 +39,10 @@ MAX_MESSAGE_BYTES = 1024
 MAX_WAITING = 16
 MAX_STEP_MS = 86_400_000
 #: The pages that listen; all hear of the state, those with panels of their values as well.
-PAGES = {"overview", "alerts", "rules", "incidents", "incident", "model", "explore", "storage"}
+PAGES = {
+    "overview", "alerts", "rules", "incidents", "incident", "model", "explore", "storage", "targets", "target",
+    "requests", "logs", "checkup",
+}  # fmt: skip
 #: Seconds between two looks at whether a viewer may still watch.
 IDENTITY_SECONDS = 30.0
 #: RFC 6455, 7.4.1: a message, or its sender, is not welcome.

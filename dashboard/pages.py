@@ -11,6 +11,7 @@ import orjson
 from flask import Blueprint, Flask, Response, redirect, render_template, request, send_file, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
+from collectors.requests import OUTCOMES
 from dashboard import access, asset, explore, i18n, live
 from dashboard.board import Window as Times
 from dashboard.identity import current
@@ -119,6 +120,41 @@ def explore_page() -> str:
 def storage() -> str:
     """What the history costs, when it will be full, and what is wrong with it."""
     return _page("storage")
+
+
+@blueprint.get("/targets")
+@access.require("viewer")
+def targets() -> str:
+    """What runs beside the model: is it up, since when, and how was it lately?"""
+    return _page("targets")
+
+
+@blueprint.get("/targets/<name>")
+@access.require("viewer")
+def target(name: str) -> str:
+    """One target: its probes, scrapes and logs, its outages, and what was done about them."""
+    return _page("target", data={"target": name})
+
+
+@blueprint.get("/requests")
+@access.require("viewer")
+def requests() -> str:
+    """What was asked of the model: how fast it was, what failed, and what failures have in common."""
+    return _page("requests", data={"outcomes": OUTCOMES})
+
+
+@blueprint.get("/logs")
+@access.require("viewer")
+def logs() -> str:
+    """What was found in the logs of targets, and Wakeless' own log as it grows."""
+    return _page("logs")
+
+
+@blueprint.get("/checkup")
+@access.require("viewer")
+def checkup() -> str:
+    """What is usually looked at when something is wrong, looked at: for an alert or a target."""
+    return _page("checkup")
 
 
 @blueprint.get("/samples/<name>")

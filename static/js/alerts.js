@@ -38,6 +38,9 @@ export function fillCard(card, alert, may, about = {}) {
   show(field(card, "acknowledged"), acknowledged);
   text(field(card, "acknowledged"), acknowledged ? `${alert.ack_by} · “${alert.ack_reason}” · ${sayMoment(alert.ack_ms)}` : "");
   fillRunbook(field(card, "runbook"), alert.annotations?.runbook_url ?? "");
+  const checkup = field(card, "checkup");
+  show(checkup, true);
+  checkup.href = `/checkup?${new URLSearchParams({ alert: alert.id })}`;
   const since = alert.firing_ms ?? alert.active_ms;
   const time = field(card, "since");
   text(time, ago(since));

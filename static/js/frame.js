@@ -164,6 +164,7 @@ function handleKeys(store) {
   const shortcuts = [
     [["?"], t("This list")],
     [["g", "o"], t("Overview")], [["g", "m"], t("Model")], [["g", "a"], t("Alerts")], [["g", "i"], t("Incidents")], [["g", "e"], t("Explore")], [["g", "s"], t("Storage")],
+    [["g", "t"], t("Targets")], [["g", "r"], t("Requests")], [["g", "l"], t("Logs")], [["g", "p"], t("Reports")],
     [["l"], t("Live or paused")],
     [["1", "…", "7"], t("Time range, from 5 minutes to 30 days")],
     [["0"], t("Back from a zoom (or double-click a chart)")],
@@ -177,7 +178,7 @@ function handleKeys(store) {
     t: () => chooseTheme("next"),
   };
   KEYS.forEach((key, index) => (actions[index + 1] = () => store.setRange(key)));
-  const places = { o: "/", m: "/model", a: "/alerts", i: "/incidents", e: "/explore", s: "/storage" };
+  const places = { o: "/", m: "/model", a: "/alerts", i: "/incidents", e: "/explore", s: "/storage", t: "/targets", r: "/requests", l: "/logs", p: "/reports" };
   find("#shortcuts").addEventListener("click", actions["?"]);
   addEventListener("keydown", (event) => {
     if (event.key === "Escape") all("details.menu[open]").forEach((menu) => { menu.open = false; find("summary", menu).focus(); });

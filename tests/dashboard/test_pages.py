@@ -21,7 +21,10 @@ from promql import parse
 from promql.support import AGGREGATIONS, FUNCTIONS
 from tests.dashboard.house import House, MakeHouse
 
-PAGES = ("/", "/alerts", "/rules", "/incidents", "/incidents/1", "/model", "/explore", "/storage")
+PAGES = (
+    "/", "/alerts", "/rules", "/incidents", "/incidents/1", "/model", "/explore", "/storage", "/targets",
+    "/targets/one", "/requests", "/logs", "/checkup",
+)  # fmt: skip
 T0 = 1_800_000_000_000
 
 

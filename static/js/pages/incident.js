@@ -20,6 +20,7 @@ export function start(store) {
   async function load() {
     const { incident, parts, entries, alerts, actions } = await call(`/api/incidents/${id}`);
     paintHead(root, incident);
+    paintCheckup(alerts);
     paintTimes(incident);
     paintCause(incident, parts ?? []);
     paintTimeline(entries, incident);
@@ -57,6 +58,13 @@ function paintHead(root, incident) {
   text(pill, word);
   const until = endOf(incident) === null ? t("since {time}", { time: sayFull(incident.started_ms) }) : `${sayFull(incident.started_ms)} – ${sayMoment(endOf(incident), incident.started_ms)}`;
   text(field(root, "when"), [until, incident.level ? t("level {level}", { level: incident.level }) : ""].filter(Boolean).join(" · "));
+}
+
+/** What is usually looked at, of the newest alert that belongs to it. */
+function paintCheckup(alerts) {
+  const link = find("#checkup");
+  show(link, alerts.length > 0);
+  if (alerts.length) link.href = `/checkup?${new URLSearchParams({ alert: Math.max(...alerts.map(({ id }) => id)) })}`;
 }
 
 function paintTimes(incident) {

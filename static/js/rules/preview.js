@@ -7,24 +7,11 @@ import { all, el, find, reconcile, show, text } from "../dom.js";
 import { duration, sayDayClock, sayMoment } from "../format.js";
 import { History } from "../history.js";
 import { sayReason, t } from "../i18n.js";
+import { Still } from "../still.js";
 
 /** Most series drawn, and most times listed. */
 const MOST = 24;
 const LISTED = 8;
-
-/** What charts ask of a store: here the shown times stand still. */
-class Still extends EventTarget {
-  constructor() {
-    super();
-    this.shown = { start: 0, end: 1, step: 1 };
-  }
-
-  on(type, listener) { this.addEventListener(type, ({ detail }) => listener(detail)); }
-  emit(type, detail) { this.dispatchEvent(new CustomEvent(type, { detail })); }
-  window() { return this.shown; }
-  setWindow() {}
-  zoomOut() {}
-}
 
 const HIDDEN = new Set(["__name__", "alertname"]);
 const sayLabels = (labels, isShown = () => true) => Object.entries(labels).filter(([name]) => !HIDDEN.has(name) && isShown(name)).map(([name, value]) => `${name}=${value}`).join(" ");
