@@ -10,13 +10,12 @@ import orjson
 from flask import Blueprint, Response, request
 
 from alerts.state import AlertError
-from collectors.requests import OUTCOMES
 from dashboard.access import require
 from dashboard.event import events_between
 from dashboard.health import verdicts
 from dashboard.identity import current
 from dashboard.moment import now_ms
-from dashboard.parameter import HOUR_MS, GivenReason, Reason, Restart, body, one_of, whole, window
+from dashboard.parameter import HOUR_MS, GivenReason, Reason, Restart, body, one_of, window
 from dashboard.problem import Problem
 from dashboard.services import services
 from model.release import NoSwitch
@@ -145,16 +144,6 @@ def events() -> Response:
     """What happened in a window, for the strip under the charts: alerts, incidents, and what people did."""
     period = window()
     return answer({"events": [_plain(event) for event in events_between(services(), *period)]})
-
-
-@blueprint.get("/requests")
-@require("viewer")
-def requests() -> Response:
-    """The newest inference requests, facts only."""
-    found = services().requests.recent(
-        whole("limit", 100, 1, 1000), outcome=one_of("outcome", OUTCOMES), request_id=request.args.get("id") or None
-    )
-    return answer({"requests": [_plain(one) for one in found]})
 
 
 @blueprint.get("/audit")

@@ -227,19 +227,6 @@ CALLS: tuple[Call, ...] = (
     ),
     Call(
         "get",
-        "/api/requests",
-        "The newest inference requests.",
-        "viewer",
-        parameters=(
-            _query("limit", "1 to 1000; 100 without it.", {"type": "integer", "minimum": 1, "maximum": 1000}),
-            _query("outcome", "Only this outcome."),
-            _query("id", "Only this request id."),
-        ),
-        answer=_listed("requests", ref("Request")),
-        errors=(422,),
-    ),
-    Call(
-        "get",
         "/api/audit",
         "Who did what (7 days without a window).",
         "admin",

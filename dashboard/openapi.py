@@ -29,6 +29,8 @@ from dashboard.oip_call import CALLS as INFERENCE_CALLS
 from dashboard.oip_call import INFERENCE
 from dashboard.oip_call import SCHEMAS as INFERENCE_SCHEMAS
 from dashboard.problem import CONTENT_TYPE
+from dashboard.request_call import CALLS as REQUEST_CALLS
+from dashboard.request_call import SCHEMAS as REQUEST_SCHEMAS
 from dashboard.routing_call import CALLS as ROUTING_CALLS
 from dashboard.routing_call import SCHEMAS as ROUTING_SCHEMAS
 from dashboard.rulebook_call import CALLS as RULE_CALLS
@@ -46,6 +48,7 @@ CALLS = (
     *CANARY_CALLS,
     *CHANNEL_CALLS,
     *NOTICE_CALLS,
+    *REQUEST_CALLS,
     *ROUTING_CALLS,
     *RULE_CALLS,
     *SILENCE_CALLS,
@@ -100,6 +103,7 @@ def describe(schema: Schema | None = None) -> dict[str, Any]:
             | CANARY_SCHEMAS
             | CHANNEL_SCHEMAS
             | NOTICE_SCHEMAS
+            | REQUEST_SCHEMAS
             | ROUTING_SCHEMAS
             | RULE_SCHEMAS
             | SILENCE_SCHEMAS

@@ -253,6 +253,8 @@ SCHEMAS: dict[str, Schema] = {
         compute_seconds=MAYBE_NUMBER,
         input=ANY_OBJECT,
         error=MAYBE_STRING,
+        route=MAYBE_STRING,
+        fingerprint=MAYBE_STRING,
     ),
     "AuditEntry": object_of(
         "time_ms", "actor", "action", time_ms=INTEGER, actor=STRING, action=STRING, target=STRING, detail=ANY_OBJECT
