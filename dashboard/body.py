@@ -114,16 +114,22 @@ def read_packed(request: Request, share: Share, max_bytes: int) -> bytes:
 
     Raises :class:`Problem`: 400 (malformed), 413 (larger than ``max_bytes``), 415 (packed in another way), 429.
     """
-    with _arriving(request, share, max_bytes, 0) as stream:
-        body, _ = _from_stream(request, stream)
-    if len(body) > max_bytes:
-        raise _too_large(max_bytes)
+    body = read_raw(request, share, max_bytes)
     packing = request.headers.get("Content-Encoding", "identity").strip().lower()
     if packing == "identity":
         return body
     if packing not in _WINDOW_BITS:
         raise Problem(415, "unsupported-media-type", "A body is compressed with gzip or deflate, once, or not at all.")
     return _unpack(body, _WINDOW_BITS[packing], share, max_bytes)
+
+
+def read_raw(request: Request, share: Share, max_bytes: int) -> bytes:
+    """Return the body as it is, whatever its Content-Encoding. Raises :class:`Problem`: 400, 413, 429."""
+    with _arriving(request, share, max_bytes, 0) as stream:
+        body, _ = _from_stream(request, stream)
+    if len(body) > max_bytes:
+        raise _too_large(max_bytes)
+    return body
 
 
 def _unpack(body: bytes, window_bits: int, share: Share, max_bytes: int) -> bytes:

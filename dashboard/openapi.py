@@ -23,6 +23,7 @@ from dashboard.channel_call import CALLS as CHANNEL_CALLS
 from dashboard.channel_call import SCHEMAS as CHANNEL_SCHEMAS
 from dashboard.incident_call import CALLS as INCIDENT_CALLS
 from dashboard.incident_call import SCHEMAS as INCIDENT_SCHEMAS
+from dashboard.ingest_call import CALLS as INGEST_CALLS
 from dashboard.notice_call import CALLS as NOTICE_CALLS
 from dashboard.notice_call import SCHEMAS as NOTICE_SCHEMAS
 from dashboard.oip_call import CALLS as INFERENCE_CALLS
@@ -47,6 +48,7 @@ CALLS = (
     *BASIC_CALLS,
     *CANARY_CALLS,
     *CHANNEL_CALLS,
+    *INGEST_CALLS,
     *NOTICE_CALLS,
     *REQUEST_CALLS,
     *ROUTING_CALLS,

@@ -72,7 +72,7 @@ _TYPE_OF_STATUS = {
 }
 
 #: Paths whose errors are read by programs.
-_PROGRAM_PATHS = ("/api", "/predict", "/v2", "/health", "/metrics", "/live")
+_PROGRAM_PATHS = ("/api", "/predict", "/v1", "/v2", "/health", "/metrics", "/live")
 #: Paths of the Open Inference Protocol, which has a form of its own for errors.
 _INFERENCE_PATH = "/v2"
 #: Pages below those paths.

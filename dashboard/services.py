@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from storage.incident import IncidentLog
     from storage.record import AuditLog, RequestLog
     from storage.series import SeriesStore
+    from targets.scrape.inbox import Inbox
 
 EXTENSION = "wakeless"
 #: What holds until somebody routes alerts elsewhere.
@@ -79,6 +80,8 @@ class Services:
     #: How alerts are routed; and which of those that fire keep back an alert of a fingerprint.
     routing: Callable[[], Routing] = lambda: PAGE_ONLY
     inhibitors: Callable[[], Mapping[str, Sequence[str]]] = dict
+    #: Takes metrics that others send; None where the settings do not let them.
+    inbox: Inbox | None = None
     #: Set once when the process begins to stop, so that websockets close with a reason.
     stopping: bool = field(default=False)
 

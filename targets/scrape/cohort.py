@@ -64,11 +64,17 @@ class Cohorts:
         self._groups: dict[Hashable, list[_Cohort]] = {}
         self._free: list[tuple[str, int]] = []  # sources that nobody writes, and the time of their last tick
         self._made = 0
+        self._live = 0
         self.pending = 0  #: samples that wait for their moment to be written
 
     def __len__(self) -> int:
         """Series that are known: those that live, and those that have ended lately."""
         return len(self._members)
+
+    @property
+    def live(self) -> int:
+        """Series that come, none of them ended."""
+        return self._live
 
     def __contains__(self, key: Key) -> bool:
         return key in self._members
@@ -107,13 +113,15 @@ class Cohorts:
                     cohorts.remove(cohort)
             if not cohorts:
                 del self._groups[group]
-        if len(self._members) > 2 * sum(len(one.members) for all in self._groups.values() for one in all):
+        if len(self._members) > 2 * self._live:
             self._forget(now_ms)
         return ticks
 
     # --- within ---------------------------------------------------------------------------------------------------
 
     def _note(self, cohort: _Cohort, member: _Member, time_ms: int, value: float, now_ms: int) -> None:
+        if member.cohort is None:
+            self._live += 1
         member.cohort = cohort
         cohort.members.add(member)
         cohort.pending.setdefault(time_ms, {})[member] = value
@@ -143,6 +151,7 @@ class Cohorts:
         if member.cohort is not None:
             member.cohort.members.discard(member)
             member.cohort = None
+            self._live -= 1
 
     def _due(self, cohort: _Cohort, now_ms: int, grace_ms: int) -> Iterator[Tick]:
         """The moments of a cohort that are complete, or have waited long enough, and all before them."""

@@ -23,9 +23,9 @@ ACCEPT = (
 )
 #: A target's own timestamps may be so far ahead of our clock; what is further is left out.
 AHEAD_MS = 60_000
-#: What is kept of a reason; numbers in it are left out of the label, so that it does not change from scrape to scrape.
+#: What is kept of a reason. Counts in it are left out of the label, so that it does not change with each scrape.
 _REASON_LENGTH = 120
-_NUMBERS = re.compile(r"\d+(?:\.\d+)?")
+_NUMBERS = re.compile(r"(?<=line )\d+|(?<=exposes )\d+")
 
 
 @dataclass(frozen=True, slots=True)

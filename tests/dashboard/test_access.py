@@ -53,6 +53,8 @@ DOORS = {
     "/logout": "viewer",
     "/live": "viewer",
     "/predict": "predict",
+    "/api/v1/write": "operator",
+    "/v1/metrics": "operator",
     "/v2": "predict",
     "/v2/health/live": "public",
     "/v2/health/ready": "public",
