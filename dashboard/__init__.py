@@ -67,6 +67,7 @@ def register(app: Flask) -> None:
     _configure(app, settings)
     app.extensions[login.THROTTLE] = LoginThrottle()
     app.extensions[ack_link.THROTTLE] = LoginThrottle()
+    app.extensions[push.THROTTLE] = push.PushThrottle()
     app.extensions[peer.LOOKOUT] = peer.Lookout()
     app.extensions[inference.BUDGET] = UploadBudget(max(UPLOAD_BYTES, 4 * settings.model.max_body_bytes))
     problem.install(app)
@@ -95,6 +96,7 @@ def register(app: Flask) -> None:
         storage,
         prometheus,
         ingest,
+        push,
         alertmanager,
         silence,
         ack_link,

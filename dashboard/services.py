@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from storage.incident import IncidentLog
     from storage.record import AuditLog, RequestLog
     from storage.series import SeriesStore
+    from targets.probe.prober import Prober
     from targets.scrape.inbox import Inbox
 
 EXTENSION = "wakeless"
@@ -82,6 +83,8 @@ class Services:
     inhibitors: Callable[[], Mapping[str, Sequence[str]]] = dict
     #: Takes metrics that others send; None where the settings do not let them.
     inbox: Inbox | None = None
+    #: Looks at targets, and takes their signs of life.
+    prober: Prober | None = None
     #: Set once when the process begins to stop, so that websockets close with a reason.
     stopping: bool = field(default=False)
 

@@ -164,12 +164,13 @@ class Prober:
     # --- signs of life --------------------------------------------------------------------------------------------
 
     def push_names(self) -> list[str]:
-        """The targets that expect signs of life."""
+        """The targets that expect signs of life, or did so once: those that are paused among them."""
         with self._lock:
-            return [target for target, probe in self._watched if probe == "push"]
+            keys = {*self._watched, *(self._kept.records if self._kept is not None else ())}
+        return sorted(target for target, probe in keys if probe == "push")
 
     def push(self, target: str, ok: bool, message: str, now_ms: int) -> bool:
-        """Take a sign of life, or of failure; False if nobody expects one.
+        """Take a sign of life, or of failure; False if nobody expects one now.
 
         It is on the disk when this returns, unless the database takes nothing now, or one was written a moment ago.
         """

@@ -30,7 +30,8 @@ def looked(target: str, probe: str, outcome: Outcome, warn_seconds: float | None
     yield from succeeded(target, probe, outcome.success)
     yield Sample("probe_duration_seconds", own, outcome.duration_seconds)
     for phase, seconds in outcome.phases.items():
-        yield Sample("probe_http_duration_seconds", make_labels(target=target, phase=phase), seconds)
+        if seconds:  # without TLS there was no handshake
+            yield Sample("probe_http_duration_seconds", make_labels(target=target, phase=phase), seconds)
     if outcome.status is not None:
         yield Sample("probe_http_status_code", make_labels(target=target), float(outcome.status))
     if outcome.certificate_ends_ms is not None:

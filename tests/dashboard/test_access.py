@@ -55,6 +55,8 @@ DOORS = {
     "/predict": "predict",
     "/api/v1/write": "operator",
     "/v1/metrics": "operator",
+    "/push/<token>": "link",
+    "/push/<token>/fail": "link",
     "/v2": "predict",
     "/v2/health/live": "public",
     "/v2/health/ready": "public",
