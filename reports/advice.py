@@ -17,6 +17,7 @@ Number: TypeAlias = float | str
 _OFTEN_BUSY, _OFTEN_WAITING = 0.2, 0.05
 _MUCH_MEMORY, _MUCH_VRAM = 0.9, 0.95
 _SMALL_BATCH = 2.0
+_CPU_BUSY = 0.7
 _MANY_FAILED, _MANY_REFUSED, _MANY_SLOW = 0.01, 0.01, 0.05
 _MANY_RESTARTS = 3
 #: A report that rests on less says so first.
@@ -70,11 +71,9 @@ def _gpu(report: Report) -> Iterator[Advice]:
 def _queue(report: Report) -> Iterator[Advice]:
     short = report.squeeze
     if short.waiting_gpu_idle is not None and short.waiting_gpu_idle >= _OFTEN_WAITING:
-        facts: dict[str, Number] = {"share": short.waiting_gpu_idle}
         if short.waiting_cpu is not None:
-            yield Advice("preprocess_bound", "warning", facts | {"cpu": short.waiting_cpu})
-        else:
-            yield Advice("gpu_starved", "warning", facts)
+            key = "preprocess_bound" if short.waiting_cpu >= _CPU_BUSY else "gpu_starved"
+            yield Advice(key, "warning", {"share": short.waiting_gpu_idle, "cpu": short.waiting_cpu})
     waits = short.waiting is not None and short.waiting >= _OFTEN_WAITING
     if waits and short.waiting_batch is not None and short.waiting_batch < _SMALL_BATCH:
         yield Advice("small_batches", "info", {"batch": short.waiting_batch, "share": short.waiting or 0.0})

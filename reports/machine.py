@@ -15,7 +15,7 @@ from reports.curve import STEP_SECONDS, Asker, Curves, Values, growth, mean, pea
 ALIVE = "process_resident_memory_bytes"
 _JOULES = 3_600_000.0  # of a kilowatt hour
 #: From here on a window's mean means that a thing has no more to give.
-GPU_BUSY, GPU_IDLE, CPU_BUSY, DISK_BUSY = 0.9, 0.5, 0.8, 0.8
+GPU_BUSY, GPU_IDLE, DISK_BUSY = 0.9, 0.5, 0.8
 
 
 @dataclass(frozen=True, slots=True)
