@@ -30,6 +30,7 @@ from dashboard.oip_call import CALLS as INFERENCE_CALLS
 from dashboard.oip_call import INFERENCE
 from dashboard.oip_call import SCHEMAS as INFERENCE_SCHEMAS
 from dashboard.problem import CONTENT_TYPE
+from dashboard.push_call import CALLS as PUSH_CALLS
 from dashboard.request_call import CALLS as REQUEST_CALLS
 from dashboard.request_call import SCHEMAS as REQUEST_SCHEMAS
 from dashboard.routing_call import CALLS as ROUTING_CALLS
@@ -49,6 +50,7 @@ CALLS = (
     *CANARY_CALLS,
     *CHANNEL_CALLS,
     *INGEST_CALLS,
+    *PUSH_CALLS,
     *NOTICE_CALLS,
     *REQUEST_CALLS,
     *ROUTING_CALLS,
