@@ -107,6 +107,4 @@ class Scene:
         started_ms = self.now_ms - 5 * SECOND
         values = {"target": self.settings.name, "probe": "http", "reason": "refused"}
         with self.database.begin() as connection:
-            connection.execute(
-                insert(TargetOutageRow).values(**values, started_ms=started_ms, detected_ms=self.now_ms)
-            )
+            connection.execute(insert(TargetOutageRow).values(**values, started_ms=started_ms, detected_ms=self.now_ms))
