@@ -16,65 +16,60 @@ const NEAR = 30;
 export function startTail(store, filters) {
   const box = find("#tail");
   const list = find("#lines");
-  let newest = null; // cursors of the first and the last line that are shown
-  let oldest = null;
-  let isMore = false;
+  let newest = null; // cursor of the newest line that was heard of
+  let next = null; // where older lines begin; null where there are none
   let follows = true;
-  let cut = false; // whether newer lines were let go of to make room
-  let asked = "";
+  let isCut = false; // newer lines were let go of to make room
+  let asked = null;
   let waiting = 0;
+  let top = 0;
 
   const asks = () => [...filters.query("q", "request_id"), ...(filters.get("own_level") ? [["level", filters.get("own_level")]] : [])];
-  const query = (more) => `/api/logs/tail?${new URLSearchParams([...asks(), ...Object.entries({ limit: PAGE, ...more })])}`;
-  const cursorOf = (line) => line.cursor ?? line.time_ms;
+  const ask = (more) => call(`/api/logs/tail?${new URLSearchParams([...asks(), ...Object.entries({ limit: PAGE, ...more })])}`);
 
   async function load() {
     const now = JSON.stringify(asks());
     if (now !== asked || newest === null) {
       asked = now;
       await begin();
-    } else if (!cut) await grow();
+    } else if (!isCut) await grow();
   }
 
   async function begin() {
-    const { lines, more } = await call(query({}));
-    list.replaceChildren(...lines.map(makeLine));
-    [oldest, newest] = lines.length ? [cursorOf(lines[0]), cursorOf(lines.at(-1))] : [null, null];
-    [isMore, cut, waiting] = [Boolean(more), false, 0];
+    const found = await ask({});
+    list.replaceChildren(...found.lines.map(makeLine));
+    newest = found.lines.at(-1)?.cursor ?? null;
+    next = found.more ? found.next : null;
+    isCut = false;
     follow(true);
-    paint();
   }
 
   async function grow() {
-    const { lines } = await call(query({ after: newest }));
+    const { lines, more } = await ask({ after: newest });
     if (!lines.length) return;
-    newest = cursorOf(lines.at(-1));
-    list.append(...lines.map(makeLine));
-    if (follows) {
-      while (list.children.length > MOST) { list.firstChild.remove(); isMore = true; }
-      oldestShown();
-      toEnd();
-    } else {
-      waiting += lines.length;
-      if (list.children.length > MOST) { cut = true; for (const one of lines) if (one) list.lastChild.remove(); }
+    newest = lines.at(-1).cursor;
+    if (more && follows) { // so many at once that some between were left out
+      await begin();
+      return;
     }
+    const room = MOST - list.children.length;
+    if (!follows && (more || lines.length > room)) isCut = true; // they wait to be asked for
+    else list.append(...lines.map(makeLine));
+    if (follows) {
+      while (list.children.length > MOST) list.firstChild.remove();
+      next = list.children.length === MOST ? list.firstChild.dataset.cursor : next;
+      toEnd();
+    } else waiting += lines.length;
     paint();
   }
 
-  function oldestShown() {
-    const first = list.firstChild;
-    if (first?.dataset.cursor) oldest = first.dataset.cursor;
-  }
-
   async function loadOlder() {
-    if (!isMore || oldest === null) return;
-    const { lines, more } = await call(query({ before: oldest }));
+    const found = await ask({ before: next });
     const height = box.scrollHeight;
-    list.prepend(...lines.map(makeLine));
+    list.prepend(...found.lines.map(makeLine));
     box.scrollTop += box.scrollHeight - height; // what is read stays where it is
-    if (lines.length) oldest = cursorOf(lines[0]);
-    isMore = Boolean(more) && lines.length > 0;
-    while (list.children.length > MOST) { list.lastChild.remove(); cut = true; }
+    next = found.more ? found.next : null;
+    while (list.children.length > MOST) { list.lastChild.remove(); isCut = true; }
     paint();
   }
 
@@ -87,7 +82,7 @@ export function startTail(store, filters) {
   const toEnd = () => { box.scrollTop = box.scrollHeight; };
 
   function paint() {
-    show(find("#tail-older"), isMore);
+    show(find("#tail-older"), next !== null);
     show(find("#tail-empty"), list.children.length === 0);
     show(find("#tail-clear"), filters.isNarrowed);
     show(find("#tail-newest"), !follows);
@@ -98,15 +93,18 @@ export function startTail(store, filters) {
 
   box.addEventListener("scroll", () => {
     const atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < NEAR;
-    if (atEnd !== follows && !cut) follow(atEnd);
-    else if (cut && follows) { follows = false; paint(); }
+    const isUp = box.scrollTop < top;
+    top = box.scrollTop;
+    if (atEnd && !follows && !isCut) follow(true);
+    else if (!atEnd && follows && isUp) follow(false);
+    else if (!atEnd && follows) toEnd(); // rows turned out to be taller than they were taken to be
   });
   list.addEventListener("click", ({ target }) => {
     const request = target.closest("[data-request]")?.dataset.request;
     if (request) filters.set({ request_id: request });
   });
   const part = new Part(find("#part-own"), store, load, EVERY_MS);
-  find("#tail-newest").addEventListener("click", async () => { if (cut) { newest = null; await part.reload(); } else follow(true); });
+  find("#tail-newest").addEventListener("click", async () => { if (isCut) { newest = null; await part.reload(); } else follow(true); });
   find("#tail-older").addEventListener("click", async ({ currentTarget: button }) => {
     button.disabled = true;
     await loadOlder().finally(() => { button.disabled = false; });

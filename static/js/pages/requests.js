@@ -1,6 +1,6 @@
 // The requests page: how fast and how well, what failed, and what failures have in common.
 
-import { el, find, text } from "../dom.js";
+import { el, find, show } from "../dom.js";
 import { Filters } from "../filters.js";
 import { startErrors } from "../requests/errors.js";
 import { startRequests } from "../requests/list.js";
@@ -17,12 +17,10 @@ export function start(store) {
     const query = filters.query("outcome", "class", "route", "q", "request_id", "min_seconds", "fingerprint");
     for (const [name, value] of Object.entries(filters.range(store.now()))) query.set(name, value);
     find("#requests-csv").href = `/api/requests.csv?${query}`;
-    const only = filters.get("request_id") || filters.get("fingerprint");
-    text(find("#only-one"), filters.get("request_id") || "");
-    find("#only").hidden = !only;
+    show(find("#only"), Boolean(filters.get("fingerprint")));
   }
 
-  find("#only button").addEventListener("click", () => filters.set({ request_id: "", fingerprint: "" }));
+  find("#only button").addEventListener("click", () => filters.set({ fingerprint: "" }));
   find("#clear-filters").addEventListener("click", () => filters.clear());
   link();
   for (const part of parts) part.open();

@@ -13,7 +13,7 @@ import { openTarget } from "../targets/form.js";
 import { Latency } from "../targets/latency.js";
 import { paintLogs, paintProbes, paintScrapes } from "../targets/looks.js";
 import { paintOutages, paintRemedies } from "../targets/past.js";
-import { daysOf, lookOf, pathOf, sayState, standing, uptimeOf } from "../targets/word.js";
+import { TIMED, daysOf, lookOf, pathOf, sayState, standing, uptimeOf } from "../targets/word.js";
 
 export function start(store) {
   const root = find("#part-target");
@@ -37,7 +37,7 @@ export function start(store) {
     paintPush(target);
     paintStandby(target);
     latency.shade(target.outages ?? []);
-    show(find("#part-latency"), (target.probes ?? []).some(({ probe }) => probe !== "push"));
+    show(find("#part-latency"), (target.probes ?? []).some(({ probe }) => TIMED.includes(probe)));
   }
 
   function paintHead({ state, note, disabled, origin }, now) {

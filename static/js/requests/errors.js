@@ -9,6 +9,8 @@ import { lookOf, sayOutcome } from "./word.js";
 
 const MOST = 20;
 const TRAITS = 8;
+/** Fewer failing inputs than this say nothing of what they share. */
+const LEAST = 5;
 
 export function startErrors(store, filters) {
   const ask = (path, more = {}) => call(`${path}?${new URLSearchParams({ ...filters.range(store.now()), ...more })}`);
@@ -37,10 +39,10 @@ export function startErrors(store, filters) {
   async function loadTraits() {
     const fingerprint = filters.get("fingerprint");
     const { failing, good, traits } = await ask("/api/requests/common", fingerprint ? { fingerprint } : {});
-    const shown = [...traits].sort((one, other) => other.significant - one.significant || other.lift - one.lift).slice(0, TRAITS);
+    const shown = traits.slice(0, TRAITS);
     show(find("#part-common"), failing > 0);
-    text(find("#common-sum"), !good ? t("{failing} failing inputs, and none that went well to compare with.", { failing }) : t("{failing} failing inputs against {good} that went well.", { failing, good }));
-    show(find("#common-none"), good > 0 && shown.length === 0);
+    text(find("#common-sum"), failing < LEAST ? t("Fewer than {count} failing inputs: too few to compare.", { count: LEAST }) : !good ? t("{failing} failing inputs, and none that went well to compare with.", { failing }) : t("{failing} failing inputs against {good} that went well.", { failing, good }));
+    show(find("#common-none"), failing >= LEAST && good > 0 && shown.length === 0);
     reconcile(find("#traits"), shown, { key: ({ name, value }) => `${name} ${value}`, make: makeTrait, fill: fillTrait });
   }
 

@@ -15,7 +15,7 @@ export function startRequests(store, filters) {
   const opened = new Set();
   let older = [];
   let shown = [];
-  let isMore = false;
+  let next = null; // where the page after what is shown begins
 
   async function ask(before) {
     const query = filters.query(...ASKED);
@@ -26,18 +26,20 @@ export function startRequests(store, filters) {
   }
 
   async function load() {
-    const { requests, more } = await ask();
-    // What was added below by hand stays below.
-    older = older.filter(({ time_ms: time }) => !requests.length || time < requests.at(-1).time_ms);
-    if (!older.length) isMore = Boolean(more);
-    paint([...requests, ...older]);
+    const found = await ask();
+    // What was asked for below stays below.
+    const known = new Set(found.requests.map(keyOf));
+    const last = found.requests.at(-1)?.time_ms ?? 0;
+    older = older.filter((one) => one.time_ms <= last && !known.has(keyOf(one)));
+    if (!older.length) next = found.next;
+    paint([...found.requests, ...older]);
   }
 
   async function loadOlder() {
-    const { requests, more } = await ask(shown.at(-1).id ?? shown.at(-1).time_ms);
-    isMore = Boolean(more);
-    older = [...older, ...requests];
-    paint([...shown, ...requests]);
+    const found = await ask(next);
+    ({ next } = found);
+    older = [...older, ...found.requests];
+    paint([...shown, ...found.requests]);
   }
 
   function paint(requests) {
@@ -49,9 +51,10 @@ export function startRequests(store, filters) {
     });
     show(find("#requests thead"), requests.length > 0);
     show(find("#requests-empty"), requests.length === 0);
+    text(find("#requests-empty p"), next ? t("None so far; there are older ones to look through.") : t("No request in this time is like that."));
     show(find("#clear-filters"), filters.isNarrowed);
-    show(find("#requests-more"), isMore && requests.length > 0);
-    text(find("#requests-count"), !requests.length ? "" : isMore ? t("the newest {count}", { count: requests.length }) : requests.length === 1 ? t("one request") : t("{count} requests", { count: requests.length }));
+    show(find("#requests-more"), Boolean(next));
+    text(find("#requests-count"), !requests.length ? "" : next ? t("the newest {count}", { count: requests.length }) : requests.length === 1 ? t("one request") : t("{count} requests", { count: requests.length }));
   }
 
   body.addEventListener("click", (event) => {
@@ -69,7 +72,7 @@ export function startRequests(store, filters) {
   return { open: () => part.open(), reload: () => { older = []; return part.reload(); } };
 }
 
-const keyOf = ({ id, request_id: requestId, time_ms: time }) => `${id ?? time} ${requestId}`;
+const keyOf = ({ request_id: id, time_ms: time, route }) => `${time} ${id} ${route}`;
 
 function makeRow(one) {
   const cell = (name, label) => el("td", { data: { field: name, label } });

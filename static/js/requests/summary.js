@@ -3,12 +3,14 @@
 import { call } from "../api.js";
 import { sayRatio } from "../days.js";
 import { all, el, find, reconcile, show, text } from "../dom.js";
-import { duration, sayText } from "../format.js";
+import { duration, sayClock, sayDayClock, sayText } from "../format.js";
 import { language, t } from "../i18n.js";
 import { Part } from "../part.js";
 import { sayClass, sayOutcome } from "./word.js";
 
 const MOST = 12;
+const HOUR_MS = 3600_000;
+const SVG = "http://www.w3.org/2000/svg";
 
 export function startSummary(store, filters) {
   async function load() {
@@ -20,7 +22,7 @@ export function startSummary(store, filters) {
     paintFigures(found);
     paintBars(find("#outcomes"), outcomes, sayOutcome, (name) => filters.set({ outcome: name }));
     paintBars(find("#classes"), counted(found.classes), sayClass, (name) => filters.set({ class: name }));
-    paintHours(found.busiest_hours ?? []);
+    paintHours(found.hours, found.busiest_hours);
   }
 
   const part = new Part(find("#part-summary"), store, load, 15_000);
@@ -70,18 +72,38 @@ function paintBars(box, pairs, say, choose) {
   });
 }
 
-function paintHours(hours) {
+function paintHours(hours, busiest) {
   show(find("#hours").closest("section"), hours.length > 0);
-  const most = Math.max(...hours.map(({ count, requests }) => count ?? requests), 1);
-  const shown = [...hours].sort((one, other) => (other.count ?? other.requests) - (one.count ?? one.requests)).slice(0, 6);
-  reconcile(find("#hours"), shown, {
-    key: ({ hour, start_ms: start }) => hour ?? start,
+  find("#by-hour").replaceChildren(...(hours.length > 1 ? [hourBars(hours)] : []));
+  const most = Math.max(...busiest.map(({ count }) => count), 1);
+  reconcile(find("#hours"), busiest, {
+    key: ({ start_ms: start }) => start,
     make: () => el("li", {}, el("span"), el("b"), el("meter-bar", {}, el("i"))),
-    fill: (item, { hour, count, requests }) => {
+    fill: (item, { start_ms: start, count }) => {
       const [label, figure, bar] = item.children;
-      text(label, `${String(hour).padStart(2, "0")}:00 – ${String((hour + 1) % 24).padStart(2, "0")}:00`);
-      text(figure, sayText(count ?? requests, "count"));
-      bar.firstChild.style.transform = `scaleX(${((count ?? requests) / most).toFixed(3)})`;
+      text(label, `${sayDayClock(start)} – ${sayClock(start + HOUR_MS)}`);
+      text(figure, sayText(count, "count"));
+      bar.firstChild.style.transform = `scaleX(${(count / most).toFixed(3)})`;
     },
   });
+}
+
+/** Requests of each hour as bars, those that failed in another colour at their feet. */
+function hourBars(hours) {
+  const first = hours[0].start_ms;
+  const count = Math.round((hours.at(-1).start_ms - first) / HOUR_MS) + 1;
+  const most = Math.max(...hours.map((one) => one.count), 1);
+  const svg = document.createElementNS(SVG, "svg");
+  for (const [name, value] of Object.entries({ class: "hour-bars", viewBox: `0 0 ${count * 4} 40`, preserveAspectRatio: "none", role: "img", "aria-label": t("Requests hour by hour; the busiest are listed below.") })) svg.setAttribute(name, value);
+  for (const name of ["count", "failed"]) {
+    const path = document.createElementNS(SVG, "path");
+    path.setAttribute("class", name);
+    path.setAttribute("d", hours.filter((one) => one[name]).map((one) => {
+      const tall = Math.max(1, (one[name] / most) * 40).toFixed(1);
+      return `M${Math.round((one.start_ms - first) / HOUR_MS) * 4} 40v-${tall}h3v${tall}z`;
+    }).join(""));
+    svg.append(path);
+  }
+  const ends = el("p", { className: "hour-ends faint" }, el("span", {}, sayDayClock(first)), el("span", {}, sayDayClock(hours.at(-1).start_ms)));
+  return el("div", {}, svg, ends);
 }

@@ -32,7 +32,7 @@ export const FIELDS = {
       { key: "excludes", label: () => t("Text that must not be in it"), type: "text" },
       { key: "json.path", label: () => t("JSONPath of a value"), type: "text", example: "$.status" },
       { key: "json.matches", label: () => t("What the value must match (RE2)"), type: "text", example: "ok|ready" },
-      { key: "body", label: () => t("Body to send"), type: "long", wide: true },
+      { key: "body", label: () => t("Body to send"), type: "secret text", wide: true },
       ...LOGIN, { key: "redirects", label: () => t("Redirects to follow"), type: "number", example: "5" }, EXPIRY, VERIFY, ...HOW_OFTEN,
     ],
   },
@@ -71,8 +71,9 @@ export const FIELDS = {
   },
 };
 
-/** How the server stands for a secret that it keeps; sent back as it is, the secret stays. */
-const isHidden = (value) => typeof value === "string" && /^(\*+|•+)$/.test(value);
+/** Stands for a secret that is to be forgotten. */
+export const FORGET = Symbol("forget");
+const SECRET = new Set(["secret", "secret text"]);
 
 /** 1209600 → 14d, 90 → 90s; what is text already stays. */
 export function sayTime(value) {
@@ -88,15 +89,15 @@ export function readField({ key, type, sign, standard, choices }, part) {
   const value = step(part, key);
   if (type === "tick") return value ?? standard;
   if (value === undefined || value === null) return type === "choice" ? choices[0] : "";
-  if (type === "secret") return "";
+  if (SECRET.has(type)) return "";
   if (type === "time") return sayTime(value);
   if (type === "words") return [value].flat().join(", ");
   if (type === "pairs") return Object.entries(value).map(([name, said]) => `${name}${sign === ":" ? ": " : "="}${said}`).join("\n");
   return String(value);
 }
 
-/** Whether the server keeps a secret here. */
-export const hasSecret = ({ key }, part) => isHidden(step(part, key)) || Boolean(step(part, key));
+/** Whether the server keeps a secret here; it stands in the definition as a word that, sent back, keeps it. */
+export const hasSecret = ({ key, type }, part) => SECRET.has(type) && Boolean(step(part, key));
 
 function pairs(text, sign) {
   const found = {};
@@ -124,8 +125,13 @@ function parse({ type, sign, standard }, said) {
 export function writePart(kind, before, said) {
   const part = structuredClone(before ?? {});
   for (const field of [...FIELDS[kind].basic, ...FIELDS[kind].advanced]) {
+    if (SECRET.has(field.type)) {
+      const typed = said(field);
+      if (typed === FORGET) part[field.key] = null;
+      else if (typed) part[field.key] = typed; // without it the one there is stays
+      continue;
+    }
     const value = parse(field, said(field));
-    if (field.type === "secret" && value === undefined) continue; // the one there is stays
     const [name, inner] = field.key.split(".");
     if (inner) {
       const holder = { ...(part[name] ?? {}) };
@@ -133,7 +139,8 @@ export function writePart(kind, before, said) {
       else holder[inner] = value;
       if (holder.path) part[name] = holder;
       else delete part[name];
-    } else if (value === undefined) delete part[name];
+    } else if (value === undefined && field.type === "pairs" && part[name]) part[name] = {}; // left out, the old ones would stay
+    else if (value === undefined) delete part[name];
     else part[name] = value;
   }
   return part;

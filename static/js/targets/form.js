@@ -5,7 +5,7 @@ import { openForm, toast } from "../dialog.js";
 import { el, icon, show, text } from "../dom.js";
 import { sayReason, t } from "../i18n.js";
 import { paintOutcomes } from "./act.js";
-import { FIELDS, hasSecret, partOf, readField, writePart } from "./definition.js";
+import { FIELDS, FORGET, hasSecret, partOf, readField, writePart } from "./definition.js";
 import { ICONS, sayKind } from "./word.js";
 
 const label = (words, input, hint) => el("label", { className: "field" }, words, input, hint ? el("small", {}, hint) : null);
@@ -15,9 +15,22 @@ function makeInput(field, part) {
   const plain = { value, placeholder: field.example ?? "", required: Boolean(field.required), autocomplete: "off", spellcheck: false };
   if (field.type === "tick") return el("input", { type: "checkbox", checked: value });
   if (field.type === "choice") return el("select", {}, ...field.choices.map((one) => el("option", { value: one, selected: one === value }, one || t("something else"))));
-  if (field.type === "long" || field.type === "pairs") return el("textarea", { ...plain, rows: 2 });
-  if (field.type === "secret") return el("input", { ...plain, type: "password", autocomplete: "new-password", placeholder: hasSecret(field, part) ? t("unchanged") : "" });
+  const placeholder = hasSecret(field, part) ? t("unchanged") : plain.placeholder;
+  if (field.type === "secret text" || field.type === "pairs") return el("textarea", { ...plain, placeholder, rows: 2 });
+  if (field.type === "secret") return el("input", { ...plain, placeholder, type: "password", autocomplete: "new-password" });
   return el("input", { ...plain, type: { url: "url", number: "number" }[field.type] ?? "text", ...(field.type === "time" ? { pattern: "\\s*((\\d+(\\.\\d+)?)(ms|s|m|h|d|w)?\\s*)+", title: t("such as 30s, 5m, 2h or 1d") } : {}) });
+}
+
+/** A secret that the server keeps and never shows: another may be typed, or the one there is forgotten. */
+function secret(field, input) {
+  const forget = el("button", { type: "button", className: "control", "aria-pressed": "false", on: { click: () => {
+    input.disabled = !input.disabled;
+    input.value = "";
+    input.placeholder = input.disabled ? t("will be removed") : t("unchanged");
+    forget.setAttribute("aria-pressed", String(input.disabled));
+  } } }, t("Remove"));
+  input.setAttribute("aria-label", field.label());
+  return el("div", { className: "field" }, field.label(), el("div", { className: "secret" }, input, forget));
 }
 
 /** The fields of one kind: {node, said(field), check}. */
@@ -26,7 +39,7 @@ function makePart(kind, part) {
   const make = (field) => {
     const input = makeInput(field, part);
     inputs.set(field.key, input);
-    const node = field.type === "tick" ? el("label", { className: "tick" }, input, field.label()) : label(field.label(), input);
+    const node = field.type === "tick" ? el("label", { className: "tick" }, input, field.label()) : hasSecret(field, part) ? secret(field, input) : label(field.label(), input);
     if (field.wide) node.classList.add("wide");
     return node;
   };
@@ -34,7 +47,10 @@ function makePart(kind, part) {
   const folded = el("details", {}, el("summary", {}, t("More settings")), el("div", { className: "fields" }, ...advanced.map(make)));
   const node = el("fieldset", { className: "kind-part", data: { kind } }, el("legend", {}, sayKind(kind)), el("div", { className: "fields" }, ...basic.map(make)), advanced.length ? folded : null);
   node.addEventListener("invalid", ({ target }) => { if (folded.contains(target)) folded.open = true; }, true);
-  const said = ({ key, type }) => (type === "tick" ? inputs.get(key).checked : inputs.get(key).value);
+  const said = ({ key, type }) => {
+    const input = inputs.get(key);
+    return type === "tick" ? input.checked : input.disabled ? FORGET : input.value;
+  };
   return { node, said };
 }
 

@@ -2,11 +2,11 @@
 
 import { call } from "../api.js";
 import { Charts } from "../charts.js";
-import { all, find } from "../dom.js";
+import { all, find, show, text } from "../dom.js";
 import { History } from "../history.js";
 import { Part } from "../part.js";
 import { Still } from "../still.js";
-import { sayKind } from "./word.js";
+import { TIMED, sayKind } from "./word.js";
 
 const SPANS = { "1h": 3600, "6h": 21_600, "24h": 86_400, "7d": 604_800, "30d": 2_592_000 };
 const POINTS = 360;
@@ -21,6 +21,10 @@ export class Latency {
     this.history = new History();
     this.charts = new Charts(this.still, this.history);
     this.charts.add(find("#latency"), { id: "latency", unit: "seconds", colors: {}, thresholds: [], fit: false });
+    find("#latency").addEventListener("drawn", ({ detail }) => {
+      show(find("#latency .chart-empty"), !detail.some);
+      text(find("#latency-unit"), detail.some ? detail.unit : "");
+    });
     this.part = new Part(find("#part-latency"), store, () => this.#load(), 30_000);
     for (const button of all("#latency-range button")) button.addEventListener("click", () => {
       this.span = button.dataset.span;
@@ -30,7 +34,7 @@ export class Latency {
   }
 
   query() {
-    return `probe_duration_seconds{target="${this.name}"}`;
+    return `probe_duration_seconds{target="${this.name}",probe=~"${TIMED.join("|")}"}`;
   }
 
   /** [{started_ms, ended_ms or null}] */

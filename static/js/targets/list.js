@@ -7,7 +7,7 @@ import { sayFull } from "../format.js";
 import { t } from "../i18n.js";
 import { Part } from "../part.js";
 import { sparkPaths } from "../spark.js";
-import { ICONS, daysOf, kindsOf, latencyOf, lookOf, pathOf, sayKind, sayLatency, sayState, sentence, sorted, standing, uptimeOf } from "./word.js";
+import { ICONS, TIMED, daysOf, kindsOf, latencyOf, lookOf, pathOf, sayKind, sayLatency, sayState, sentence, sorted, standing, uptimeOf } from "./word.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const DAYS = 90;
@@ -16,7 +16,7 @@ const HEIGHT = 22;
 const MANY = 9;
 const SPARK_MS = 3600_000;
 const SPARK_STEP_MS = 60_000;
-const LATENCY = "max by (target) (avg_over_time(probe_duration_seconds[1m]))";
+const LATENCY = `max by (target) (avg_over_time(probe_duration_seconds{probe=~"${TIMED.join("|")}"}[1m]))`;
 
 /** `came(targets)` hears of every list. */
 export function startList(store, came = () => {}) {
@@ -115,7 +115,7 @@ function fillDays(row, days, ratio) {
     paths[state] += `M${(DAYS - shown.length + at) * 3} ${HEIGHT}v-${tall.toFixed(1)}h2v${tall.toFixed(1)}z`;
   });
   for (const [state, path] of Object.entries(paths)) find(`.day-bars .${state}`, row).setAttribute("d", path);
-  show(find(".day-bars", row), shown.length > 0);
+  row.classList.toggle("is-dayless", shown.length === 0);
   text(field(row, "days"), shown.length ? t("In the last 90 days: {ratio}", { ratio: sayRatio(ratio) }) : "");
 }
 

@@ -7,6 +7,8 @@ import { ICONS, lookOf, sayKind, sayLatency, sayState } from "./word.js";
 
 const PHASES = { resolve: () => t("name look-up"), connect: () => t("connecting"), tls: () => t("TLS"), processing: () => t("waiting"), transfer: () => t("transfer") };
 const DAY = 86400;
+/** A certificate that is good for less than this is shown as one to care about. */
+const SOON = 14 * DAY;
 
 function line(kind) {
   return el("li", {}, icon(ICONS[kind] ?? "activity"), el("div", {}, el("b"), el("p", { className: "mute" })), el("span", { className: "pill" }), el("div", { className: "rest" }));
@@ -28,7 +30,7 @@ export function paintProbes(probes, now) {
     key: ({ probe }) => probe,
     make: ({ probe }) => line(probe),
     fill: (item, one) => {
-      const seen = one.seen_ms ? t("asked {ago}", { ago: ago(one.seen_ms, now) }) : t("not asked yet");
+      const seen = !one.seen_ms ? t("not asked yet") : one.probe === "push" ? t("last sign of life {ago}", { ago: ago(one.seen_ms, now) }) : t("asked {ago}", { ago: ago(one.seen_ms, now) });
       const since = one.since_ms && one.state !== "unknown" ? t("since {time}", { time: sayFull(one.since_ms) }) : "";
       fillLine(item, { state: lookOf(one.state), word: sayState(one.state), title: sayKind(one.probe), facts: [one.detail?.what, one.probe === "push" || one.duration_seconds === null ? "" : sayLatency(one.duration_seconds), seen, since] });
       const rest = item.lastChild;
@@ -49,7 +51,7 @@ function sayDetail(detail, now) {
   const certificate = ends ? (left > 0 ? t("certificate good for {duration}", { duration: duration(left > DAY ? Math.floor(left / DAY) * DAY : left) }) : t("certificate expired {ago}", { ago: ago(ends, now) })) : "";
   if (!parts.length && !certificate) return null;
   const said = el("p", { className: "mute" }, parts.join(" · "));
-  if (certificate) said.append(parts.length ? " · " : "", el("span", { title: sayFull(ends), className: left < 14 * DAY ? "error" : "" }, certificate));
+  if (certificate) said.append(parts.length ? " · " : "", el("span", { title: sayFull(ends), className: left <= 0 ? "error" : left < SOON ? "soon" : "" }, certificate));
   return said;
 }
 

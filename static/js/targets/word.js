@@ -57,9 +57,12 @@ export function daysOf({ probes = [] }) {
   return [...found.values()].sort((one, other) => (one.day < other.day ? -1 : 1));
 }
 
+/** What is asked over a network: how long it takes to answer says something. */
+export const TIMED = ["http", "tcp", "dns", "ping"];
+
 /** The slowest answer of its probes, in seconds; null where none was timed. */
 export function latencyOf({ probes = [] }) {
-  const times = probes.filter(({ probe }) => probe !== "push").map(({ duration_seconds: seconds }) => seconds).filter((seconds) => Number.isFinite(seconds));
+  const times = probes.filter(({ probe, state }) => TIMED.includes(probe) && state !== "down").map(({ duration_seconds: seconds }) => seconds).filter((seconds) => Number.isFinite(seconds));
   return times.length ? Math.max(...times) : null;
 }
 
