@@ -2,46 +2,55 @@
 
 from __future__ import annotations
 
+import csv
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
+from io import StringIO
+from itertools import chain
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import orjson
+import structlog
 from flask import Blueprint, Response, request
 
 from collectors.requests import OUTCOMES
 from dashboard.access import require
 from dashboard.api import DAY_MS, answer
-from dashboard.moment import now_ms
+from dashboard.compression import compress
+from dashboard.moment import iso, now_ms
 from dashboard.parameter import Window, invalid, one_of, whole, window
+from dashboard.sending import leave_the_deaf
 from dashboard.services import services
+from storage.error import StorageError
+from storage.record import RequestEntry
 from storage.request_sample import RequestSample
 from storage.request_search import FAILED, Place, RequestSearch, Wanted
 
-blueprint = Blueprint("request", __name__, url_prefix="/api/requests")
+log = structlog.get_logger(__name__)
+blueprint = Blueprint("request", __name__, url_prefix="/api")
+blueprint.after_request(compress)
+blueprint.after_request(leave_the_deaf)
 
 #: Inputs of each side that are compared.
 _MOST_FAILING, _MOST_GOOD = 4000, 8000
 _BUSIEST = 3
+#: Columns of the file, and requests that are in memory at once for it.
+_CELLS = (
+    *("time", "request_id", "route", "status", "outcome", "result_class", "model", "version"),
+    *("total_seconds", "queue_seconds", "compute_seconds", "error", "input"),
+)
+_PAGE = 1000
 _LONGEST = 500
 
 
-@blueprint.get("")
+@blueprint.get("/requests")
 @require("viewer")
 def requests() -> Response:
     """Requests that match, newest first, a page at a time; facts only."""
-    period = window(now_ms()) if not request.args.get("start") else window()
-    wanted = Wanted(
-        *period,
-        request_id=_word("request_id") or _word("id"),
-        route=_word("route"),
-        result_class=_word("class"),
-        outcome=one_of("outcome", OUTCOMES),
-        fingerprint=_word("fingerprint"),
-        text=_word("q"),
-        min_seconds=_seconds("min_seconds"),
-    )
+    wanted = _wanted()
     page = RequestSearch(services().database).page(wanted, whole("limit", 100, 1, 1000), _before())
     return answer(
         {
@@ -53,7 +62,19 @@ def requests() -> Response:
     )
 
 
-@blueprint.get("/errors")
+@blueprint.get("/requests.csv")
+@require("viewer")
+def sheet() -> Response:
+    """The same as a file, all pages of it."""
+    wanted, search = _wanted(), RequestSearch(services().database)
+    pages = search.pages(wanted, _PAGE)
+    first = next(pages)  # what fails at once becomes a problem document, not half a file
+    response = Response(_csv(chain((first,), pages)), content_type="text/csv; charset=utf-8")
+    response.headers["Content-Disposition"] = 'attachment; filename="wakeless_requests.csv"'
+    return response
+
+
+@blueprint.get("/requests/errors")
 @require("viewer")
 def errors() -> Response:
     """Errors of a window (a day without one) by kind, the most frequent first."""
@@ -61,7 +82,7 @@ def errors() -> Response:
     return answer({"groups": [asdict(group) for group in groups]})
 
 
-@blueprint.get("/common")
+@blueprint.get("/requests/common")
 @require("viewer")
 def common() -> Response:
     """What inputs that failed in a window (a day without one) have in common beside those that went well."""
@@ -74,7 +95,7 @@ def common() -> Response:
     return answer(asdict(compare([flat(one) for one in failing], [flat(one) for one in good])))
 
 
-@blueprint.get("/summary")
+@blueprint.get("/requests/summary")
 @require("viewer")
 def summary() -> Response:
     """A window (a day without one) in numbers; ``tz`` says whose hours are told."""
@@ -100,6 +121,41 @@ def summary() -> Response:
             "slowest": found.slowest,
         }
     )
+
+
+def _wanted() -> Wanted:
+    period = window() if request.args.get("start") else window(now_ms())
+    return Wanted(
+        *period,
+        request_id=_word("request_id") or _word("id"),
+        route=_word("route"),
+        result_class=_word("class"),
+        outcome=one_of("outcome", OUTCOMES),
+        fingerprint=_word("fingerprint"),
+        text=_word("q"),
+        min_seconds=_seconds("min_seconds"),
+    )
+
+
+def _csv(pages: Iterator[list[RequestEntry]]) -> Iterator[bytes]:
+    """The file in pieces. Its status has been sent, so a failure can only end the connection and be logged."""
+    yield ",".join(_CELLS).encode() + b"\r\n"
+    try:
+        for entries in pages:
+            sheet = StringIO()
+            csv.writer(sheet).writerows([_cell(one, name) for name in _CELLS] for one in entries)
+            yield sheet.getvalue().encode()
+    except StorageError as error:
+        log.error("sheet_failed", exc_info=error)
+        raise
+
+
+def _cell(entry: RequestEntry, name: str) -> object:
+    if name == "time":
+        return iso(entry.time_ms)
+    value = orjson.dumps(entry.input).decode() if name == "input" else getattr(entry, name)
+    # What a spreadsheet would take for a formula is text.
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 
 def _word(name: str) -> str | None:

@@ -6,7 +6,9 @@ from typing import Any
 
 from dashboard.call import JSON, Call
 from dashboard.schema import (
+    ANY_OBJECT,
     INTEGER,
+    MAYBE_INTEGER,
     MAYBE_NUMBER,
     MAYBE_STRING,
     NUMBER,
@@ -16,6 +18,7 @@ from dashboard.schema import (
     object_of,
     ref,
 )
+from reports.own_log import LEVELS
 
 _BOOLEAN: Schema = {"type": "boolean"}
 _COUNTS: Schema = {"type": "object", "additionalProperties": INTEGER}
@@ -45,6 +48,17 @@ SCHEMAS: dict[str, Schema] = {
         significant=_BOOLEAN,
         p=NUMBER,
     ),
+    "LogLine": object_of(
+        "cursor",
+        "text",
+        cursor=STRING,
+        time_ms=MAYBE_INTEGER,
+        level=MAYBE_STRING,
+        event=MAYBE_STRING,
+        text=STRING,
+        request_id=MAYBE_STRING,
+        fields=ANY_OBJECT,
+    ),
     "RequestHour": object_of(
         "start_ms", "count", start_ms=INTEGER, count=INTEGER, failed=INTEGER, mean=NUMBER, max=NUMBER
     ),
@@ -61,6 +75,18 @@ _WINDOW = (
 )
 _LIMIT = _query("limit", "1 to 1000; 100 without it.", {"type": "integer", "minimum": 1, "maximum": 1000})
 
+_FILTERS = (
+    _query("outcome", "Only this outcome."),
+    _query("request_id", "Only this request id."),
+    _query("id", "The same."),
+    _query("route", "Only this route."),
+    _query("class", "Only results of this class."),
+    _query("fingerprint", "Only errors of this kind."),
+    _query("q", "Only errors that hold this text, in any case."),
+    _query("min_seconds", "Only those that took so long.", {"type": "number", "minimum": 0}),
+    *_WINDOW,
+)
+
 CALLS: tuple[Call, ...] = (
     Call(
         "get",
@@ -69,15 +95,7 @@ CALLS: tuple[Call, ...] = (
         "viewer",
         parameters=(
             _LIMIT,
-            _query("outcome", "Only this outcome."),
-            _query("request_id", "Only this request id."),
-            _query("id", "The same."),
-            _query("route", "Only this route."),
-            _query("class", "Only results of this class."),
-            _query("fingerprint", "Only errors of this kind."),
-            _query("q", "Only errors that hold this text, in any case."),
-            _query("min_seconds", "Only those that took so long.", {"type": "number", "minimum": 0}),
-            *_WINDOW,
+            *_FILTERS,
             _query("before", "next of the page before."),
         ),
         answer=(
@@ -91,6 +109,35 @@ CALLS: tuple[Call, ...] = (
                 next=MAYBE_STRING,
                 complete=_BOOLEAN,
             ),
+        ),
+        errors=(422,),
+    ),
+    Call(
+        "get",
+        "/api/requests.csv",
+        "The same as a file, newest first.",
+        "viewer",
+        parameters=_FILTERS,
+        answer=(200, "text/csv", STRING),
+        errors=(422,),
+    ),
+    Call(
+        "get",
+        "/api/logs/tail",
+        "The newest lines of our own log that match, in the order in which they were written.",
+        "viewer",
+        parameters=(
+            _LIMIT,
+            _query("level", "This level and those above.", {"enum": list(LEVELS)}),
+            _query("q", "Only lines that hold this text, in any case."),
+            _query("request_id", "Only lines of this request."),
+            _query("before", "Only lines before that of this cursor."),
+            _query("after", "Only lines after that of this cursor."),
+        ),
+        answer=(
+            200,
+            JSON,
+            object_of("lines", "more", lines=array(ref("LogLine")), more=_BOOLEAN, next=MAYBE_STRING),
         ),
         errors=(422,),
     ),

@@ -86,7 +86,7 @@ def flat(facts: Facts, prefix: str = "") -> dict[str, Any]:
 
 def _counted(name: str, failing: Sequence[Facts], good: Sequence[Facts]) -> tuple[Counter[str], Counter[str]]:
     """How often each value of one fact is there, on both sides; numbers in ranges where they are many."""
-    numbers = [value for facts in (*failing, *good) if _is_number(value := facts.get(name))]
+    numbers: list[float] = [facts[name] for facts in (*failing, *good) if _is_number(facts.get(name))]
     edges = _edges(numbers) if len(set(numbers)) > _DISTINCT else None
     sides = (_count(name, failing, edges), _count(name, good, edges))
     if edges is None:

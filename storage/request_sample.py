@@ -53,11 +53,11 @@ class RequestSample:
         self, start_ms: int, end_ms: int, shift_ms: int = 0, failed: Collection[str] = ("error", "oom", "timeout")
     ) -> Sum:
         """A window (both ends included) in numbers; hours begin where they do in a zone ``shift_ms`` before UTC."""
-        window = RequestRow.time_ms.between(start_ms, end_ms)
+        window: ColumnElement[bool] = RequestRow.time_ms.between(start_ms, end_ms)
         with self._engine.connect() as connection:
             count = connection.execute(select(func.count()).where(window)).scalar_one()
             every = -(-count // self._most) or 1
-            sample = [window] if every == 1 else [window, RequestRow.id % every == 0]
+            sample: list[ColumnElement[bool]] = [window] if every == 1 else [window, RequestRow.id % every == 0]
             outcomes, classes, hours, total = _grouped(connection, sample, shift_ms, frozenset(failed))
             counted = sum(outcomes.values())
             slowest = _slowest(connection, window)
@@ -77,7 +77,7 @@ class RequestSample:
         self, start_ms: int, end_ms: int, outcomes: Collection[str], most: int, fingerprint: str | None = None
     ) -> list[dict[str, Any]]:
         """What is known of inputs with one of ``outcomes``, ``most`` at most, evenly spread over the window."""
-        where = [RequestRow.time_ms.between(start_ms, end_ms)]
+        where: list[ColumnElement[bool]] = [RequestRow.time_ms.between(start_ms, end_ms)]
         if fingerprint is None:
             where.append(RequestRow.outcome.in_(outcomes))
         else:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVarTuple
 
 import orjson
 from sqlalchemy import ColumnElement, Connection, Engine, Select, func, select, tuple_
@@ -27,6 +27,9 @@ FAILED = ("bad_input", "oom", "error", "timeout")
 
 _COLUMNS = [getattr(RequestRow, column.name) for column in fields(RequestEntry)]
 _NEWEST = (RequestRow.time_ms.desc(), RequestRow.id.desc())
+
+
+Columns = TypeVarTuple("Columns")
 
 
 class Place(NamedTuple):
@@ -137,6 +140,16 @@ class RequestSearch:
                     return Page([entry for _, entry in found], lower, complete=False)
                 upper = lower
 
+    def pages(self, wanted: Wanted, limit: int) -> Iterator[list[RequestEntry]]:
+        """All that match, newest first, ``limit`` at a time; the first page comes even if it is empty."""
+        before: Place | None = None
+        while True:
+            page = self.page(wanted, limit, before)
+            yield page.entries
+            if page.next is None:
+                return
+            before = page.next
+
     def errors(self, start_ms: int, end_ms: int, limit: int = 100) -> list[ErrorGroup]:
         """Errors of a window by kind, the most frequent first."""
         key = func.coalesce(RequestRow.fingerprint, RequestRow.error)
@@ -204,7 +217,7 @@ def _merge(merged: dict[tuple[str, str], dict[str, Any]], row: Any) -> None:
 
 def _block_end(connection: Connection, wanted: Wanted, upper: Place) -> Place | None:
     """The row :data:`BLOCK` rows before ``upper``; None when there are not so many. Reads an index alone."""
-    query: Select[Any] = (
+    query = (
         select(RequestRow.time_ms, RequestRow.id)
         .where(RequestRow.time_ms >= wanted.start_ms, RequestRow.time_ms <= upper.time_ms, _before(upper))
         .where(*([RequestRow.error.is_not(None)] if wanted.among_errors else []))
@@ -216,7 +229,7 @@ def _block_end(connection: Connection, wanted: Wanted, upper: Place) -> Place | 
     return None if row is None else Place(*row)
 
 
-def _by_index(query: Select[Any], wanted: Wanted) -> Select[Any]:
+def _by_index(query: Select[*Columns], wanted: Wanted) -> Select[*Columns]:
     """SQLite takes all that is in the window for as good a way to what failed as the index of just that."""
     if wanted.request_id is None and wanted.among_errors:
         return query.with_hint(RequestRow, "INDEXED BY requests_error", "sqlite")

@@ -132,6 +132,8 @@ DOORS = {
     "/api/requests/errors": "viewer",
     "/api/requests/common": "viewer",
     "/api/requests/summary": "viewer",
+    "/api/requests.csv": "viewer",
+    "/api/logs/tail": "viewer",
     "/api/audit": "admin",
     "/api/export.csv": "viewer",
     "/api/export/estimate": "viewer",

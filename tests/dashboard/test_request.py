@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from typing import Any
 
 import pytest
@@ -136,3 +138,15 @@ def test_of_a_caller_the_family_is_kept(agent: str | None, family: str) -> None:
 )
 def test_of_a_content_type_the_type_is_kept(given: str, kept: str) -> None:
     assert kind_of(given) == kept
+
+
+def test_requests_come_as_a_file(house: House) -> None:
+    note(house, 1, "error", error='=HYPERLINK("x"), y', input={"width": 3})
+    note(house, 2)
+    house.services.requests.flush()
+    answer = house.visitor().get("/api/requests.csv", headers=house.token("viewer"))
+    head, second, first = list(csv.reader(io.StringIO(answer.text)))
+    assert answer.headers["Content-Disposition"].endswith('"wakeless_requests.csv"')
+    one = dict(zip(head, first, strict=True))
+    assert (one["request_id"], one["error"], one["input"]) == ("r1", '\'=HYPERLINK("x"), y', '{"width":3}')
+    assert dict(zip(head, second, strict=True))["request_id"] == "r2"
