@@ -52,6 +52,14 @@ def round_of(database: Database, matcher: Matcher, *texts: str, at: int) -> dict
     return kept
 
 
+def fail(database: Database, matcher: Matcher, at: int) -> None:
+    """The end of a round that comes to nothing."""
+    with database.connect() as connection, connection.begin() as transaction:
+        matcher.pending(connection, at)
+        transaction.rollback()
+    matcher.undo()
+
+
 def events(database: Database) -> list[Any]:
     with database.connect() as connection:
         return list(connection.execute(select(LogEventRow.__table__).order_by(LogEventRow.id)))
@@ -155,10 +163,7 @@ def test_colours_and_control_characters_neither_hide_a_match_nor_are_kept(databa
     line = "\x1b[31mOut of\x1b[0m memory\x00\x07 \u202egnp.exe"
     assert matcher.may_match(line.encode())
     round_of(database, matcher, line, at=0)
-    assert (
-        events(database)[0].text == "Out of memory  gnp.exe".replace("  ", "   ")
-        or "\x1b" not in events(database)[0].text
-    )
+    assert events(database)[0].text.startswith("Out of memory")
     assert not {"\x1b", "\x00", "\u202e"} & set(events(database)[0].text)
 
 
@@ -183,10 +188,7 @@ def test_a_transaction_that_fails_counts_nothing_twice(database: Database) -> No
     round_of(database, matcher, "Out of memory", "n=1", at=0)
     lines = [entry("Out of memory", 1000), entry("n=5", 1000), entry("Out of memory of another kind", 1000)]
     matcher.feed(lines, 1000)
-    with pytest.raises(RuntimeError), database.begin() as connection:
-        matcher.pending(connection, 1000)
-        raise RuntimeError("the disk is full")
-    matcher.undo()
+    fail(database, matcher, 1000)
     matcher.feed(lines, 1000)
     with database.begin() as connection:
         matcher.pending(connection, 1000)
@@ -213,7 +215,7 @@ _LINES = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(_LINES)
 def test_restarts_and_failures_change_nothing(tmp_path_factory: pytest.TempPathFactory, lines: Any) -> None:
     patterns = (
@@ -228,10 +230,7 @@ def test_restarts_and_failures_change_nothing(tmp_path_factory: pytest.TempPathF
         round_of(steady, left, text, at=now)
         if what == "fail":
             right.feed([entry(text, now)], now)
-            with pytest.raises(RuntimeError), shaken.begin() as connection:
-                right.pending(connection, now)
-                raise RuntimeError
-            right.undo()
+            fail(shaken, right, now)
         kept = round_of(shaken, right, text, at=now)
         if what == "restart":
             right = matcher_of(*patterns)
@@ -276,7 +275,7 @@ def test_no_entry_that_matches_is_in_a_block_that_cannot(regex: str, lines: list
 def test_bytes_that_are_no_text_are_looked_at_as_text() -> None:
     matcher = matcher_of({"regex": "b.om"})
     assert matcher.may_match(b"b\xffom\n")
-    assert not matcher.may_match("ab com\n".encode())
+    assert not matcher.may_match(b"ab com\n")
     assert not matcher_of(OOM).may_match("all is well\n等待中\n".encode())
 
 
