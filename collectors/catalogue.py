@@ -170,7 +170,17 @@ model_reloads_total{reason,result} counter: Reloads of the model.
 circuit_breaker_state{model,version} gauge: 0 closed, 1 half-open (a few requests probe the model), 2 open.
 health_check_up{check} gauge: 1 if the check passed last time.
 health_ready gauge: 1 if traffic may come.
-up{job} gauge: 1 while the service can do its work.
+up{job} gauge: 1 while the service can do its work; with an instance: while its endpoint can be scraped.
+
+## Scrapes
+scrape_duration_seconds{job,instance} gauge seconds: How long the last scrape took.
+scrape_samples_scraped{job,instance} gauge: Samples that the endpoint exposed.
+scrape_samples_post_metric_relabeling{job,instance} gauge: Samples that were left after relabelling.
+scrape_response_size_bytes{job,instance} gauge bytes: Size of the last answer.
+scrape_sample_limit{job,instance} gauge: Samples that a scrape may have after relabelling.
+scrape_body_size_limit_bytes{job,instance} gauge bytes: How large an answer may be.
+scrape_failure_info{job,instance,reason} gauge: 1 while scrapes fail; its label says why.
+ingest_samples_total{kind,result} counter: Samples that others sent (remote_write, otlp), and what became of them.
 """
 _LINE = re.compile(r"(\w+)(?:\{([\w,]+)\})? (gauge|counter|histogram)(?: (\S+))?: (.+)")
 

@@ -26,8 +26,9 @@ _TOLD_SECONDS = 60.0
 #: Metrics that are counted by name when they are refused; a program may make up names as well.
 _MOST_NAMED = 50
 OTHER = "other"
-#: Our own metrics always find room: they tell of what is refused.
+#: Our own metrics always find room: they tell of what is refused. Those of other servers have an instance.
 _OWN = "wakeless_"
+_ELSEWHERE = "instance"
 
 
 class Limits(NamedTuple):
@@ -98,7 +99,7 @@ class Registrar:
         refused: list[Key] = []
         for key in keys:
             room = self._by_name[key[0]] < self._limits.per_metric and self._total < self._limits.total
-            if room or key[0].startswith(_OWN):
+            if room or _is_own(key):
                 self._by_name[key[0]] += 1
                 self._total += 1
                 allowed.append(key)
@@ -138,3 +139,7 @@ class Registrar:
                     values.setdefault(label, set()).add(value)
         widest = max(values, key=lambda label: len(values[label]), default="")
         return make_labels(metric=name, label=widest)
+
+
+def _is_own(key: Key) -> bool:
+    return key[0].startswith(_OWN) and all(label != _ELSEWHERE for label, _ in key[1])

@@ -205,6 +205,15 @@ def xid(seconds: float) -> float | None:
 #: For each rule: curves laid over the healthy ones, and between which seconds it must fire.
 TROUBLES: dict[str, tuple[dict[Labels, Curve], float, float]] = {
     "ServerDown": ({key("up", job="wakeless"): lambda s: float(50 <= s < 300)}, 360, 365),
+    "ScrapeDown": ({key("up", job="app", instance="h:1"): lambda s: float(s < 300)}, 360, 365),
+    "ScrapeLimit": (
+        {
+            key("scrape_samples_post_metric_relabeling", job="app", instance="h:1"): step(300, 4600.0, 100.0),
+            key("scrape_sample_limit", job="app", instance="h:1"): flat(5000.0),
+        },
+        600,
+        605,
+    ),
     "NotReady": ({key("health_ready"): lambda s: float(50 <= s < 300)}, 330, 335),
     "ProcessRestarted": (restarted(None), 1210, 1220),
     "CrashLoop": ({key("crash_loop_tripped"): step(300, 1.0)}, 300, 305),
