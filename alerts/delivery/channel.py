@@ -14,8 +14,9 @@ from alerts.delivery.compose import Composer
 from alerts.delivery.family import Family, family_of
 from alerts.delivery.message import Message
 from alerts.delivery.receipt import DeliveryError, Receipt
+from alerts.delivery.reporting import charts
 from alerts.delivery.secret import scheme_of
-from alerts.delivery.service import AppriseService
+from alerts.delivery.service import AppriseService, Letter, without_pictures
 from alerts.delivery.spec import ChannelSpec
 from alerts.delivery.wording import Language
 
@@ -68,6 +69,7 @@ class AppriseChannel:
         self._service = AppriseService(url)
         self._lock = threading.Lock()
         self._family: Family | None = None
+        self._takes_inline = False
 
     def __repr__(self) -> str:
         return f"AppriseChannel({self.name})"
@@ -82,7 +84,7 @@ class AppriseChannel:
             return Receipt("", "", "nothing to tell: this channel is not told of what has resolved")
         family = self._known_family()
         letter = self._voice.composer.compose(shown, self.spec.language or self._voice.language, family, now_ms=now_ms)
-        letter = letter._replace(picture=self._picture(shown, family, now_ms))
+        letter = self._illustrated(letter, shown, family, now_ms)
         return Receipt(letter.title, letter.body, self._service.deliver(letter, key))
 
     def _known_family(self) -> Family:
@@ -91,7 +93,20 @@ class AppriseChannel:
                 traits = self._service.traits()
                 family = family_of(self._scheme, traits)
                 self._family = replace(family, picture=family.picture and traits.takes_files)
+                self._takes_inline = traits.takes_inline
             return self._family
+
+    def _illustrated(self, letter: Letter, message: Message, family: Family, now_ms: int) -> Letter:
+        """With its pictures: one that goes beside the words, or those of a report, which stand between them."""
+        if message.kind != "report":
+            return letter._replace(picture=self._picture(message, family, now_ms))
+        if family.page and self.spec.picture and self._takes_inline:
+            try:
+                return letter._replace(inline=charts(message))
+            except Exception:
+                # A report without its pictures is still a report.
+                log.exception("report_pictures_failed", channel=self.name)
+        return letter._replace(body=without_pictures(letter))
 
     def _picture(self, message: Message, family: Family, now_ms: int) -> bytes | None:
         if not self.spec.picture or not family.picture:

@@ -12,6 +12,7 @@ import structlog
 from alerts.delivery.family import PLAIN, Family
 from alerts.delivery.layout import Layout, Line, brief, write
 from alerts.delivery.message import Fact, Message
+from alerts.delivery.reporting import reported
 from alerts.delivery.service import Letter, Tone
 from alerts.delivery.telling import Telling
 from alerts.delivery.wording import Language
@@ -67,6 +68,8 @@ class Composer:
     def compose(self, message: Message, language: Language = "en", family: Family = PLAIN, *, now_ms: int) -> Letter:
         """The words of a message for one family of services, de-identified and within its limits."""
         tone = _tone(message)
+        if message.kind == "report":
+            return reported(message, language, family, self.public_url)
         if not message.alerts and message.group_key.startswith(_WORDED):
             return Letter(*write(_worded(message), family), tone, family.markup)
         telling = Telling(self, message, language, now_ms)

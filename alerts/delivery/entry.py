@@ -89,7 +89,7 @@ class Entry:
 
 def kind_of(message: Message) -> NoticeKind:
     """Apprise's kind, which colours a message where the service has colours."""
-    if message.kind in ("acknowledged", "test", "action"):
+    if message.kind in ("acknowledged", "test", "action", "report"):
         return "info"
     if message.alerts and not message.firing:
         return "success"

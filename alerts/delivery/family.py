@@ -21,7 +21,8 @@ class Family:
 
     ``newline`` is what ends a line in its markup. ``picture``: it shows a file to a person.
     ``escapes``: its markdown knows the backslash; where it does not, a stray asterisk does less harm than backslashes.
-    ``spells_links``: a link shows its address, since its text may be read without the markup.
+    ``spells_links``: a link shows its address, since its text may be read without the markup. ``page``: it takes a
+    whole page with tables and pictures in it.
     """
 
     markup: Markup = "text"
@@ -32,6 +33,7 @@ class Family:
     picture: bool = False
     escapes: bool = False
     spells_links: bool = False
+    page: bool = False
 
     def fits(self, text: str) -> bool:
         """Whether a text is short enough."""
@@ -44,7 +46,7 @@ class Family:
         return len(text.encode("utf-16-le")) // 2 <= 70
 
 
-MAIL = Family("html", 30_000, newline="<br>", picture=True, spells_links=True)
+MAIL = Family("html", 30_000, newline="<br>", picture=True, spells_links=True, page=True)
 #: 4096 characters after Telegram has read the tags; tags and entities are counted here, to be safe.
 TELEGRAM = Family("html", 4_000, newline="<br>", picture=True)
 SLACK = Family("markdown", 8_000, picture=True)

@@ -9,8 +9,8 @@ from typing import Any, Literal
 from alerts.state import Alert
 
 #: Why people hear of it: alerts of the group fire or have resolved; a person took them on; nobody did, so it goes up;
-#: what could not be said for a while; something was done about it; somebody tries the channel.
-MessageKind = Literal["alerts", "acknowledged", "escalation", "summary", "action", "test"]
+#: what could not be said for a while; something was done about it; somebody tries the channel; a report is due.
+MessageKind = Literal["alerts", "acknowledged", "escalation", "summary", "action", "test", "report"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,7 @@ class Message:
     """One notice to one channel. ``labels`` are those by which its alerts were grouped.
 
     ``note`` is a sentence for kinds that need one; ``stands_for`` is how many notices it takes the place of.
+    ``report`` is what :mod:`alerts.delivery.reporting` tells, of a message of that kind.
     """
 
     kind: MessageKind
@@ -81,6 +82,7 @@ class Message:
     time_ms: int
     note: str = ""
     stands_for: int = 1
+    report: Mapping[str, Any] | None = None
 
     @property
     def firing(self) -> list[Fact]:

@@ -15,6 +15,7 @@ from alerts.book import AlertBook
 from alerts.delivery.entry import Entry, NoticeState, kind_of
 from alerts.delivery.message import Message
 from alerts.delivery.receipt import Receipt
+from alerts.delivery.reporting import REPORT
 from alerts.delivery.secret import without_links
 from alerts.delivery.standing import Figures, LaneStatus, figures, lanes
 from alerts.state import Alert
@@ -281,5 +282,7 @@ def _waits(channel: str) -> ColumnElement[bool]:
 
 
 def _mergeable(channel: str) -> ColumnElement[bool]:
-    """What waits as data and was certainly not taken yet."""
-    return and_(_waits(channel), _COLUMNS.attempt_ms.is_(None), func.substr(_COLUMNS.message, 1, 1) == "{")
+    """What waits as data and was certainly not taken yet; a report is told whole, however late."""
+    is_report = func.coalesce(func.substr(_COLUMNS.group_key, 1, len(REPORT)), "") == REPORT
+    is_data = func.substr(_COLUMNS.message, 1, 1) == "{"
+    return and_(_waits(channel), _COLUMNS.attempt_ms.is_(None), is_data, ~is_report)

@@ -15,6 +15,7 @@ import numpy as np
 
 from alerts.delivery.message import Fact, Message
 from alerts.delivery.plot import Plot
+from alerts.delivery.scale import ticks
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
@@ -25,13 +26,10 @@ WIDTH, HEIGHT = 720, 360
 _SCALE = 2
 _TOP, _RIGHT, _BOTTOM = 24, 28, 44
 _FONT = 20
-_TICKS = 4
 _COLOURS = 48
 _PAPER, _INK, _GRID = (255, 255, 255), (73, 80, 87), (233, 236, 239)
 _LINE, _LIMIT, _SHADE = (29, 78, 216), (200, 30, 30), (253, 232, 230)
 _MINUTE_MS = 60_000
-#: Values that differ by less are the same.
-_LEAST_SPAN = 1e-30
 
 
 class Pictures:
@@ -138,20 +136,6 @@ class _Canvas:
     def _y(self, value: float) -> float:
         low, high = self._ticks[0], self._ticks[-1]
         return self._bottom - (value - low) / (high - low) * (self._bottom - self._top)
-
-
-def ticks(low: float, high: float) -> list[float]:
-    """Round numbers around ``low`` and ``high``, evenly spaced: at least two, about four."""
-    if high - low <= max(abs(low), abs(high)) * 1e-9 or high - low < _LEAST_SPAN:
-        pad = max(abs(high) * 0.1, _LEAST_SPAN) if abs(high) > _LEAST_SPAN else 1.0
-        low, high = low - pad, high + pad
-        if low < 0 <= low + pad:
-            low = 0.0
-    rough = (high - low) / _TICKS
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * (1 - 1e-9))
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [float(f"{place * step:.12g}") for place in range(first, max(last, first + 1) + 1)]
 
 
 def _moments(start_ms: int, end_ms: int, zone: tzinfo | None) -> list[datetime]:

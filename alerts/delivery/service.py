@@ -30,18 +30,28 @@ def quiet(text: str) -> str:
     return _CALL.sub("\N{ZERO WIDTH SPACE}", text)
 
 
+#: A picture in a mail's text that comes with the mail.
+_INLINE = re.compile(r'<img [^>]*src="cid:[^"]*"[^>]*>')
+
+
 class Letter(NamedTuple):
-    """What one service gets. ``picture`` is a PNG file, or None."""
+    """What one service gets. ``picture`` is a PNG file, or None; ``inline`` are those that the body has by name."""
 
     title: str
     body: str
     tone: Tone = "info"
     markup: Markup = "text"
     picture: bytes | None = None
+    inline: tuple[tuple[str, bytes], ...] = ()
+
+
+def without_pictures(letter: Letter) -> str:
+    """Its body without the pictures that would have come with it."""
+    return _INLINE.sub("", letter.body) if letter.markup == "html" else letter.body
 
 
 class Traits(NamedTuple):
-    """What Apprise knows of a service: its limits in characters, and whether it takes files.
+    """What Apprise knows of a service: its limits in characters, whether it takes files, and pictures in its text.
 
     ``title_limit`` 0: it has no titles, and the title goes into the body.
     """
@@ -49,6 +59,7 @@ class Traits(NamedTuple):
     body_limit: int
     title_limit: int
     takes_files: bool
+    takes_inline: bool = False
 
 
 class AppriseService:
@@ -77,7 +88,9 @@ class AppriseService:
     def traits(self) -> Traits:
         """What the service can take. Raises :class:`DeliveryError`."""
         plugin = self._connect()[0]
-        return Traits(int(plugin.body_maxlen), int(plugin.title_maxlen), self._takes_files(plugin))
+        return Traits(
+            int(plugin.body_maxlen), int(plugin.title_maxlen), self._takes_files(plugin), hasattr(plugin, "inline")
+        )
 
     def deliver(self, letter: Letter, key: str = "") -> str:
         """Send it; returns what the service answered, without secrets. Raises :class:`DeliveryError`.
@@ -86,18 +99,20 @@ class AppriseService:
         """
         service = self._connect()
         _quiet_logs()  # whoever sets up logging anew may have undone it
+        if letter.inline:
+            service[0].inline = True
         with listen() as wire, keyed(key):
             result = service.notify(
                 title=quiet(letter.title),
                 body=letter.body if letter.markup == "html" else quiet(letter.body),
                 notify_type=letter.tone,
                 body_format=letter.markup,
-                attach=self._attachment(letter.picture),
+                attach=self._attachments(letter),
             )
         verdict = _verdict(result, wire, self._scheme)
-        if not verdict.taken and letter.picture is not None and verdict.permanent:
+        if not verdict.taken and (letter.picture is not None or letter.inline) and verdict.permanent:
             # It may be the picture that they do not want; what was said is worth more.
-            return self.deliver(letter._replace(picture=None), key)
+            return self.deliver(letter._replace(picture=None, inline=(), body=without_pictures(letter)), key)
         if not verdict.taken:
             raise verdict._replace(words=self._secrets.scrub(verdict.words)).error()
         return self._secrets.scrub(verdict.words)
@@ -107,13 +122,14 @@ class AppriseService:
             return False
         return self._scheme != "slack" or str(plugin.mode) == "bot"  # Slack's webhooks take none
 
-    def _attachment(self, picture: bytes | None) -> Any:
-        if picture is None:
+    def _attachments(self, letter: Letter) -> Any:
+        files = [*letter.inline, *([] if letter.picture is None else [("last-hour.png", letter.picture)])]
+        if not files:
             return None
         import apprise.attachment.memory
 
         attachment: Any = apprise.attachment.memory
-        return attachment.AttachMemory(content=picture, name="last-hour.png", mimetype="image/png")
+        return [attachment.AttachMemory(content=file, name=name, mimetype="image/png") for name, file in files]
 
     def _connect(self) -> Any:
         with self._lock:

@@ -22,7 +22,7 @@ from mask import deidentify
 _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 10.0
 #: What Alertmanager never tells: its listeners would take it for a repetition.
-_UNKNOWN = ("acknowledged", "action")
+_UNKNOWN = ("acknowledged", "action", "report")
 #: What Go writes for a time that is not set.
 _NEVER = "0001-01-01T00:00:00Z"
 

@@ -9,7 +9,7 @@ from timeword import CHINESE, span
 
 Language: TypeAlias = Literal["en", "zh"]
 Tag: TypeAlias = Literal[
-    "firing", "resolved", "acknowledged", "escalation", "summary", "action", "test", "down", "up", "no_data"
+    "firing", "resolved", "acknowledged", "escalation", "summary", "action", "test", "report", "down", "up", "no_data"
 ]
 
 
@@ -67,6 +67,7 @@ ENGLISH = Wording(
         "summary": "CATCH-UP",
         "action": "ACTION",
         "test": "TEST",
+        "report": "REPORT",
         "down": "DOWN",
         "up": "UP",
         "no_data": "NO DATA",
@@ -146,6 +147,7 @@ CHINESE_WORDING = Wording(
         "summary": "补报",
         "action": "自动处理",
         "test": "测试",
+        "report": "报告",
         "down": "中断",
         "up": "恢复",
         "no_data": "无数据",

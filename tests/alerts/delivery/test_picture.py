@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from alerts.delivery.message import Fact
-from alerts.delivery.picture import HEIGHT, WIDTH, Pictures, draw, ticks
+from alerts.delivery.picture import HEIGHT, WIDTH, Pictures, draw
 from alerts.delivery.plot import SPAN_MS, STEPS, Figures, Plot
+from alerts.delivery.scale import ticks
 from alerts.delivery.unit import unit_of
 from promql import Engine, parse
 from tests.alerts.delivery.story import DOWN, HOT, NOW_MS, UP, message
