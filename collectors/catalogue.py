@@ -181,6 +181,12 @@ scrape_sample_limit{job,instance} gauge: Samples that a scrape may have after re
 scrape_body_size_limit_bytes{job,instance} gauge bytes: How large an answer may be.
 scrape_failure_info{job,instance,reason} gauge: 1 while scrapes fail; its label says why.
 ingest_samples_total{kind,result} counter: Samples that others sent (remote_write, otlp), and what became of them.
+
+## Logs
+log_matches_total{target,source,pattern,level} counter: Entries in which a pattern was found; it begins at 0.
+log_pattern_active{target,pattern,level} gauge: 1 from when enough lines came until it was quiet, in any source.
+log_last_line_info{target,pattern,line} gauge: 1 while active; the line that raised it, masked.
+log_advice_info{target,pattern,advice,advice_zh} gauge: 1 while active; what to do about it.
 """
 _LINE = re.compile(r"(\w+)(?:\{([\w,]+)\})? (gauge|counter|histogram)(?: (\S+))?: (.+)")
 

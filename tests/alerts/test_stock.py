@@ -206,6 +206,23 @@ def xid(seconds: float) -> float | None:
 TROUBLES: dict[str, tuple[dict[Labels, Curve], float, float]] = {
     "ServerDown": ({key("up", job="wakeless"): lambda s: float(50 <= s < 300)}, 360, 365),
     "ScrapeDown": ({key("up", job="app", instance="h:1"): lambda s: float(s < 300)}, 360, 365),
+    "LogPatternUrgent": (
+        {key("log_pattern_active", target="comfy", pattern="Out of memory", level="3"): step(300, 1.0)},
+        300,
+        305,
+    ),
+    "LogPattern": (
+        {key("log_pattern_active", target="comfy", pattern="Out of memory", level="2"): step(300, 1.0)},
+        300,
+        305,
+    ),
+    "LogPatternNoted": (
+        {key("log_pattern_active", target="comfy", pattern="Out of memory", level="1"): step(300, 1.0)},
+        300,
+        305,
+    ),
+    "LogUnreadable": ({key("log_up", target="comfy", source="x.log"): lambda s: float(s < 300)}, 600, 605),
+    "LogBehind": ({key("log_behind_bytes", target="comfy", source="x.log"): step(300, 2e8)}, 900, 905),
     "ScrapeLimit": (
         {
             key("scrape_samples_post_metric_relabeling", job="app", instance="h:1"): step(300, 4600.0, 100.0),
