@@ -172,6 +172,18 @@ health_check_up{check} gauge: 1 if the check passed last time.
 health_ready gauge: 1 if traffic may come.
 up{job} gauge: 1 while the service can do its work; with an instance: while its endpoint can be scraped.
 
+## Targets
+probe_up{target,probe} gauge: 1 while it is up, 0 while it is down; none while that cannot be told.
+probe_success{target,probe} gauge: Whether the last look was well.
+probe_down_info{target,probe,reason} gauge: 1 while it is down; why it went down.
+probe_unknown_info{target,probe,reason} gauge: 1 while nothing can be told of it; why.
+probe_duration_seconds{target,probe} gauge seconds: How long the last look took.
+probe_http_duration_seconds{target,phase} gauge seconds: Of it: resolve, connect, tls, processing, transfer.
+probe_http_status_code{target} gauge: Status of the last answer, after redirects.
+probe_ssl_earliest_cert_expiry{target,probe} gauge: When the server's certificate expires, in seconds since 1970.
+probe_ssl_warn_seconds{target,probe} gauge seconds: How long before that a warning is due.
+push_last_timestamp_seconds{target} gauge seconds: When the last sign of life came, since 1970.
+
 ## Scrapes
 scrape_duration_seconds{job,instance} gauge seconds: How long the last scrape took.
 scrape_samples_scraped{job,instance} gauge: Samples that the endpoint exposed.

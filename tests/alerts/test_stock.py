@@ -205,6 +205,20 @@ def xid(seconds: float) -> float | None:
 #: For each rule: curves laid over the healthy ones, and between which seconds it must fire.
 TROUBLES: dict[str, tuple[dict[Labels, Curve], float, float]] = {
     "ServerDown": ({key("up", job="wakeless"): lambda s: float(50 <= s < 300)}, 360, 365),
+    "TargetDown": ({key("probe_up", target="comfy", probe="http"): lambda s: float(s < 300)}, 300, 305),
+    "TargetCertificate": (
+        {
+            key("probe_ssl_earliest_cert_expiry", target="comfy", probe="http"): flat(START_MS / 1000 + 86_700),
+            key("probe_ssl_warn_seconds", target="comfy", probe="http"): flat(86_400.0),
+        },
+        360,
+        370,
+    ),
+    "TargetUnknown": (
+        {key("probe_unknown_info", target="comfy", probe="docker", reason="no socket"): step(60, 1.0, None)},
+        660,
+        665,
+    ),
     "ScrapeDown": ({key("up", job="app", instance="h:1"): lambda s: float(s < 300)}, 360, 365),
     "LogPatternUrgent": (
         {key("log_pattern_active", target="comfy", pattern="Out of memory", level="3"): step(300, 1.0)},
