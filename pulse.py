@@ -77,6 +77,7 @@ class Pulse:
         rooms = self.services
         ticks: list[Tick] = []
         self._stage("collect", lambda: ticks.extend(rooms.collection.collect(now)))
+        self._stage("watch", lambda: ticks.extend(rooms.targets.collect(now)))
         while self._opening and self._stage(self._opening[0][0], lambda: self._opening[0][1](now)):
             self._opening.popleft()
         missing = {name for name, _ in self._opening}
@@ -88,6 +89,7 @@ class Pulse:
         if not missing:
             self._stage("chronicle", lambda: self.chronicle.follow(now))
             self._stage("act", lambda: rooms.alerting.act(now))
+            self._stage("remedy", lambda: rooms.targets.act(now))
             self._stage("join", lambda: rooms.alerting.join(now))
             self._stage("dispatch", lambda: rooms.alerting.dispatch(now))
         self._stage("publish", lambda: rooms.hub.publish(now))

@@ -20,8 +20,11 @@ import allocator
 import dashboard
 from alerts.alerting import Alerting
 from alerts.delivery.collector import NoticeCollector
+from alerts.delivery.message import Action
+from alerts.delivery.vault import FILE_NAME, Vault, VaultError
 from alerts.gauge import AlertCollector
 from alerts.ruling.collector import RuleCollector
+from alerts.state import Alert
 from blackbox import BlackBox
 from chronicle import Chronicle
 from collectors.build import build
@@ -40,6 +43,8 @@ from model.host import ModelHost
 from model.retreat import Retreat
 from promql import Engine as QueryEngine
 from pulse import Pulse, StageCollector, clock_offset_ms, now_ms
+from reports.report import Reporter
+from reports.schedule import Reports
 from storage.account import Accounts
 from storage.backup import take_up_restored
 from storage.damage import acknowledge, open_or_replace
@@ -53,6 +58,7 @@ from storage.salvage import Salvage
 from storage.series import SeriesStore
 from storage.tier import Tier
 from supervisor import EXIT_FATAL
+from targets.build import build as build_watcher
 
 log = structlog.get_logger(__name__)
 
@@ -80,6 +86,9 @@ TRIM_SECONDS = 60.0
 #: Seconds between two looks at the outbox, and how long the last call waits for a notice that is under way.
 NOTICE_SECONDS = 1.0
 SENDER_SECONDS = 0.5
+#: Seconds between two looks whether a report is due, and between two at the targets, whoever changed them.
+REPORT_SECONDS = 60.0
+TARGET_SECONDS = 30.0
 
 
 class Application:
@@ -142,6 +151,7 @@ class Application:
         )
         audit = AuditLog(database)
         doers = Doers(model, self._restart, settings.model.load_seconds)
+        forbidden = "safe mode: only a person goes on from here" if safe_mode else None
         self.alerting = alerting = Alerting(
             settings,
             database,
@@ -153,9 +163,31 @@ class Application:
             audit=audit,
             doers=doers.by_name(),
             busy=doers.busy,
-            forbidden="safe mode: only a person goes on from here" if safe_mode else None,
+            forbidden=forbidden,
+            remedies=self._remedies,
             clock=now_ms,
             clock_offset_ms=clock_offset_ms,
+        )
+        vault = Vault(settings.data_dir / FILE_NAME)
+        self.watcher = watcher = build_watcher(
+            settings,
+            database,
+            clock_ms=now_ms,
+            audit=audit,
+            seal=vault.seal,
+            unseal=vault.unseal,
+            unreadable=VaultError,
+            muted=alerting.quieting.mutes,
+            forbidden=forbidden,
+            on_profiles=self._take_profiles,
+        )
+        reports = Reports(
+            Reporter(settings, database, query),
+            settings.reports,
+            database,
+            alerting.outbox,
+            channels=alerting.channels.registry.specs,
+            wake=alerting.sender.wake,
         )
         chronicle = Chronicle(incidents, ledger, model.status, int(psutil.boot_time() * 1000), model.remedies, audit)
         hub = open_hub(
@@ -216,6 +248,8 @@ class Application:
             inhibitors=lambda: {name: [cause.fingerprint] for name, cause in alerting.causes().items()},
             requests=RequestLog(database),
             audit=audit,
+            targets=watcher,
+            reports=reports,
             accounts=Accounts(database),
             ledger=ledger,
             hub=hub,
@@ -250,11 +284,32 @@ class Application:
         self.schedule.every(GUARD_SECONDS, "guard", self._guard)
         self.schedule.every(SALVAGE_SECONDS, "salvage", self._salvage)
         self.schedule.every(SEAL_SECONDS, "seal", self._seal)
+        self.schedule.every(REPORT_SECONDS, "reports", self._report)
+        self.schedule.every(TARGET_SECONDS, "targets", self.watcher.refresh)
+        self.watcher.start()
         if settings.storage.sync_seconds:
             self.schedule.every(settings.storage.sync_seconds, "sync", rooms.store.sync)
         self.schedule.every(RETENTION_SECONDS, "retention", self._expire, first_delay_seconds=FIRST_RETENTION_SECONDS)
         self.schedule.start()
         log.info("started", name=settings.name, safe_mode=rooms.safe_mode, pid=os.getpid())
+
+    def _report(self) -> None:
+        """Send the reports that are due."""
+        self.services.reports.step(now_ms())
+
+    def _remedies(self, alert: Alert) -> tuple[Action, ...]:
+        """What a target's ladder did while an alert about it was there, for its notices."""
+        target = alert.labels.get("target")
+        if target is None:
+            return ()
+        return tuple(
+            Action(one.kind, one.state, one.started_ms, one.outcome, one.helped)
+            for one in self.watcher.ladder.of(target, alert.active_ms)
+        )
+
+    def _take_profiles(self, names: list[str]) -> None:
+        """Rules and panels of the metrics that are scraped."""
+        log.info("profiles", names=names)
 
     def _seal(self) -> None:
         """Move history from the journal into the file, once there is enough of it."""
@@ -331,6 +386,7 @@ class Application:
         rooms = self.services
         rooms.hub.close("the server is stopping", GOING_AWAY)
         self.schedule.stop()
+        self.watcher.stop()
         self.alerting.sender.close(SENDER_SECONDS)
         rooms.model.stop(0.0 if self._draining else self.settings.server.drain_seconds)
         rooms.collection.close()

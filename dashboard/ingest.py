@@ -111,10 +111,9 @@ class _Turn:
 
 
 def _inbox() -> Inbox:
-    inbox = services().inbox
-    if inbox is None or not services().settings.ingest.enabled:
+    if not services().settings.ingest.enabled:
         raise Problem(404, "not-found", "Metrics of others are not taken: ingest.enabled is off.")
-    return inbox
+    return services().targets.inbox
 
 
 def _unpacked(body: bytes, share: Share, max_bytes: int) -> bytes:

@@ -72,10 +72,10 @@ def fail(token: str) -> Response:
 
 
 def _take(token: str, *, ok: bool) -> Response:
-    prober = services().prober
+    prober = services().targets.prober
     throttle = cast(PushThrottle, current_app.extensions[THROTTLE])
-    target = find_target(_key(), token, prober.push_names()) if prober is not None else None
-    if prober is None or target is None:
+    target = find_target(_key(), token, prober.push_names())
+    if target is None:
         _admit(throttle.guess(request.remote_addr))
         raise Problem(404, "not-found", "No target has this address.")
     _admit(throttle.sign(target))

@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from ledger import Ledger
     from model.host import ModelHost
     from promql import Engine as QueryEngine
+    from reports.schedule import Reports
     from storage.account import Accounts
     from storage.incident import IncidentLog
     from storage.record import AuditLog, RequestLog
     from storage.series import SeriesStore
-    from targets.probe.prober import Prober
-    from targets.scrape.inbox import Inbox
+    from targets.watcher import Watcher
 
 EXTENSION = "wakeless"
 #: What holds until somebody routes alerts elsewhere.
@@ -68,6 +68,10 @@ class Services:
     dispatcher: Dispatcher
     requests: RequestLog
     audit: AuditLog
+    #: All that is watched beside the model; the tick has it collect and act.
+    targets: Watcher
+    #: Makes reports, and sends those that are due.
+    reports: Reports
     accounts: Accounts
     ledger: Ledger
     hub: Hub
@@ -81,10 +85,6 @@ class Services:
     #: How alerts are routed; and which of those that fire keep back an alert of a fingerprint.
     routing: Callable[[], Routing] = lambda: PAGE_ONLY
     inhibitors: Callable[[], Mapping[str, Sequence[str]]] = dict
-    #: Takes metrics that others send; None where the settings do not let them.
-    inbox: Inbox | None = None
-    #: Looks at targets, and takes their signs of life.
-    prober: Prober | None = None
     #: Set once when the process begins to stop, so that websockets close with a reason.
     stopping: bool = field(default=False)
 
