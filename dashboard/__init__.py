@@ -17,6 +17,7 @@ from dashboard import (
     canary,
     channel,
     export,
+    go,
     header,
     health,
     identity,
@@ -42,6 +43,8 @@ from dashboard import (
     sheet,
     silence,
     storage,
+    target,
+    target_sheet,
     version,
 )
 from dashboard.body import UploadBudget
@@ -100,6 +103,9 @@ def register(app: Flask) -> None:
         prometheus,
         ingest,
         push,
+        target,
+        target_sheet,
+        go,
         alertmanager,
         silence,
         ack_link,

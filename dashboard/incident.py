@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from datetime import tzinfo
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from alerts.outage.chronology import MAX_NOTE, Chronology
@@ -17,7 +15,7 @@ from dashboard.access import require
 from dashboard.api import answer, audit
 from dashboard.identity import current
 from dashboard.moment import now_ms
-from dashboard.parameter import HOUR_MS, body, invalid, whole, window
+from dashboard.parameter import HOUR_MS, body, whole, window, zone
 from dashboard.problem import Problem
 from dashboard.services import services
 from ledger import without_lines
@@ -91,7 +89,7 @@ def note(incident_id: int) -> Response:
 def share_of_time() -> Response:
     """Which share of the time the service could answer; ``tz`` says whose days are told."""
     now = now_ms()
-    found = uptime(services().incidents, now, _zone())
+    found = uptime(services().incidents, now, zone())
     windows = {name: share.ratio for name, share in found.windows.items()}
     spans = {name: asdict(share) for name, share in found.windows.items()}
     days = [asdict(day) for day in found.days]
@@ -134,14 +132,3 @@ def _head(chronology: Chronology, incident_id: int) -> Incident:
     if found is None:
         raise Problem(404, "not-found", f"There is no incident {incident_id}.")
     return found
-
-
-def _zone() -> tzinfo | None:
-    """The time zone that the caller wants, e.g. ``Asia/Shanghai``; None is the machine's own."""
-    name = request.args.get("tz")
-    if not name:
-        return None
-    try:
-        return ZoneInfo(name)
-    except (ValueError, OSError, KeyError):  # a path, a folder, a name that nobody knows
-        invalid("tz", f"is {name[:100]!r}, but must be the name of a time zone, such as Asia/Shanghai")

@@ -41,6 +41,8 @@ from dashboard.schema import HEALTH, SCHEMAS, object_of, ref
 from dashboard.services import services
 from dashboard.silence_call import CALLS as SILENCE_CALLS
 from dashboard.silence_call import SCHEMAS as SILENCE_SCHEMAS
+from dashboard.target_call import CALLS as TARGET_CALLS
+from dashboard.target_call import SCHEMAS as TARGET_SCHEMAS
 from model.signature import Schema
 
 log = structlog.get_logger(__name__)
@@ -57,6 +59,7 @@ CALLS = (
     *RULE_CALLS,
     *SILENCE_CALLS,
     *INCIDENT_CALLS,
+    *TARGET_CALLS,
     *INFERENCE_CALLS,
     *ALERTMANAGER_CALLS,
 )
@@ -112,6 +115,7 @@ def describe(schema: Schema | None = None) -> dict[str, Any]:
             | RULE_SCHEMAS
             | SILENCE_SCHEMAS
             | INCIDENT_SCHEMAS
+            | TARGET_SCHEMAS
             | INFERENCE_SCHEMAS
             | ALERTMANAGER_SCHEMAS,
             "securitySchemes": {

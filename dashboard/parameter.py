@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import NamedTuple, NoReturn, TypeVar
+from zoneinfo import ZoneInfo
 
 from flask import request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -122,6 +123,17 @@ def one_of(name: str, allowed: tuple[str, ...]) -> str | None:
     if text and text not in allowed:
         invalid(name, f"is {text!r}, but must be one of: {', '.join(allowed)}")
     return text or None
+
+
+def zone() -> tzinfo | None:
+    """The time zone of the query's ``tz``, e.g. ``Asia/Shanghai``; None is the machine's own."""
+    name = request.args.get("tz")
+    if not name:
+        return None
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, KeyError):  # a path, a folder, a name that nobody knows
+        invalid("tz", f"is {name[:100]!r}, but must be the name of a time zone, such as Asia/Shanghai")
 
 
 def body(kind: type[Body]) -> Body:

@@ -50,6 +50,7 @@ TITLES = {
     "out-of-memory": "The input needs more memory than there is",
     "inference-failed": "The model failed",
     "storage-unavailable": "The database does not answer",
+    "target-down": "The target is down",
     "internal-error": "Something went wrong in the server",
     "http-error": "The request failed",
 }
@@ -72,7 +73,7 @@ _TYPE_OF_STATUS = {
 }
 
 #: Paths whose errors are read by programs.
-_PROGRAM_PATHS = ("/api", "/predict", "/v1", "/v2", "/health", "/metrics", "/live")
+_PROGRAM_PATHS = ("/api", "/predict", "/v1", "/v2", "/health", "/metrics", "/live", "/go")
 #: Paths of the Open Inference Protocol, which has a form of its own for errors.
 _INFERENCE_PATH = "/v2"
 #: Pages below those paths.

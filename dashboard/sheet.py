@@ -32,7 +32,7 @@ MONTH_MS = 30 * 24 * HOUR_MS
 def alerts() -> Response:
     """Alerts that fired in a window (30 days without one), as they were raised."""
     period = window(MONTH_MS)
-    return _file("alerts", period, alert_sheet(AlertBook(services().database).stream(*period), now_ms()))
+    return csv_file("alerts", period, alert_sheet(AlertBook(services().database).stream(*period), now_ms()))
 
 
 @blueprint.get("/incidents.csv")
@@ -40,10 +40,11 @@ def alerts() -> Response:
 def incidents() -> Response:
     """Incidents of a window (30 days without one), as they were noted."""
     period = window(MONTH_MS)
-    return _file("incidents", period, incident_sheet(services().incidents, *period, now_ms()))
+    return csv_file("incidents", period, incident_sheet(services().incidents, *period, now_ms()))
 
 
-def _file(name: str, period: Window, pieces: Iterator[bytes]) -> Response:
+def csv_file(name: str, period: Window, pieces: Iterator[bytes]) -> Response:
+    """A table as a file to save, named after its window."""
     first = next(pieces, b"")  # what fails at once becomes a problem document, not half a file
     response = Response(chain((first,), _logged(pieces)), content_type="text/csv; charset=utf-8")
     times = "_".join(datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%dT%H%M%SZ") for time_ms in period)

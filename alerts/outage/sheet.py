@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from typing import Protocol
 
 import orjson
 
@@ -24,6 +25,8 @@ INCIDENT_COLUMNS = (
     "id", "part_of", "kind", "cause", "summary", "level", "started", "ended", "over", "detected", "acknowledged",
     "recovered", "seconds", "seconds_to_detect", "seconds_to_acknowledge", "seconds_to_recover",
 )  # fmt: skip
+
+TARGET_COLUMNS = ("target", "probe", "reason", "started", "detected", "ended", "seconds")
 
 #: Beginnings that spreadsheets take for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -42,6 +45,35 @@ def incident_sheet(log: IncidentLog, start_ms: int, end_ms: int, now_ms: int) ->
     """The incidents of a window, parts of outages included."""
     rows = (_incident_cells(log, one, now_ms) for one in log.outages(start_ms, end_ms))
     return _sheet(INCIDENT_COLUMNS, rows)
+
+
+class TargetOutage(Protocol):
+    """A stretch in which a probe said that its target is down; it lasts while ``ended_ms`` is None."""
+
+    @property
+    def target(self) -> str: ...
+    @property
+    def probe(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def started_ms(self) -> int: ...
+    @property
+    def detected_ms(self) -> int: ...
+    @property
+    def ended_ms(self) -> int | None: ...
+
+
+def outage_sheet(outages: Iterable[TargetOutage], now_ms: int) -> Iterator[bytes]:
+    """Outages of targets, as they were noted; one that lasts counts up to now."""
+    rows = (
+        (
+            one.target, one.probe, one.reason, _time(one.started_ms), _time(one.detected_ms), _time(one.ended_ms),
+            max(0, (now_ms if one.ended_ms is None else one.ended_ms) - one.started_ms) / 1000,
+        )
+        for one in outages
+    )  # fmt: skip
+    return _sheet(TARGET_COLUMNS, rows)
 
 
 def _alert_cells(alert: Alert, incident: int | None, now_ms: int) -> Sequence[Cell]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from config_target import TargetSettings
 
@@ -28,10 +28,10 @@ def standby_url(settings: TargetSettings) -> str | None:
 def address(base: str, path: str, query: str) -> str:
     """``path`` and ``query`` below ``base``, whose host and path no path can leave.
 
-    ``path`` is as its caller wrote it, percent-encoded or not. It is normalised: ``..`` goes no higher than ``base``.
+    ``path`` is decoded and is normalised: ``..`` goes no higher than ``base``. ``query`` is as its caller wrote it.
     """
     parts = urlsplit(base)
-    plain = unquote(path, errors="replace").replace("\\", "/")
+    plain = path.replace("\\", "/")
     inner = posixpath.normpath("/" + plain.lstrip("/")).lstrip("/")
     tail = "/" if inner and plain.endswith("/") else ""
     joined = f"{parts.path.rstrip('/')}/{quote(inner, safe=_PATH_SIGNS)}{tail}"

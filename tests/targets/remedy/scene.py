@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-from sqlalchemy import Engine, insert
+from sqlalchemy import Engine, insert, update
 
 from config_target import TargetSettings
 from storage.record import AuditLog
@@ -52,7 +52,11 @@ class Scene:
     def die(self) -> None:
         """Lose all that is in memory, deeds under way included."""
         self.waiting.clear()
-        options = {"run": self._run, "spawn": self.waiting.append, "audit": AuditLog(self.database)} | self.options
+        options: dict[str, Any] = {
+            "run": self._run,
+            "spawn": self.waiting.append,
+            "audit": AuditLog(self.database),
+        } | self.options
         self.ladder = Ladder(self.database, lambda: self.now_ms, **options)
         self.ladder.replace([Target(self.settings)])
 
@@ -82,7 +86,7 @@ class Scene:
         """It is up again; the next tick sees it."""
         self.state, self.failures = "up", 0
         with self.database.begin() as connection:
-            connection.execute(TargetOutageRow.__table__.update().values(ended_ms=self.now_ms))
+            connection.execute(update(TargetOutageRow).values(ended_ms=self.now_ms))
 
     def finish(self) -> None:
         """Let the deeds under way be done, and the ladder see it."""

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, delete
+from sqlalchemy import Engine, delete, insert
 
 from storage.engine import open_database
 from storage.tables import AuditRow, RemedyRow, TargetOutageRow
 from targets.remedy.log import RemedyLog
 from tests.running import ROOT, eventually
-from tests.targets.remedy.scene import SECOND, T0, Scene, restart, target
+from tests.targets.remedy.scene import Scene, restart, target
 
 
 def test_a_deed_that_was_under_way_is_told_as_cut_short_and_not_done_again(database: Engine) -> None:
@@ -157,8 +157,8 @@ def test_killed_again_and_again_it_does_it_at_most_once(tmp_path: Path) -> None:
     """The real thing: SIGKILL before the row, between row and deed, in the deed, and after it."""
     database = open_database(tmp_path / "wakeless.db")
     with database.begin() as connection:
-        values = {"target": "comfyui", "probe": "http", "reason": "x", "started_ms": T0 - SECOND, "detected_ms": T0}
-        connection.execute(TargetOutageRow.__table__.insert().values(values | {"started_ms": 1}))
+        values = {"target": "comfyui", "probe": "http", "reason": "x", "started_ms": 1, "detected_ms": 1}
+        connection.execute(insert(TargetOutageRow).values(values))
     for last in (False, False, False, True):
         child = subprocess.Popen(
             [sys.executable, "-c", CHILD, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, env=os.environ

@@ -12,9 +12,9 @@ from tests.targets.remedy.scene import HOUR, T0, Scene, restart, target
 def test_a_rung_is_taken_at_its_number_of_failures_and_not_before(database: Engine) -> None:
     scene = Scene(database, target(restart(after_fails=3)))
     scene.fail(2)
-    assert scene.rows == ()
+    assert scene.told == []
     scene.fail(1)
-    (row,) = scene.rows
+    row = scene.rows[0]
     assert (row.state, row.why, row.started_ms) == ("started", "http has failed 3 times in a row", scene.now_ms)
     scene.fail(5)
     assert len(scene.rows) == 1
@@ -143,7 +143,7 @@ def test_a_raised_pattern_is_a_condition_of_its_own(database: Engine) -> None:
     log = {"path": "/x.log", "patterns": [{"match": "Out of memory", "quiet": 600}]}
     scene = Scene(database, target(restart(pattern="Out of memory"), log=log))
     scene.fail(10)
-    assert scene.rows == ()  # failing is not what this rung is for
+    assert scene.told == []  # failing is not what this rung is for
     scene.recover()
     scene.patterns.add("Out of memory")
     scene.tick(1)
@@ -173,7 +173,7 @@ def test_under_maintenance_nothing_is_begun(database: Engine) -> None:
 
     scene = Scene(database, target(restart()), muted=muted)
     scene.fail(10)
-    assert scene.rows == ()
+    assert scene.told == []
     assert asked[0] == {"alertname": "TargetDown", "target": "comfyui", "probe": "http"}
     windows.clear()
     scene.fail(1)
@@ -227,7 +227,7 @@ def test_a_target_that_nobody_watches_is_not_remedied(database: Engine) -> None:
     scene = Scene(database, target(restart()))
     scene.ladder.replace([])
     scene.fail(10)
-    assert scene.rows == ()
+    assert scene.told == []
     assert scene.ladder.samples(scene.now_ms) == []
 
 
@@ -251,7 +251,7 @@ def test_what_nobody_knows_is_no_reason(database: Engine, state: str) -> None:
     scene = Scene(database, target(restart()))
     scene.state = "unknown"
     scene.tick(100)
-    assert scene.rows == ()
+    assert scene.told == []
 
 
 def test_a_clock_that_is_set_back_does_not_hold_it_up_for_ever(database: Engine) -> None:

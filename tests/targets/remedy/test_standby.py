@@ -87,7 +87,7 @@ def test_what_cannot_be_switched_is_refused_in_words(database: Engine) -> None:
         ("prompt", "x=1&y=%2F", "http://a.example:1/base/prompt?x=1&y=%2F"),
         ("a/b/", "", "http://a.example:1/base/a/b/"),
         ("a/../../../etc/passwd", "", "http://a.example:1/base/etc/passwd"),
-        ("%2e%2e/%2e%2e/x", "", "http://a.example:1/base/x"),
+        ("100%25.png", "", "http://a.example:1/base/100%2525.png"),
         ("//evil.example/x", "", "http://a.example:1/base/evil.example/x"),
         ("\\\\evil.example", "", "http://a.example:1/base/evil.example"),
         ("@evil.example", "", "http://a.example:1/base/@evil.example"),
