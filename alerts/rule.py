@@ -10,6 +10,7 @@ from alerts.group import AnyRule, Fault, Group, Recording, Rule, RuleError
 from alerts.rulefile import RuleFile
 
 __all__ = [
+    "PROFILES",
     "STOCK_FILE",
     "AnyRule",
     "Fault",
@@ -18,14 +19,18 @@ __all__ = [
     "Rule",
     "RuleError",
     "inspect_rules",
+    "load_profile",
     "load_rules",
     "load_stock",
     "parse_rules",
+    "profile_file",
     "read_rules",
 ]
 
 #: The rules that come with Wakeless.
 STOCK_FILE = Path(__file__).with_name("stock.yml")
+#: Rules for vLLM, Triton and others, one file each.
+PROFILES = Path(__file__).with_name("profile")
 
 
 def load_rules(path: Path) -> list[Group]:
@@ -38,11 +43,22 @@ def load_rules(path: Path) -> list[Group]:
 
 def load_stock(replaced_by: Iterable[Group] = ()) -> list[Group]:
     """The stock rules, less those whose name a rule of ``replaced_by`` carries: that is how one is adjusted."""
+    return _less(load_rules(STOCK_FILE), replaced_by)
+
+
+def load_profile(name: str, replaced_by: Iterable[Group] = ()) -> list[Group]:
+    """As :func:`load_stock`, the rules for what a scraped target is said to be."""
+    return _less(load_rules(profile_file(name)), replaced_by)
+
+
+def profile_file(name: str) -> Path:
+    """Where the rules of a profile are."""
+    return PROFILES / f"{name}.yml"
+
+
+def _less(groups: Iterable[Group], replaced_by: Iterable[Group]) -> list[Group]:
     own = {rule.name for group in replaced_by for rule in group.rules}
-    return [
-        replace(group, rules=tuple(rule for rule in group.rules if rule.name not in own))
-        for group in load_rules(STOCK_FILE)
-    ]
+    return [replace(group, rules=tuple(rule for rule in group.rules if rule.name not in own)) for group in groups]
 
 
 def read_rules(path: Path) -> tuple[list[Group], list[str]]:

@@ -63,10 +63,14 @@ class Board:
 
     def __init__(self, query: Engine, panels: Sequence[Panel | BadPanel], *, interval_seconds: float = 1.0) -> None:
         self._query = query
-        self._layout = tuple(panels)
-        self._panels = tuple(panel for panel in panels if isinstance(panel, Panel))
         self._interval_ms = round(interval_seconds * 1000)
         self._complained: set[str] = set()
+        self.replace(panels)
+
+    def replace(self, panels: Sequence[Panel | BadPanel]) -> None:
+        """Have these panels from now on; pages that are open show them when they are loaded again."""
+        self._layout = tuple(panels)
+        self._panels = tuple(panel for panel in panels if isinstance(panel, Panel))
 
     def panels(self, page: str) -> list[Panel]:
         """The panels of a page in their order."""

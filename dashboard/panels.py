@@ -22,6 +22,8 @@ from promql.error import short
 from promql.node import RangeSelector, Subquery, Text
 
 STOCK = Path(__file__).with_name("panels.yaml")
+#: Panels for vLLM, Triton and others, one file each.
+PROFILES = Path(__file__).with_name("profile")
 
 Page = Literal["overview"]
 Kind = Literal["tile", "chart", "bars", "gpus"]
@@ -135,6 +137,12 @@ class _Mistake(Exception):
     def __init__(self, reason: str, line: int | None) -> None:
         super().__init__(reason)
         self.line = line
+
+
+def profile_files(names: Iterable[str]) -> list[Path]:
+    """The panel files of these profiles, as far as there are any."""
+    files = [PROFILES / f"{name}.yaml" for name in sorted(set(names))]
+    return [file for file in files if file.is_file()]
 
 
 def load_panels(files: Iterable[Path] = ()) -> tuple[Panel, ...]:

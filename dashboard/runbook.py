@@ -9,7 +9,7 @@ from pathlib import Path
 from flask import Blueprint, render_template
 from markupsafe import Markup
 
-from alerts.rule import STOCK_FILE, Rule, load_rules
+from alerts.rule import PROFILES, STOCK_FILE, Rule, load_rules
 from dashboard.access import require
 from dashboard.i18n import current_language
 from dashboard.problem import Problem
@@ -47,9 +47,10 @@ def _rendered(language: str) -> Markup:
 
 
 def _in_chinese() -> dict[str, str]:
-    """What the stock rules say of themselves in Chinese, where that is the same for every alert."""
+    """What the stock rules and profiles say of themselves in Chinese, where that is the same for every alert."""
     found = {}
-    for group in load_rules(STOCK_FILE):
+    files = (STOCK_FILE, *sorted(PROFILES.glob("*.yml")))
+    for group in (group for file in files for group in load_rules(file)):
         for rule in group.rules:
             if isinstance(rule, Rule):
                 texts = [rule.annotations[name] for name in ("description_zh", "action_zh")]

@@ -1,4 +1,4 @@
-"""Where rules come from: the stock file, files of one's own, and the page; read anew while the server runs.
+"""Where rules come from: the stock file, profiles, files of one's own, the page; read anew while the server runs.
 
 Each of them is taken whole or not at all: of one that cannot be used, what it said before stays in force.
 """
@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeAlias
 
 import structlog
 
-from alerts.rule import STOCK_FILE, Group, RuleError, load_stock, parse_rules
+from alerts.rule import STOCK_FILE, Group, RuleError, load_profile, load_stock, parse_rules, profile_file
 from alerts.ruling.rulebook import PAGE, Rulebook
 from storage.error import StorageError
 
@@ -60,6 +60,18 @@ class RuleSource:
         self._page_problems: tuple[str, ...] = ()
         self._lock = threading.RLock()
         self._owed = False
+        self._profiles: tuple[str, ...] = ()
+        self._profiles_changed = False
+
+    def set_profiles(self, names: Sequence[str]) -> None:
+        """Have the rules of these profiles in force from the next :meth:`poll` on: what targets are said to be.
+
+        Those for which there are no rules are passed over. As with stock rules, one of one's own replaces its namesake.
+        """
+        with self._lock:
+            known = tuple(name for name in sorted(set(names)) if profile_file(name).is_file())
+            self._profiles_changed |= known != self._profiles
+            self._profiles = known
 
     def load(self, now_ms: int) -> list[Group]:
         """Read everything for the first time. Raises :class:`RuleError` where a file cannot be used: nothing runs yet,
@@ -111,6 +123,9 @@ class RuleSource:
                 for file in self._files
             ]
             stock = _count([group for group in groups if group.file == str(STOCK_FILE)])
+            for name in self._profiles:
+                rules = _count([group for group in groups if group.file == str(profile_file(name))])
+                found.insert(0, SourceState(f"profile/{name}.yml", rules, False, 0, ()))
             if self._stock:
                 found.insert(0, SourceState("stock.yml", stock, False, 0, ()))
             page = SourceState(PAGE, _count(self._page), True, self._page_loaded_ms, self._page_problems)
@@ -122,6 +137,7 @@ class RuleSource:
             if name == PAGE:
                 return self.rulebook.current().text
             known = [file.path for file in self._files] + ([STOCK_FILE] if self._stock else [])
+            known += [profile_file(name) for name in self._profiles]
             path = next((path for path in known if str(path) == name), None)
         try:
             return None if path is None else path.read_text(encoding="utf-8")
@@ -132,7 +148,8 @@ class RuleSource:
 
     def _look_again(self, now_ms: int, *, settle: bool) -> list[Group] | None:
         changed = [self._has_changed(file, now_ms, settle=settle) for file in self._files]
-        changed.append(self._read_page(now_ms))
+        changed += [self._read_page(now_ms), self._profiles_changed]
+        self._profiles_changed = False
         return self._groups() if any(changed) else None
 
     def _has_changed(self, file: _File, now_ms: int, *, settle: bool) -> bool:
@@ -188,7 +205,8 @@ class RuleSource:
 
     def _groups(self) -> list[Group]:
         own = [group for file in self._files for group in file.groups] + self._page
-        return [*(load_stock(own) if self._stock else []), *own]
+        profiles = [group for name in self._profiles for group in load_profile(name, own)]
+        return [*(load_stock(own) if self._stock else []), *profiles, *own]
 
 
 def _look(path: Path) -> _Look:
