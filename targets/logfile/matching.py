@@ -50,7 +50,7 @@ class Matcher:
         self.multiline: str | None = settings.multiline or (None if profile is None else profile.multiline)
         self._target = target
         self._source = source
-        self._patterns = patterns_of(settings)
+        self.patterns = patterns_of(settings)
         self._tallies = self._fresh()
         self._kept: dict[str, Any] = self.counters()
         self._dirty = False
@@ -59,7 +59,7 @@ class Matcher:
 
     def may_match(self, block: bytes) -> bool:
         """Whether any of these lines could matter. Each pattern looks once through all of it, without making lines."""
-        return not is_plain(block) or any(one.may_be_in(block) for one in self._patterns)
+        return not is_plain(block) or any(one.may_be_in(block) for one in self.patterns)
 
     def feed(self, entries: Sequence[Entry], now_ms: int) -> None:
         """Look through these, in their order."""
@@ -130,7 +130,7 @@ class Matcher:
             self._tallies[place] = Tally(self._target, self._source, tally.pattern)
 
     def _fresh(self) -> list[Tally]:
-        return [Tally(self._target, self._source, pattern) for pattern in self._patterns]
+        return [Tally(self._target, self._source, pattern) for pattern in self.patterns]
 
 
 def merge(samples: Iterable[Sample]) -> list[Sample]:
