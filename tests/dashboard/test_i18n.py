@@ -13,7 +13,7 @@ from dashboard.board import _FIELD
 from dashboard.event import ACTIONS
 from dashboard.explore import EXAMPLES, UNITS, described
 from dashboard.i18n import TABLES, say_duration, say_reason, translate
-from dashboard.panels import load_panels
+from dashboard.panels import load_panels, profile_files
 from dashboard.problem import TITLES
 from storage.problem import WORDS
 from tests.dashboard.words import spoken
@@ -52,7 +52,7 @@ def _texts(pattern: re.Pattern[str], *files: Path) -> set[str]:
 
 def _panel_texts() -> set[str]:
     texts = set()
-    for panel in load_panels():
+    for panel in load_panels(profile_files(["vllm", "triton", "dcgm", "node"])):
         texts |= {panel.title, panel.subtitle, panel.group}
         for line in panel.lines:
             words = re.split(r"[\[\]]", _FIELD.sub("\0", line.legend))
