@@ -28,11 +28,12 @@ STATIC = Path(__file__).resolve().parent.parent / "static"
 _ICON_NAMES = """
 activity arrow-clockwise arrow-counterclockwise arrow-down arrow-left arrow-left-right arrow-right arrow-up
 bar-chart-line bell bell-fill bell-slash binoculars bounding-box box box-arrow-right box-seam broadcast broadcast-pin
-calendar-week camera card-checklist chat-left-text check-circle-fill check-lg chevron-down chevron-right circle-half
+calendar-week camera card-checklist chat-left-text check-circle-fill check-lg chevron-down chevron-left chevron-right
+circle-half
 clipboard clipboard2-pulse clock clock-history cloud-slash compass cpu dash-circle diagram-3 download envelope
 exclamation-triangle-fill file-diff file-zip filetype-csv filetype-png flag gear globe gpu-card graph-up grid-1x2 hdd
 heart-pulse hourglass-split info-circle-fill journal-text keyboard layout-sidebar life-preserver lightning-charge
-list-check list-ul moon-stars newspaper pause-fill pencil person-circle play-fill plug plus-lg power
+list-check list-ul moon-stars newspaper pause-fill pencil person-circle play-fill plug plus-lg power printer
 question-circle-fill search send share signpost-split sun three-dots translate trash upload volume-up x-circle-fill x-lg
 x-octagon-fill zoom-out
 """

@@ -41,7 +41,7 @@ MAX_STEP_MS = 86_400_000
 #: The pages that listen; all hear of the state, those with panels of their values as well.
 PAGES = {
     "overview", "alerts", "rules", "incidents", "incident", "model", "explore", "storage", "targets", "target",
-    "requests", "logs", "checkup",
+    "requests", "logs", "checkup", "reports",
 }  # fmt: skip
 #: Seconds between two looks at whether a viewer may still watch.
 IDENTITY_SECONDS = 30.0

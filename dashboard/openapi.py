@@ -24,6 +24,8 @@ from dashboard.channel_call import SCHEMAS as CHANNEL_SCHEMAS
 from dashboard.incident_call import CALLS as INCIDENT_CALLS
 from dashboard.incident_call import SCHEMAS as INCIDENT_SCHEMAS
 from dashboard.ingest_call import CALLS as INGEST_CALLS
+from dashboard.log_call import CALLS as LOG_CALLS
+from dashboard.log_call import SCHEMAS as LOG_SCHEMAS
 from dashboard.notice_call import CALLS as NOTICE_CALLS
 from dashboard.notice_call import SCHEMAS as NOTICE_SCHEMAS
 from dashboard.oip_call import CALLS as INFERENCE_CALLS
@@ -31,6 +33,8 @@ from dashboard.oip_call import INFERENCE
 from dashboard.oip_call import SCHEMAS as INFERENCE_SCHEMAS
 from dashboard.problem import CONTENT_TYPE
 from dashboard.push_call import CALLS as PUSH_CALLS
+from dashboard.report_call import CALLS as REPORT_CALLS
+from dashboard.report_call import SCHEMAS as REPORT_SCHEMAS
 from dashboard.request_call import CALLS as REQUEST_CALLS
 from dashboard.request_call import SCHEMAS as REQUEST_SCHEMAS
 from dashboard.routing_call import CALLS as ROUTING_CALLS
@@ -53,8 +57,10 @@ CALLS = (
     *CHANNEL_CALLS,
     *INGEST_CALLS,
     *PUSH_CALLS,
+    *LOG_CALLS,
     *NOTICE_CALLS,
     *REQUEST_CALLS,
+    *REPORT_CALLS,
     *ROUTING_CALLS,
     *RULE_CALLS,
     *SILENCE_CALLS,
@@ -109,8 +115,10 @@ def describe(schema: Schema | None = None) -> dict[str, Any]:
             "schemas": SCHEMAS
             | CANARY_SCHEMAS
             | CHANNEL_SCHEMAS
+            | LOG_SCHEMAS
             | NOTICE_SCHEMAS
             | REQUEST_SCHEMAS
+            | REPORT_SCHEMAS
             | ROUTING_SCHEMAS
             | RULE_SCHEMAS
             | SILENCE_SCHEMAS

@@ -150,6 +150,13 @@ def logs() -> str:
     return _page("logs")
 
 
+@blueprint.get("/reports")
+@access.require("viewer")
+def reports() -> str:
+    """What is said of a day, a week or a month."""
+    return _page("reports")
+
+
 @blueprint.get("/checkup")
 @access.require("viewer")
 def checkup() -> str:

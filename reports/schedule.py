@@ -18,6 +18,7 @@ from config import ReportSettings
 from reports.letter import message
 from reports.period import KINDS, Kind, Period, local, period_of
 from reports.report import FORM, BusyError, Report, Reporter
+from reports.telling import as_document
 from storage.error import StorageError
 from storage.tables import ReportRow
 
@@ -124,9 +125,9 @@ class Reports:
         """Write it down with its notices; False if somebody has before."""
         row = {
             "period": report.period, "start_ms": report.start_ms, "end_ms": report.end_ms, "made_ms": now_ms,
-            "body": report.as_dict(),
+            "body": as_document(report, self.reporter.zone),
         }  # fmt: skip
-        notices = [(name, message(report, name, now_ms, self.reporter.zone)) for name in self._receivers()]
+        notices = [(name, message(report, name, now_ms, self.reporter.zone)) for name in self.receivers()]
         with self._database.begin() as connection:
             added = insert(ReportRow).values(**row).on_conflict_do_nothing(index_elements=["period", "start_ms"])
             if connection.execute(added).rowcount != 1:
@@ -143,7 +144,7 @@ class Reports:
 
         Raises :class:`NoChannelError` too.
         """
-        names = self._receivers()
+        names = self.receivers()
         if not names:
             raise NoChannelError
         report = self.reporter.report(kind, day, now_ms)
@@ -173,7 +174,7 @@ class Reports:
         with self._database.connect() as connection:
             return connection.execute(query).scalar_one_or_none()
 
-    def _receivers(self) -> list[str]:
+    def receivers(self) -> list[str]:
         """The channels that get it. A webhook for alerts has no word for reports."""
         told = [spec.name for spec in self._channels() if spec.kind == "apprise"]
         wanted = self._settings.channels

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import tzinfo
+from typing import Any
 
 from reports.report import Report
 from reports.wording import (
+    LANGUAGES,
     Language,
     say_advice,
     say_bytes,
@@ -242,3 +244,17 @@ def as_text(report: Report, language: Language = "en", zone: tzinfo | None = Non
         ]
         lines += [f"  {table.note}"] if table.note else []
     return "\n".join(lines) + "\n"
+
+
+def as_document(report: Report, zone: tzinfo | None = None) -> dict[str, Any]:
+    """The report as JSON can carry it, with its words in every language under ``told``: what is kept and answered."""
+    told = {}
+    for language in LANGUAGES:
+        telling = Telling(report, language, zone)
+        told[language] = {
+            "title": telling.title(),
+            "sentence": telling.sentence(),
+            "advice": telling.advice(),
+            "forecasts": [say_forecast(one, language, zone) for one in report.forecasts],
+        }
+    return report.as_dict() | {"told": told}

@@ -1,0 +1,153 @@
+"""Reports of days, weeks and months as JSON, those that were sent, sending one now; requests as a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import UTC, date, datetime, timedelta
+from itertools import chain
+from typing import Any, Literal, cast
+
+import structlog
+from flask import Blueprint, Response, current_app, request
+from flask.blueprints import BlueprintSetupState
+from pydantic import BaseModel, ConfigDict
+
+from dashboard.access import require
+from dashboard.api import answer, audit
+from dashboard.compression import compress
+from dashboard.moment import now_ms
+from dashboard.parameter import HOUR_MS, body, invalid, one_of, window, zone
+from dashboard.problem import Problem
+from dashboard.sending import leave_the_deaf
+from dashboard.services import EXTENSION as SERVICES
+from dashboard.services import Services, services
+from reports.period import KINDS, Kind, period_of, today
+from reports.report import BusyError, Reporter
+from reports.schedule import NoChannelError, Reports
+from reports.sheet import request_sheet
+from reports.telling import as_document
+from storage.error import StorageError
+
+log = structlog.get_logger(__name__)
+blueprint = Blueprint("report", __name__, url_prefix="/api")
+blueprint.after_request(compress)
+blueprint.after_request(leave_the_deaf)
+
+#: Where the reports of an app are found in ``app.extensions``; the schedule steps the same ones.
+EXTENSION = "wakeless.reports"
+_RETRY_SECONDS = 30
+
+
+class Wanted(BaseModel):
+    """Which report is to be sent; without a date the last one that is over."""
+
+    model_config = ConfigDict(extra="forbid")
+    period: Literal["day", "week", "month"]
+    date: date | None = None
+
+
+@blueprint.record_once
+def install(state: BlueprintSetupState) -> None:
+    """One maker of reports for the whole app: it remembers those that it has made."""
+    rooms = cast(Services, state.app.extensions[SERVICES])
+    reporter = Reporter(rooms.settings, rooms.database, rooms.query)
+    wake = rooms.alerting.sender.wake
+    state.app.extensions[EXTENSION] = Reports(
+        reporter, rooms.settings.reports, rooms.database, rooms.outbox, rooms.channels.registry.specs, wake
+    )
+
+
+@blueprint.get("/reports")
+@require("viewer")
+def report() -> Response:
+    """The report of the period that ``date`` lies in; the last one that is over without it. ``tz`` says whose days."""
+    kind = cast(Kind, one_of("period", KINDS) or "day")
+    day, now, place = _date(kind), now_ms(), zone()
+    try:
+        kept = None if place else _reports().body(kind, period_of(kind, day, None).start_ms)
+        if kept is not None:
+            return answer(kept)
+        return answer(as_document(_reports().reporter.report(kind, day, now, place), place))
+    except ValueError as error:
+        invalid("date", f"is {day.isoformat()}, but must be {error}")
+    except BusyError:
+        raise _busy() from None
+
+
+@blueprint.get("/reports/list")
+@require("viewer")
+def kept() -> Response:
+    """The reports that were sent on schedule, newest first; what the schedule is, and who gets them."""
+    wanted = services().settings.reports
+    schedule = {"day": wanted.daily, "week": wanted.weekly, "month": wanted.monthly}
+    told = [asdict(one) for one in _reports().kept()]
+    return answer({"reports": told, "schedule": schedule, "channels": _reports().receivers()})
+
+
+@blueprint.post("/reports/send")
+@require("operator")
+def send() -> Response:
+    """Send a report to the channels that reports go to, now."""
+    wanted, now = body(Wanted), now_ms()
+    day = wanted.date or _last(wanted.period, now)
+    try:
+        names = _reports().send(wanted.period, day, now)
+    except ValueError as error:
+        invalid("date", f"is {day.isoformat()}, but must be {error}")
+    except NoChannelError:
+        raise Problem(
+            409, "conflict", "There is no channel that takes reports: add one under Alerts, or name it in the settings."
+        ) from None
+    except BusyError:
+        raise _busy() from None
+    audit("report.send", f"report:{wanted.period}:{day.isoformat()}", {"channels": names})
+    return answer({"channels": names}, 202)
+
+
+@blueprint.get("/requests.csv")
+@require("viewer")
+def requests() -> Response:
+    """The requests of a window (the last hour without one), as they came."""
+    period = window(HOUR_MS)
+    pieces = request_sheet(services().database, *period)
+    first = next(pieces, b"")  # what fails at once becomes a problem document, not half a file
+    response = Response(chain((first,), _logged(pieces)), content_type="text/csv; charset=utf-8")
+    times = "_".join(datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%dT%H%M%SZ") for time_ms in period)
+    response.headers["Content-Disposition"] = f'attachment; filename="wakeless_requests_{times}.csv"'
+    return response
+
+
+def _logged(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The rest of a file. Its status has been sent, so a failure can only end the connection and be logged."""
+    try:
+        yield from pieces
+    except StorageError as error:
+        log.error("sheet_failed", exc_info=error)
+        raise
+
+
+def _reports() -> Reports:
+    found: Reports = current_app.extensions[EXTENSION]
+    return found
+
+
+def _date(kind: Kind) -> date:
+    text = request.args.get("date")
+    if not text:
+        return _last(kind, now_ms())
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        invalid("date", f"is {text[:40]!r}, but must be a date such as 2026-11-21")
+
+
+def _last(kind: Kind, now: int) -> date:
+    """A day of the last period that is over."""
+    place = zone()
+    return period_of(kind, today(now, place), place).first - timedelta(days=1)
+
+
+def _busy() -> Problem:
+    headers: dict[str, Any] = {"Retry-After": str(_RETRY_SECONDS)}
+    return Problem(503, "http-error", "Other reports are being made, and that takes long.", headers=headers)
