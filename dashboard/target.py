@@ -185,11 +185,8 @@ def _check(watcher: Watcher, settings: TargetSettings) -> Response:
 
 
 def watched() -> Watcher:
-    """Who watches. Raises :class:`Problem` where this process watches nothing."""
-    found = services().targets
-    if found is None:
-        raise Problem(409, "conflict", "This process watches no targets.")
-    return found
+    """Who watches."""
+    return services().targets
 
 
 def _found(watcher: Watcher, name: str) -> Target:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dashboard.call import JSON, OPEN, Call
+from dashboard.call import JSON, Call
 from dashboard.schema import (
     ANY_OBJECT,
     INTEGER,
@@ -150,7 +150,6 @@ _LOOKS = (200, JSON, object_of("results", results=array(ref("TargetLook"))))
 _DEFINED = _body("definition", definition=ANY_OBJECT, version=MAYBE_INTEGER)
 _REASON = _body(reason={"type": "string", "maxLength": 500})
 _ERRORS = (400, 404, 409, 415, 422)
-_GO = "To where a target's traffic goes now: to itself, or to its standby."
 
 
 def _own(method: str, path: str, summary: str, access: str, **more: Any) -> Call:
@@ -220,18 +219,5 @@ CALLS: tuple[Call, ...] = (
         ),
         answer=(200, "text/csv", STRING),
         errors=(422,),
-    ),
-    *(
-        Call(
-            method,
-            "/go/{target}/{path}",
-            _GO,
-            "any login; open on this machine",
-            OPEN,
-            parameters=(_place("target"), _place("path")),
-            answer=(307, "text/html", STRING),
-            errors=(401, 403, 404, 503),
-        )
-        for method in ("get", "post", "put", "patch", "delete")
     ),
 )  # fmt: skip

@@ -45,7 +45,11 @@ def check(definition: Mapping[str, Any]) -> TargetSettings:
     except ValidationError as error:
         raise _explained(error) from None
     for field, url, _ in _places(definition):
-        if "@" in _origin(url)[1]:
+        try:
+            host = urlsplit(url).netloc
+        except ValueError:
+            raise DefinitionError(f"{field}.url: must be a URL", f"{field}.url") from None
+        if "@" in host:
             raise DefinitionError(f"{field}.url: a user and a password go into username and password", f"{field}.url")
     return settings
 
@@ -74,10 +78,8 @@ def keep_secrets(definition: Mapping[str, Any], before: Mapping[str, Any]) -> di
 
 def _keep(field: str, section: dict[str, Any], old: Mapping[str, Any], *, same: bool) -> None:
     for name in _SECRETS:
-        if section.get(name, HIDDEN) == HIDDEN:
-            section.pop(name, None)
-            if old.get(name) is not None:
-                section[name] = _again(f"{field}.{name}", old[name], same=same)
+        if section.get(name, HIDDEN) == HIDDEN and (name in section or old.get(name) is not None):
+            section[name] = _again(f"{field}.{name}", old.get(name), same=same)
     headers, earlier = section.get("headers", HIDDEN), old.get("headers") or {}
     if headers == HIDDEN:
         section.pop("headers", None)

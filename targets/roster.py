@@ -13,7 +13,6 @@ from typing import Any, Literal
 
 import structlog
 from sqlalchemy import Engine, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
 
 from config_target import TargetSettings
 from storage.tables import TargetRow
@@ -127,13 +126,12 @@ class Roster:
             "name": settings.name, "secret": self._sealed(kept), "disabled": False,
             "created_by": by, "created_ms": now_ms, "updated_ms": now_ms,
         }  # fmt: skip
-        try:
-            with self._database.begin() as connection:
-                # What is left of one of the settings that was paused, and is there no more.
-                connection.execute(delete(TargetRow).where(_COLUMNS.name == settings.name, _COLUMNS.secret == b""))
-                connection.execute(insert(TargetRow).values(**values))
-        except IntegrityError:
-            raise RosterError("conflict", f"there is a target {settings.name} already", "name") from None
+        with self._database.begin() as connection:
+            # What is left of one of the settings that was paused, and is there no more.
+            connection.execute(delete(TargetRow).where(_COLUMNS.name == settings.name, _COLUMNS.secret == b""))
+            if connection.execute(select(_COLUMNS.id).where(_COLUMNS.name == settings.name)).first() is not None:
+                raise RosterError("conflict", f"there is a target {settings.name} already", "name")
+            connection.execute(insert(TargetRow).values(**values))
         self._changed()
         return Target(settings, "page")
 
