@@ -157,6 +157,13 @@ class Prober:
             # A look that waited in vain must not delay the verdict by its time-out as well.
             self._rounds.sooner(_job(watched.key), min(settings.interval / 2, took + HASTE_SECONDS))
 
+    def look(self, target: str) -> None:
+        """Look at all of a target that can be looked at, now; it counts as any other look."""
+        with self._lock:
+            found = [one for one in self._watched.values() if one.key[0] == target and one.deadline is None]
+        for watched in found:
+            self._look(watched)
+
     def check(self, settings: TargetSettings) -> list[ProbeState]:
         """Look once, now, at what may not be watched yet: one state for each of its probes; nothing is kept."""
         return self._looks.check(settings, self._clock_ms())
