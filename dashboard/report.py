@@ -37,6 +37,8 @@ blueprint.after_request(leave_the_deaf)
 #: Where the reports of an app are found in ``app.extensions``; the schedule steps the same ones.
 EXTENSION = "wakeless.reports"
 _RETRY_SECONDS = 30
+#: A body has a field of that name, which would stand for itself.
+_Date = date
 
 
 class Wanted(BaseModel):
@@ -44,7 +46,7 @@ class Wanted(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     period: Literal["day", "week", "month"]
-    date: date | None = None
+    date: _Date | None = None
 
 
 @blueprint.record_once
