@@ -183,6 +183,9 @@ probe_http_status_code{target} gauge: Status of the last answer, after redirects
 probe_ssl_earliest_cert_expiry{target,probe} gauge: When the server's certificate expires, in seconds since 1970.
 probe_ssl_warn_seconds{target,probe} gauge seconds: How long before that a warning is due.
 push_last_timestamp_seconds{target} gauge seconds: When the last sign of life came, since 1970.
+remedy_runs_total{target,rung,kind,result} counter: Remedies by how they ended: done, failed, skipped or dry_run.
+remedy_exhausted{target} gauge: 1 while all remedies were tried and it is still in trouble.
+target_standby_active{target} gauge: 1 while callers of /go are sent to the standby.
 
 ## Scrapes
 scrape_duration_seconds{job,instance} gauge seconds: How long the last scrape took.

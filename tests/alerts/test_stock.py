@@ -214,6 +214,7 @@ TROUBLES: dict[str, tuple[dict[Labels, Curve], float, float]] = {
         360,
         370,
     ),
+    "RemedyExhausted": ({key("remedy_exhausted", target="comfy"): step(300, 1.0)}, 300, 305),
     "TargetUnknown": (
         {key("probe_unknown_info", target="comfy", probe="docker", reason="no socket"): step(60, 1.0, None)},
         660,
