@@ -19,6 +19,7 @@ from reports.wording import (
     say_seconds,
     say_share,
     say_span,
+    say_uptime,
     words,
 )
 from timeword import local_moment
@@ -57,7 +58,7 @@ class Telling:
         if up.ratio is None:
             head = self._w("never_there")
         elif up.seconds_down:
-            head = self._w("up", ratio=say_share(up.ratio))
+            head = self._w("up", ratio=say_uptime(up.ratio))
             head += self._w("down", span=say_span(up.seconds_down, self._language))
         else:
             head = self._w("always_up")
@@ -84,7 +85,7 @@ class Telling:
         if report.change.requests is not None:
             requests += f" ({say_change(report.change.requests)})"
         return [
-            (self._w("Availability"), "–" if ratio is None else say_share(ratio)),
+            (self._w("Availability"), "–" if ratio is None else say_uptime(ratio)),
             (self._w("Requests"), requests),
             (self._w("Failed"), "–" if asked.failed_share is None else say_share(asked.failed_share)),
             (self._w("p95"), "–" if p95 is None else say_seconds(p95)),
@@ -203,7 +204,7 @@ class Telling:
         rows = tuple(
             (
                 one.target,
-                "–" if one.ratio is None else say_share(one.ratio),
+                "–" if one.ratio is None else say_uptime(one.ratio),
                 say_count(one.outages),
                 say_span(one.seconds_down, self._language) if one.seconds_down else "–",
                 one.reason,

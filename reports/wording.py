@@ -145,7 +145,10 @@ ADVICE: Mapping[str, tuple[str, str]] = {
         "Nobody acknowledged {count} of {all} alerts: rules that nobody answers are noise, or go to the wrong people.",
         "{all} 条告警中有 {count} 条没人确认：无人理会的规则是噪声，或发错了人。",
     ),
-    "not_told": ("{count} notices could not be delivered: test the channels.", "{count} 条通知未能送达：请测试渠道。"),
+    "not_told": (
+        "Notices that could not be delivered: {count}. Test the channels.",
+        "{count} 条通知未能送达：请测试渠道。",
+    ),
 }
 _VERDICTS: Mapping[str, tuple[str, str]] = {
     "too_few": ("too few days to say", "天数太少，无法判断"),
@@ -171,6 +174,11 @@ def say_share(value: float) -> str:
         whole = int(percent * 1000 + 1e-6) / 1000
         return f"{whole:.3f}".rstrip("0").rstrip(".") + " %"
     return f"{percent:.2f}".rstrip("0").rstrip(".") + " %" if percent < 10 else f"{percent:.1f} %"
+
+
+def say_uptime(value: float) -> str:
+    """A share of the time, rounded down: 99.95 % is not 100 %, and 98.08 % is 98.0 %."""
+    return "100 %" if value >= 1 else say_share(value) if value >= 0.99 else f"{int(value * 1000) / 10:.1f} %"
 
 
 def say_seconds(value: float) -> str:

@@ -100,7 +100,7 @@ function charts(report) {
     const names = Array.from({ length: 7 }, (_, day) => new Intl.DateTimeFormat(locale, { weekday: "short", timeZone: "UTC" }).format(Date.UTC(2024, 0, 1 + day)));
     found.push(heat(traffic.heat, t("Requests by weekday and hour"), names));
   }
-  return el("div", { className: "report-charts" }, ...found);
+  return el("div", { className: `report-charts of-${found.length}` }, ...found);
 }
 
 function foot({ covered, missing }) {

@@ -3,7 +3,8 @@
 import { el } from "../dom.js";
 import { sayText, valueTicks, axisUnit } from "../format.js";
 
-const WIDTH = 640;
+/** A chart on a phone is drawn for it, lest its words be too small. */
+const WIDTH = matchMedia("(max-width: 700px)").matches ? 380 : 640;
 const HEIGHT = 190;
 const BOX = { left: 52, right: 8, top: 10, bottom: 24 };
 const SPACE = "http://www.w3.org/2000/svg";
@@ -29,7 +30,7 @@ export function figure({ title, kind, labels, values, parts = [], limit = null, 
     const height = y(value / axis.factor);
     drawing.append(svg("line", { class: "grid", x1: BOX.left, x2: WIDTH - BOX.right, y1: height, y2: height }), word(BOX.left - 8, height + 4, ticks.labels[at], "end"));
   });
-  const every = Math.ceil(labels.length / 8);
+  const every = Math.ceil(labels.length / (WIDTH / 80));
   labels.forEach((label, at) => { if (at % every === 0) drawing.append(word(x(at), HEIGHT - 6, label, "middle")); });
   if (kind === "line") line(drawing, values, x, y);
   if (limit !== null) drawing.append(svg("line", { class: "limit", x1: BOX.left, x2: WIDTH - BOX.right, y1: y(limit), y2: y(limit) }));
@@ -63,15 +64,16 @@ function line(drawing, values, x, y) {
 /** Requests by weekday and hour: the darker, the more. */
 export function heat(rows, title, days) {
   const most = Math.max(1, ...rows.flat());
+  const step = (WIDTH - BOX.left - BOX.right) / 24;
   const drawing = svg("svg", { viewBox: `0 0 ${WIDTH} 172`, role: "img", "aria-label": title });
   rows.forEach((row, day) => {
     drawing.append(word(BOX.left - 8, 18 + day * 21, days[day], "end"));
     row.forEach((count, hour) => {
-      const cell = svg("rect", { class: "cell", x: BOX.left + hour * 24, y: 4 + day * 21, width: 22, height: 19, rx: 3 }, svg("title", {}, `${days[day]} ${String(hour).padStart(2, "0")}:00: ${count}`));
+      const cell = svg("rect", { class: "cell", x: BOX.left + hour * step, y: 4 + day * 21, width: step - 2, height: 19, rx: 3 }, svg("title", {}, `${days[day]} ${String(hour).padStart(2, "0")}:00: ${count}`));
       cell.style.setProperty("--part", count ? `${8 + Math.round((count / most) * 92)}%` : "0%");
       drawing.append(cell);
     });
   });
-  for (let hour = 0; hour < 24; hour += 3) drawing.append(word(BOX.left + hour * 24 + 11, 166, String(hour).padStart(2, "0"), "middle"));
+  for (let hour = 0; hour < 24; hour += 3) drawing.append(word(BOX.left + (hour + 0.5) * step, 166, String(hour).padStart(2, "0"), "middle"));
   return el("figure", { className: "card-of chart-of" }, el("figcaption", {}, el("b", {}, title)), drawing);
 }

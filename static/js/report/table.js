@@ -18,7 +18,7 @@ export function tables(report) {
 /** A card with a table; columns are [title, is a number]. */
 function table(title, columns, rows, note = "") {
   if (!rows.length) return null;
-  const cells = (row) => row.map((cell, at) => el("td", { className: columns[at][1] ? "number" : "", data: { label: columns[at][0] } }, cell));
+  const cells = (row) => row.map((cell, at) => el("td", { className: columns[at][1] ? "number" : "" }, cell));
   return el("section", { className: "report-part" }, el("h2", {}, title),
     el("div", { className: "card-of flush" }, el("table", { className: "list" },
       el("thead", {}, el("tr", {}, ...columns.map(([name, number]) => el("th", { scope: "col", className: number ? "number" : "" }, name)))),
@@ -31,7 +31,7 @@ function compared({ traffic, earlier, change: since }) {
   const rows = [[t("Requests"), count(traffic.requests), count(earlier.requests), change(since.requests)],
     [t("Failed"), or(traffic.failed_share, (value) => sayText(value, "ratio")), or(earlier.failed_share, (value) => sayText(value, "ratio")), points(since.failed_share)],
     ...["p50", "p95", "p99"].map((name) => [t("Latency {name}", { name }), or(traffic.latency[name], (value) => sayText(value, "seconds")), or(earlier[name], (value) => sayText(value, "seconds")), change(since[name])])];
-  return table(t("Against the period before"), [[t("What")], [t("Now"), true], [t("Before"), true], [t("Change"), true]], rows,
+  return table(t("Against the period before"), [[t("What")], [t("This period"), true], [t("Before"), true], [t("Change"), true]], rows,
     since.requests === null && earlier.requests ? t("Numbers of requests are compared only where Wakeless saw both periods nearly whole.") : "");
 }
 
@@ -40,7 +40,7 @@ const incidents = ({ incidents: { notes } }) => table(t("Incidents"), [[t("Began
 
 const pairs = (title, found, say = (name) => name) => {
   const all = Object.values(found).reduce((sum, value) => sum + value, 0);
-  return table(title, [[t("What")], [t("Count"), true], [t("Share"), true]], Object.entries(found).sort((one, other) => other[1] - one[1]).map(([name, value]) => [say(name), count(value), share(value, all)]));
+  return table(title, [[t("What")], [t("Count"), true], [t("Share of all"), true]], Object.entries(found).sort((one, other) => other[1] - one[1]).map(([name, value]) => [say(name), count(value), share(value, all)]));
 };
 const outcomes = ({ traffic }) => pairs(t("Outcomes"), traffic.outcomes, sayReason);
 const classes = ({ traffic }) => pairs(t("Results by class"), traffic.classes);
@@ -55,7 +55,7 @@ function gpus({ gpus: found, energy, currency }) {
     `${one.gpu} ${one.name}`.trim(), one.hours.toFixed(1), sayText(one.utilisation, "ratio"), or(one.memory_peak_bytes, (value) => sayText(value, "bytes"))]), note);
 }
 
-const forecasts = ({ forecasts: found, told }) => table(t("When it runs full"), [[t("What")], [t("Now"), true], [t("Forecast")]], found.map((one, at) => [
+const forecasts = ({ forecasts: found, told }) => table(t("When it runs full"), [[t("What")], [t("In use"), true], [t("Forecast")]], found.map((one, at) => [
   one.what === "vram" ? `GPU ${one.name}` : one.name, `${sayText(one.last, "bytes")} / ${sayText(one.capacity, "bytes")}`, told.forecasts[at]]));
 
 const errors = ({ traffic, start_ms: start, until_ms: end }) => table(t("Top errors"), [[t("Error")], [t("Outcome")], [t("Count"), true]], traffic.errors.map((one) => [
