@@ -55,7 +55,11 @@ class Pattern:
             if not _WHOLE_TEXT.search(expression):
                 self._anywhere = compile_regex(f"(?m){expression}", ignore_case=fold)
         self._unless = None if settings.unless is None else compile_regex(settings.unless)
+        #: The groups of the expression, by name and by number.
         self.groups = _groups(self._regex)
+        metric = settings.metric
+        needed = () if metric is None else (metric.value, *metric.labels.values())
+        self._needed = {name: self.groups[name] for name in needed if name in self.groups}
 
     @property
     def title(self) -> str:
@@ -63,7 +67,7 @@ class Pattern:
         return self.settings.title[:MAX_TITLE]
 
     def search(self, text: bytes) -> Mapping[str, str] | None:
-        """The groups that it finds in one entry, by name and number; None where it finds nothing."""
+        """What it finds in one entry: the groups that its metric needs. None where it finds nothing."""
         if self._needle is not None:
             if self._needle not in text or self._is_excepted(text):
                 return None
@@ -71,9 +75,7 @@ class Pattern:
         found = self._regex.search(text)
         if found is None or self._is_excepted(text):
             return None
-        if self.settings.metric is None:
-            return {}
-        return {name: _decoded(found.group(place)) for name, place in self.groups.items()}
+        return {name: _decoded(found[place]) for name, place in self._needed.items()}
 
     def may_be_in(self, block: bytes) -> bool:
         """Whether an entry among these lines could match; False is sure, if the block is plain UTF-8."""
