@@ -23,7 +23,7 @@ def applied(*steps: dict[str, Any]) -> dict[str, str] | None:
     ("step", "wanted"),
     [
         ({"source_labels": ["a"], "regex": "f(.*)", "target_label": "d", "replacement": "ch${1}-$1"}, {"d": "choo-oo"}),
-        ({"source_labels": ["a", "b"], "regex": "(?P<x>.*);.*", "target_label": "d", "replacement": "$x"}, {"d": "foo"}),
+        ({"source_labels": ["a"], "regex": "(?P<x>.+)", "target_label": "d", "replacement": "$x"}, {"d": "foo"}),
         ({"source_labels": ["a"], "target_label": "d", "replacement": "$$1 $9 ${nobody}"}, {"d": "$1  "}),
         ({"source_labels": ["a"], "target_label": "d", "replacement": "$1x"}, {}),
         ({"source_labels": ["a"], "regex": "nothing", "target_label": "b"}, {}),
