@@ -16,7 +16,7 @@ from targets.logfile.rotation import Sibling, siblings
 logger = structlog.get_logger(__name__)
 
 #: Files that were read to their end, as far as they are remembered so as not to be taken for new ones.
-MOST_DONE = 16
+MOST_DONE = 32
 SECOND_NS = 1_000_000_000
 
 
@@ -68,7 +68,9 @@ class Chain:
             except Unreadable:
                 continue
             try:
-                found = part.try_to_attach(piece)
+                # Nothing tells a file of which nothing was read from another that was given its number.
+                is_another = part.is_new and (piece.compressed or self._was_seen(head_of(piece)))
+                found = not is_another and part.try_to_attach(piece)
             except Unreadable:
                 found = False
             if found:
@@ -110,7 +112,8 @@ class Chain:
         places = {sibling.facts.file: place for place, sibling in enumerate(beside)}
         for index in range(len(self.parts) - 1, -1, -1):
             fresh = [sibling for sibling in self._after(index, beside, places) if sibling.facts.file not in self.files]
-            self.parts[index + 1 : index + 1] = self._opened(fresh, current)
+            place = index if self._is_current(index) else index + 1
+            self.parts[place:place] = self._opened(fresh, current)
 
     def _look_at_folder(self) -> int:
         try:
@@ -128,9 +131,26 @@ class Chain:
         place = places.get(part.file) if part.piece is not None else None
         if place is not None:
             return beside[place + 1 : end]
-        if following is None and not part.finished and not part.deleted:
+        if following is None and not part.finished and not part.deleted and not part.is_new:
             return []  # where the path leads to
-        return [sibling for sibling in beside[:end] if _written(sibling) > part.mtime_ns]
+        return [sibling for sibling in beside[:end] if _written(sibling) >= part.before_ns]
+
+    def _is_current(self, index: int) -> bool:
+        """Whether the path leads to this part: what was written before is older, and what it held may be in a copy."""
+        part = self.parts[index]
+        return index == len(self.parts) - 1 and not part.finished and not part.deleted
+
+    def disown(self) -> None:
+        """What is beside the path at the first look is history: it is not to be taken for new later."""
+        for sibling in siblings(self.path)[-MOST_DONE:]:
+            with suppress(Unreadable):
+                piece = open_piece(sibling.path)
+                try:
+                    head = head_of(piece)
+                finally:
+                    piece.close()
+                if head:
+                    self.done.append({"head_bytes": len(head), "head": digest(head)})
 
     def _head_of_path(self) -> bytes:
         try:
@@ -169,10 +189,13 @@ class Chain:
         if current[: len(head)] == head:
             self._unwoven = True  # look again when it is done
             return False
+        return not self._was_seen(head)
+
+    def _was_seen(self, head: bytes) -> bool:
         done = any(
             len(head) >= one["head_bytes"] and digest(head[: one["head_bytes"]]) == one["head"] for one in self.done
         )
-        return not done and not any(part.knows(head) for part in self.parts)
+        return done or any(part.knows(head) or part.holds(head) for part in self.parts)
 
     def all_done(self) -> list[dict[str, Any]]:
         """What was read to its end, also what is not committed yet."""

@@ -60,6 +60,7 @@ class FileSource:
         self._committed = replace(self.count)
         self._make = make
         self._begin = begin if stored is None else "start"
+        self._seen = stored is not None
         self._linger_ms, self._lost_ms = linger_ms, lost_ms
         self._chain = Chain(path, make, self._gap)
         if stored is not None:
@@ -117,12 +118,14 @@ class FileSource:
         if last is not None and last.piece is not None and last.file == facts.file:
             return
         part = Part.open(self.path, self._make)
+        if not self._seen:
+            self._chain.disown()
         if self._begin == "end" and last is None:
             begin_at_last_line(part)
         elif last is not None and last.piece is None and part.piece is not None and last.was_cut(part.piece):
             last.finished = True  # a power cut may take what the writer had not synced
             begin_at_end(part)
-        self._begin = "start"
+        self._begin, self._seen = "start", True
         self._chain.append(part)
 
     # -- reading --

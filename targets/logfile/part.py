@@ -35,6 +35,7 @@ class Part:
     def __init__(self, file: File, make: MakeFramer, offset: int = 0) -> None:
         self.file = file
         self.mtime_ns = 0
+        self.before_ns = 0  #: the same at the last look but this
         self.size = offset  #: when it was last looked at
         self.piece: Piece | None = None
         self.framer = make(offset, b"")
@@ -68,7 +69,7 @@ class Part:
         part._head = (stored["head_bytes"], stored["head"])
         part._tail = (stored["tail_bytes"], stored["tail"])
         part.mtime_ns, part.size = stored["mtime_ns"], stored["size"]
-        part.truncated = stored["truncated"]
+        part.before_ns, part.truncated = part.mtime_ns, stored["truncated"]
         return part
 
     def position(self) -> dict[str, Any]:
@@ -113,6 +114,18 @@ class Part:
         count, fingerprint = self._head
         return count > 0 and len(head) >= count and digest(head[:count]) == fingerprint
 
+    def holds(self, head: bytes) -> bool:
+        """Whether the open file begins so, read or not."""
+        if self.piece is None:
+            return False
+        try:
+            if isinstance(self.piece, PlainPiece):
+                self.piece.look()
+            own = head_of(self.piece, len(head))
+        except Unreadable:
+            return False
+        return bool(own) and head.startswith(own)
+
     def try_to_attach(self, piece: Piece) -> bool:
         """Go on in ``piece`` if it holds what was read. The caller closes it if it does not."""
         known = self.knows(head_of(piece)) if self._head[0] else piece.facts.file == self.file
@@ -129,6 +142,7 @@ class Part:
             self.piece.close()
         self.piece, self.lost_ms, self.dirty = piece, None, True
         self._note(piece.facts)
+        self.before_ns = self.before_ns or self.mtime_ns
 
     def _verify(self, piece: PlainPiece) -> bool:
         """Whether the bytes before the offset are those that were read."""
@@ -167,6 +181,7 @@ class Part:
             before = (self.mtime_ns, self.size)
             self._size_before = self.size
             self._note(self.piece.look())
+            self.before_ns = self.mtime_ns
             self.dirty = self.dirty or (self.mtime_ns, self.size) != before
 
     @property
