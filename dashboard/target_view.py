@@ -49,7 +49,7 @@ class Teller:
             "logs": [asdict(one) for one in self._logs.get(name, [])],
             "remedies": [_rung(index, rung) for index, rung in enumerate(settings.remedies)],
             "exhausted": ladder.is_exhausted(name),
-            "standby": None if standby is None else {"active": ladder.is_switched(name), "url": plain_url(standby)},
+            "standby": None if standby is None else {"active": ladder.is_switched(name), "url": standby},
             "push_url": push_url(name) if settings.push is not None and self._admin else None,
         }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
 from config_target import TargetSettings
 
@@ -17,12 +17,21 @@ def primary_url(settings: TargetSettings) -> str | None:
     if settings.http is None:
         return None
     parts = urlsplit(settings.http.url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/"
+    return f"{parts.scheme}://{_host(parts)}/"
 
 
 def standby_url(settings: TargetSettings) -> str | None:
-    """The first standby of its ladder; None if it has none."""
-    return next((rung.standby for rung in settings.remedies if rung.standby is not None), None)
+    """The first standby of its ladder, without a user or a query; None if it has none."""
+    found = next((rung.standby for rung in settings.remedies if rung.standby is not None), None)
+    if found is None:
+        return None
+    parts = urlsplit(found)
+    return urlunsplit((parts.scheme, _host(parts), parts.path, "", ""))
+
+
+def _host(parts: SplitResult) -> str:
+    """Host and port: who is sent there need not know with which password."""
+    return parts.netloc.rpartition("@")[2]
 
 
 def address(base: str, path: str, query: str) -> str:
