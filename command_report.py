@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 
-from command_base import fail
+from command_base import database, fail, with_settings
+from config import Settings
 
 
 @click.command("report")
@@ -22,9 +23,12 @@ from command_base import fail
     "--log",
     "file",
     type=click.Path(path_type=Path, allow_dash=True),
-    required=True,
     help='A file of JSON lines, one object each; .gz is unpacked, "-" is stdin.',
 )
+@click.option("--day", metavar="[DATE]", is_flag=False, flag_value="", help="A day of this server. Default: yesterday.")
+@click.option("--week", metavar="[DATE]", is_flag=False, flag_value="", help="… the week of a date, or the last one.")
+@click.option("--month", metavar="[DATE]", is_flag=False, flag_value="", help="… the month of a date, or the last one.")
+@click.option("--format", "form", type=click.Choice(["text", "json", "html"]), default="text", help="… as what.")
 @click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
 @click.option("--time", "time_", metavar="FIELD", help="The field with the time. Default: found by its name.")
 @click.option("--duration", metavar="FIELD", help="… with the duration; a.b is b inside of a.")
@@ -37,7 +41,11 @@ from command_base import fail
 @click.option("--tz", metavar="ZONE", help="Whose hours, e.g. Asia/Shanghai. Default: this machine's.")
 @click.option("--language", type=click.Choice(["en", "zh"]), default="en", show_default=True)
 def report(
-    file: Path,
+    file: Path | None,
+    day: str | None,
+    week: str | None,
+    month: str | None,
+    form: str,
     as_json: bool,
     time_: str | None,
     duration: str | None,
@@ -50,7 +58,11 @@ def report(
     tz: str | None,
     language: str,
 ) -> None:
-    """Say what a log tells of a service: totals, success rate, latency, classes, errors, busiest hours."""
+    """Say what a day, a week or a month of this server was like, or what a log tells of any service.
+
+    Of a log: totals, success rate, latency, classes, errors, busiest hours. --day, --week and --month work while the
+    server runs.
+    """
     from reports.log_table import table
     from reports.logreport import read_lines, report_log
 
@@ -58,6 +70,12 @@ def report(
         zone = ZoneInfo(tz) if tz else None
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise click.BadParameter(f"{tz!r} is no zone such as Asia/Shanghai", param_hint="--tz") from None
+    asked = [(kind, text) for kind, text in (("day", day), ("week", week), ("month", month)) if text is not None]
+    if len(asked) + (file is not None) != 1:
+        raise click.UsageError("one of --day, --week, --month and --log")
+    if file is None:
+        _of_period(*asked[0], "json" if as_json else form, language, zone)
+        return
     given = {
         "time": time_,
         "duration": duration,
@@ -75,6 +93,21 @@ def report(
         click.echo(json.dumps(found.as_dict(), ensure_ascii=False, indent=2))
     else:
         click.echo(table(found, language, zone), nl=False)
+
+
+@with_settings
+def _of_period(settings: Settings, kind: str, text: str, form: str, language: str, zone: ZoneInfo | None) -> None:
+    """Print the report of this server."""
+    from reports.shell import printed
+    from storage.error import StorageError
+
+    with database(settings) as opened:
+        try:
+            click.echo(printed(settings, opened, kind, text, form, language, zone), nl=False)
+        except ValueError as problem:
+            fail(f"{text or 'the last one'}: the date must be {problem}")
+        except StorageError as problem:
+            fail(str(problem))
 
 
 @contextmanager

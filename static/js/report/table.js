@@ -66,10 +66,10 @@ function alerts({ alerts: found, notices }) {
     t("{sent} notices sent, {failed} failed.", notices));
 }
 
-const people = ({ alerts: found }) => table(t("Who answered"), [[t("Name")], [t("Alerts"), true], [t("After, on average"), true]], found.people.map((one) => [one.name, count(one.count), seconds(one.seconds)]),
+const people = ({ alerts: found }) => table(t("Who answered"), [[t("Person")], [t("Alerts"), true], [t("After, on average"), true]], found.people.map((one) => [one.name, count(one.count), seconds(one.seconds)]),
   t("{acknowledged} of {count} alerts were acknowledged.", found));
 
-const targets = ({ targets: found }) => table(t("Targets"), [[t("Name")], [t("Availability"), true], [t("Outages"), true], [t("Down for"), true], [t("Longest because of")]], found.map((one) => [
+const targets = ({ targets: found }) => table(t("Targets"), [[t("Target")], [t("Availability"), true], [t("Times down"), true], [t("Down for"), true], [t("Longest because of")]], found.map((one) => [
   el("a", { href: `/targets/${encodeURIComponent(one.target)}` }, one.target), sayRatio(one.ratio), count(one.outages), one.seconds_down ? duration(one.seconds_down) : "–", sayReason(one.reason)]));
 
 const log = ({ patterns }) => table(t("Found in logs"), [[t("Target")], [t("Pattern")], [t("Lines"), true]], patterns.map((one) => [one.target, one.pattern, count(one.lines)]));
