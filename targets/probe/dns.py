@@ -29,7 +29,7 @@ def look(settings: DnsProbe) -> Outcome:
     except (ValueError, OSError) as error:
         return Outcome(None, f"cannot be asked: {error}", time.monotonic() - began)
     seconds = time.monotonic() - began
-    found = [_text(record) for record in answer]
+    found = sorted(_text(record) for record in answer)
     detail = {"records": found[:20]}
     if settings.expect and not any(_is(one, record) for one in settings.expect for record in found):
         return Outcome(False, f"none of the expected {settings.type} records is in the answer", seconds, detail)
@@ -52,14 +52,16 @@ def _resolver(settings: DnsProbe) -> Resolver:
 
 
 def _server(text: str) -> tuple[str, int]:
-    """``address``, ``address:port`` or ``[address]:port``."""
+    """``address``, ``address:port`` or ``[address]:port``. Raises ``ValueError``."""
+    host, port = text, "53"
     if text.startswith("["):
-        host, _, port = text[1:].partition("]")
-        return host, int(port.removeprefix(":") or 53)
-    if text.count(":") == 1:
+        host, _, rest = text[1:].partition("]")
+        port = rest.removeprefix(":") or port
+    elif text.count(":") == 1:
         host, _, port = text.partition(":")
-        return host, int(port)
-    return text, 53
+    if not 1 <= int(port) <= 65_535:
+        raise ValueError("the name server has no such port")
+    return host, int(port)
 
 
 def _explain(settings: DnsProbe, error: Exception) -> tuple[bool | None, str]:
