@@ -9,8 +9,7 @@ from typing import Any
 
 from collectors.sample import Sample
 from config_target import LogMetric
-from mask import mask
-from targets.logfile.wording import readable
+from targets.logfile.wording import told
 
 #: Sets of label values of one metric from one source; what comes after them is counted under OTHER.
 MAX_SETS = 100
@@ -105,4 +104,4 @@ class Meter:
 
 @lru_cache(maxsize=2048)
 def _label(text: str) -> str:
-    return mask(readable(text, MAX_LABEL_CHARS))[:MAX_LABEL_CHARS]
+    return told(text, MAX_LABEL_CHARS)

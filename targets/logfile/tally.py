@@ -14,7 +14,7 @@ from storage.tables import LogEventRow
 from targets.logfile.entry import Entry
 from targets.logfile.meter import Meter
 from targets.logfile.pattern import Pattern
-from targets.logfile.wording import fingerprint, plain, readable
+from targets.logfile.wording import fingerprint, plain, readable, told
 
 #: Events of one pattern that are open at once in one source; lines of yet other kinds count as one more.
 MAX_OPEN = 20
@@ -82,7 +82,7 @@ class Tally:
         self._last_ms = now_ms
         if self._raised_ms is None and self._is_enough(now_ms):
             self._raised_ms = now_ms
-            self._line = mask(readable(_first_line(entry.text), MAX_LINE))[:MAX_LINE]
+            self._line = told(_first_line(entry.text), MAX_LINE)
             for one in self._events.values():
                 one.raised_ms, one.changed = now_ms, True
         event = self._event(entry)
@@ -121,7 +121,7 @@ class Tally:
             kind = OTHERS
             found = self._events.get(kind)
         if found is None:
-            found = Event(kind, entry.time_ms, entry.time_ms, text=mask(readable(first, MAX_TEXT)))
+            found = Event(kind, entry.time_ms, entry.time_ms, text=told(first, MAX_TEXT))
             found.context = _context(text[len(first) + 1 :])
             self._events[kind] = found
         return found

@@ -6,6 +6,8 @@ import re
 from functools import lru_cache
 from hashlib import sha256
 
+from mask import mask
+
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*+[ -/]*+[@-~]?|\][^\x07\x1b]*+(?:\x07|\x1b\\)?|[ -/]*+[0-~]?)")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 #: What differs between lines of one kind: quoted values, paths, and words with a digit in them.
@@ -32,6 +34,14 @@ def readable(text: str, limit: int) -> str:
     kept = text[: limit - 1]
     head, _, cut = kept.rpartition(" ")
     return (head if head and len(cut) < 200 else kept) + "…"
+
+
+def told(text: str, limit: int) -> str:
+    """``text`` as it may be kept and sent: readable, masked, at most ``limit`` characters.
+
+    It is masked before it is cut to size: of a secret that is cut, what is left may not look like one any more.
+    """
+    return readable(mask(readable(text, 2 * limit)), limit)
 
 
 @lru_cache(maxsize=4096)
