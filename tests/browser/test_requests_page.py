@@ -21,7 +21,8 @@ def ask(server: Server, request_id: str, body: bytes) -> int:
     """Ask the model; returns the status of its answer."""
     headers = {"Content-Type": "image/jpeg", "X-Request-ID": request_id}
     try:
-        with urllib.request.urlopen(urllib.request.Request(f"{server.url}/predict", body, headers), timeout=60) as answer:
+        asked = urllib.request.Request(f"{server.url}/predict", body, headers)
+        with urllib.request.urlopen(asked, timeout=60) as answer:
             found: int = answer.status
             return found
     except urllib.error.HTTPError as error:

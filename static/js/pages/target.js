@@ -8,12 +8,13 @@ import { sayRatio, startDays } from "../days.js";
 import { duration } from "../format.js";
 import { t } from "../i18n.js";
 import { Part } from "../part.js";
-import { busy, checkNow, copyLine, paintOutcomes, pause, remove, switchStandby } from "../targets/act.js";
+import { busy, checkNow, copyLine, paintOutcomes, pause, remove, switchStandby, tryAgain } from "../targets/act.js";
 import { openTarget } from "../targets/form.js";
 import { Latency } from "../targets/latency.js";
 import { paintLogs, paintProbes, paintScrapes } from "../targets/looks.js";
+import { measured } from "../targets/measured.js";
 import { paintOutages, paintRemedies } from "../targets/past.js";
-import { TIMED, daysOf, lookOf, pathOf, sayState, standing, uptimeOf } from "../targets/word.js";
+import { TIMED, daysOf, lookOf, pathOf, sayState, settled, standing, uptimeOf } from "../targets/word.js";
 
 export function start(store) {
   const root = find("#part-target");
@@ -23,13 +24,14 @@ export function start(store) {
   let target = null;
 
   async function load() {
-    const answer = await call(`/api/targets/${encodeURIComponent(name)}`);
-    target = answer.target ?? answer;
+    const query = new URLSearchParams({ tz: Intl.DateTimeFormat().resolvedOptions().timeZone });
+    const [answer, known] = await Promise.all([call(`/api/targets/${encodeURIComponent(name)}?${query}`), measured(name)]);
+    target = settled(answer);
     const now = store.now();
     paintHead(target, now);
     paintUptime(target);
     bars.paint(daysOf(target));
-    paintProbes(target.probes ?? [], now);
+    paintProbes(target.probes ?? [], known, now);
     paintScrapes(target.scrapes ?? [], name, now);
     paintLogs(target.logs ?? [], name, now);
     paintOutages(target.outages ?? [], now);
@@ -84,7 +86,8 @@ export function start(store) {
     }),
     pause: (button) => busy(button, async () => { await pause(name, !target.disabled); await part.reload(); }),
     standby: (button) => busy(button, async () => { await switchStandby(name, !target.standby.active, target.standby.url); await part.reload(); }),
-    edit: async () => { if (await openTarget({ definition: target.definition, name })) part.reload(); },
+    "try-again": (button) => busy(button, async () => { await tryAgain(name); toast(t("The remedies begin again, from the first on.")); await part.reload(); }),
+    edit: async () => { if (await openTarget({ definition: target.definition, version: target.version, name })) part.reload(); },
     delete: async () => { if (await remove(name)) location.href = "/targets"; },
   };
   document.addEventListener("click", ({ target: clicked }) => {

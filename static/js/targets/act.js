@@ -10,9 +10,9 @@ const api = (name, rest = "") => `/api/targets/${encodeURIComponent(name)}${rest
 
 /** What a look found, a line for each probe. */
 export function paintOutcomes(list, results) {
-  list.replaceChildren(...results.map(({ probe, success, reason, duration_seconds: seconds, detail }) => el("li", { data: { state: success ? "ok" : "critical" } },
-    icon(success ? "check-circle-fill" : "x-circle-fill"),
-    el("span", {}, [`${sayKind(probe)}: ${success ? t("all is well") : sayReason(reason) || t("it failed")}`, detail?.status && t("HTTP status {status}", { status: detail.status }), seconds > 0 && sayLatency(seconds)].filter(Boolean).join(" · ")))));
+  list.replaceChildren(...results.map(({ probe, success, reason, duration_seconds: seconds, detail }) => el("li", { data: { state: success ? "ok" : success === null ? "" : "critical" } },
+    icon(success ? "check-circle-fill" : success === null ? "question-circle-fill" : "x-circle-fill"),
+    el("span", {}, [`${sayKind(probe)}: ${success ? t("all is well") : sayReason(reason) || (success === null ? t("not known") : t("it failed"))}`, detail?.status && t("HTTP status {status}", { status: detail.status }), seconds > 0 && sayLatency(seconds)].filter(Boolean).join(" · ")))));
 }
 
 /** Run `what` with a busy button; a refusal becomes a message. */
@@ -47,6 +47,8 @@ export function switchStandby(name, active, url) {
     run: () => call(api(name, "/standby"), { method: "POST", json: { active } }),
   });
 }
+
+export const tryAgain = (name) => call(api(name, "/try-again"), { method: "POST", json: {} });
 
 export function remove(name) {
   return ask({

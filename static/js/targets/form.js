@@ -55,7 +55,7 @@ function makePart(kind, part) {
 }
 
 /** Without `name` a new target. Resolves to its name, or null when it was left. */
-export async function openTarget({ definition = {}, name = null }) {
+export async function openTarget({ definition = {}, version = null, name = null }) {
   const before = definition ?? {};
   const kinds = Object.keys(FIELDS);
   const named = el("input", { required: true, maxLength: 63, pattern: "[A-Za-z0-9_][A-Za-z0-9_.\\-]*", title: t("letters, digits, _ . and -"), value: name ?? "", readOnly: Boolean(name), placeholder: "comfyui", autocomplete: "off", spellcheck: false });
@@ -92,7 +92,7 @@ export async function openTarget({ definition = {}, name = null }) {
     show(problem, false);
     outcomes.replaceChildren(el("li", { className: "mute" }, t("Asking …")));
     try {
-      const { results } = await call("/api/targets/check", { method: "POST", json: { definition: write(), ...(name ? { name } : {}) } });
+      const { results } = await call("/api/targets/check", { method: "POST", json: { definition: write() } });
       if (results.length) paintOutcomes(outcomes, results);
       else outcomes.replaceChildren(el("li", { className: "mute" }, t("There is nothing to ask now: a sign of life is waited for.")));
     } catch (error) {
@@ -113,7 +113,7 @@ export async function openTarget({ definition = {}, name = null }) {
     content: [el("div", { className: "two-fields" }, label(t("Name"), named), label(t("Note"), note)), choice, ...kinds.map((kind) => parts.get(kind).node), problem, outcomes],
     run: async () => {
       const made = write();
-      await call(name ? `/api/targets/${encodeURIComponent(name)}` : "/api/targets", { method: name ? "PUT" : "POST", json: { definition: made } });
+      await call(name ? `/api/targets/${encodeURIComponent(name)}` : "/api/targets", { method: name ? "PUT" : "POST", json: { definition: made, ...(version === null ? {} : { version }) } });
       toast(t("The target is saved."));
       return made.name;
     },

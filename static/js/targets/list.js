@@ -7,7 +7,7 @@ import { sayFull } from "../format.js";
 import { t } from "../i18n.js";
 import { Part } from "../part.js";
 import { sparkPaths } from "../spark.js";
-import { ICONS, TIMED, daysOf, kindsOf, latencyOf, lookOf, pathOf, sayKind, sayLatency, sayState, sentence, sorted, standing, uptimeOf } from "./word.js";
+import { ICONS, TIMED, daysOf, kindsOf, latencyOf, lookOf, pathOf, sayKind, sayLatency, sayState, sentence, settled, sorted, standing, uptimeOf } from "./word.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const DAYS = 90;
@@ -25,7 +25,8 @@ export function startList(store, came = () => {}) {
   let targets = [];
 
   async function load() {
-    ({ targets } = await call("/api/targets"));
+    const query = new URLSearchParams({ tz: Intl.DateTimeFormat().resolvedOptions().timeZone });
+    targets = (await call(`/api/targets?${query}`)).targets.map(settled);
     paint();
     came(targets);
   }

@@ -23,7 +23,8 @@ function fillLine(item, { state, word, title, facts }) {
   text(body.lastChild, facts.filter(Boolean).join(" · "));
 }
 
-export function paintProbes(probes, now) {
+/** `known`: what `measured` found. */
+export function paintProbes(probes, known, now) {
   const box = find("#probes");
   show(box.closest("section"), probes.length > 0);
   reconcile(box, probes, {
@@ -32,21 +33,29 @@ export function paintProbes(probes, now) {
     fill: (item, one) => {
       const seen = !one.seen_ms ? t("not asked yet") : one.probe === "push" ? t("last sign of life {ago}", { ago: ago(one.seen_ms, now) }) : t("asked {ago}", { ago: ago(one.seen_ms, now) });
       const since = one.since_ms && one.state !== "unknown" ? t("since {time}", { time: sayFull(one.since_ms) }) : "";
-      fillLine(item, { state: lookOf(one.state), word: sayState(one.state), title: sayKind(one.probe), facts: [one.detail?.what, one.probe === "push" || one.duration_seconds === null ? "" : sayLatency(one.duration_seconds), seen, since] });
+      fillLine(item, { state: lookOf(one.state), word: sayState(one.state), title: sayKind(one.probe), facts: [one.probe === "push" || one.duration_seconds === null ? "" : sayLatency(one.duration_seconds), seen, since] });
       const rest = item.lastChild;
-      rest.replaceChildren(...[one.reason && one.state !== "up" ? el("p", { className: one.state === "down" ? "error" : "mute" }, sayReason(one.reason)) : null, sayDetail(one.detail ?? {}, now), ...phases(one.detail?.phases)].filter(Boolean));
+      rest.replaceChildren(...[sayTrouble(one), sayDetail(one.detail ?? {}, known.certificates[one.probe], now), ...(one.probe === "http" ? phases(known.phases) : [])].filter(Boolean));
     },
   });
 }
 
+/** Why it is down or unknown, or why it may soon be. */
+function sayTrouble({ state, reason }) {
+  if (!reason) return null;
+  if (state === "up") return el("p", { className: "soon" }, t("The last look failed: {reason}", { reason: sayReason(reason) }));
+  return el("p", { className: state === "down" ? "error" : "mute" }, sayReason(reason));
+}
+
 /** What a probe found beyond up or down, in words. */
-function sayDetail(detail, now) {
+function sayDetail(detail, ends, now) {
   const parts = [];
   if (detail.status) parts.push(t("HTTP status {status}", { status: detail.status }));
+  if (detail.url) parts.push(detail.url);
   if (detail.address) parts.push(detail.address);
-  if (detail.answers?.length) parts.push(detail.answers.slice(0, 4).join(", "));
-  if (detail.version) parts.push(detail.version);
-  const ends = detail.certificate_ends_ms;
+  if (detail.records?.length) parts.push(detail.records.slice(0, 4).join(", "));
+  if (detail.pids?.length) parts.push(t("process {ids}", { ids: detail.pids.slice(0, 4).join(", ") }));
+  if (detail.message) parts.push(`“${detail.message}”`);
   const left = ends ? (ends - now) / 1000 : 0;
   const certificate = ends ? (left > 0 ? t("certificate good for {duration}", { duration: duration(left > DAY ? Math.floor(left / DAY) * DAY : left) }) : t("certificate expired {ago}", { ago: ago(ends, now) })) : "";
   if (!parts.length && !certificate) return null;
@@ -74,6 +83,9 @@ function phases(found) {
   }))];
 }
 
+/** `up` is null where it is not known yet. */
+const stateOf = ({ up }) => (up === null || up === undefined ? "unknown" : up ? "up" : "down");
+
 export function paintScrapes(scrapes, name, now) {
   const box = find("#scrapes");
   show(box.closest("section"), scrapes.length > 0);
@@ -82,7 +94,7 @@ export function paintScrapes(scrapes, name, now) {
     make: () => line("scrape"),
     fill: (item, one) => {
       const known = one.at_ms ? t("{count} series in {time}, {ago}", { count: one.series ?? 0, time: sayLatency(one.seconds), ago: ago(one.at_ms, now) }) : t("not asked yet");
-      fillLine(item, { state: !one.at_ms ? "" : one.up ? "ok" : "critical", word: sayState(!one.at_ms ? "unknown" : one.up ? "up" : "down"), title: one.url, facts: [one.profile, known] });
+      fillLine(item, { state: lookOf(stateOf(one)), word: sayState(stateOf(one)), title: one.url, facts: [one.profile, known] });
       const query = `{job="${name}"}`;
       item.lastChild.replaceChildren(...[one.error ? el("p", { className: "error" }, sayReason(one.error)) : null, el("p", {}, el("a", { href: `/explore?${new URLSearchParams({ q: query })}` }, t("Open in Explore")))].filter(Boolean));
     },
@@ -98,7 +110,7 @@ export function paintLogs(logs, name, now) {
     fill: (item, one) => {
       const behind = one.behind_bytes > 0 ? t("{bytes} behind", { bytes: sayText(one.behind_bytes, "bytes") }) : "";
       const read = one.read_ms ? t("read {ago}", { ago: ago(one.read_ms, now) }) : t("nothing read yet");
-      fillLine(item, { state: one.up ? "ok" : "critical", word: one.up ? t("READ") : t("NOT READ"), title: one.source, facts: [one.lines === 1 ? t("one line") : t("{count} lines", { count: digits(one.lines ?? 0) }), behind, read] });
+      fillLine(item, { state: lookOf(stateOf(one)), word: one.up === null ? sayState("unknown") : one.up ? t("READ") : t("NOT READ"), title: one.source, facts: [one.lines === 1 ? t("one line") : t("{count} lines", { count: digits(one.lines ?? 0) }), behind, read] });
       item.lastChild.replaceChildren(...[one.error ? el("p", { className: "error" }, sayReason(one.error)) : null].filter(Boolean));
     },
   });

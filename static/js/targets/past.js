@@ -38,16 +38,17 @@ function verdict({ state, helped }) {
   return ["", OUTCOMES[state]?.() ?? state];
 }
 
-export function paintRemedies({ remedies = [], actions = [] }) {
+export function paintRemedies({ remedies = [], actions = [], exhausted = false }) {
+  show(find("#exhausted"), exhausted);
   show(find("#remedies").closest("section"), remedies.length > 0 || actions.length > 0);
   reconcile(find("#remedies"), remedies, {
     key: ({ rung }) => rung,
     make: () => el("li", {}, icon("lightning-charge"), el("div", {}, el("b"), el("p", { className: "mute" }))),
     fill: (item, one) => {
       const [, body] = item.children;
-      text(body.firstChild, [sayRung(one.kind), one.what].filter(Boolean).join(": "));
+      text(body.firstChild, sayRung(one.kind));
       const when = one.pattern ? t("when its log says “{pattern}”", { pattern: one.pattern }) : one.after_fails === 1 ? t("after one failure") : t("after {count} failures in a row", { count: one.after_fails });
-      text(body.lastChild, [when, t("at most {count} times an hour", { count: one.limit_per_hour }), one.dry_run && t("only noted, not done")].filter(Boolean).join(" · "));
+      text(body.lastChild, [one.what, when, t("at most {count} times an hour", { count: one.limit_per_hour }), one.dry_run && t("only noted, not done")].filter(Boolean).join(" · "));
     },
   });
   const shown = [...actions].sort((one, other) => other.time_ms - one.time_ms).slice(0, LISTED);

@@ -31,6 +31,15 @@ export function kindsOf({ probes = [], scrapes = [], logs = [] }) {
   return [...new Set([...probes.map(({ probe }) => probe), ...(scrapes.length ? ["scrape"] : []), ...(logs.length ? ["log"] : [])])];
 }
 
+/** Of a target whose log alone is followed, the server knows no state: here it is that of the reading. */
+export function settled(target) {
+  const { state, probes = [], scrapes = [], logs = [] } = target;
+  if (state !== "unknown" || probes.length || scrapes.length || !logs.length) return target;
+  const broken = logs.find(({ up }) => up === false);
+  if (broken) return { ...target, state: "down", reason: broken.error ?? "" };
+  return logs.every(({ up }) => up) ? { ...target, state: "up" } : target;
+}
+
 export function sorted(targets) {
   return [...targets].sort((one, other) => (ORDER[one.state] ?? 1) - (ORDER[other.state] ?? 1) || one.name.localeCompare(other.name));
 }
