@@ -6,6 +6,7 @@ from typing import Any
 
 from dashboard.call import JSON, Call
 from dashboard.schema import (
+    ALERT,
     ANY_OBJECT,
     INTEGER,
     MAYBE_INTEGER,
@@ -58,6 +59,19 @@ SCHEMAS: dict[str, Schema] = {
         text=STRING,
         request_id=MAYBE_STRING,
         fields=ANY_OBJECT,
+    ),
+    "CheckupFact": object_of("name", "value", name=STRING, value={}, unit=STRING, link=STRING),
+    "CheckupStep": object_of(
+        "key",
+        "question",
+        "verdict",
+        "answer",
+        key={"enum": ["alive", "resources", "changes", "first_error", "inputs"]},
+        question=STRING,
+        verdict={"enum": ["ok", "bad", "unknown"]},
+        answer=STRING,
+        facts=array(ref("CheckupFact")),
+        lines=array(STRING),
     ),
     "RequestHour": object_of(
         "start_ms", "count", start_ms=INTEGER, count=INTEGER, failed=INTEGER, mean=NUMBER, max=NUMBER
@@ -140,6 +154,22 @@ CALLS: tuple[Call, ...] = (
             object_of("lines", "more", lines=array(ref("LogLine")), more=_BOOLEAN, next=MAYBE_STRING),
         ),
         errors=(422,),
+    ),
+    Call(
+        "get",
+        "/api/checkup",
+        "What is asked first when something is wrong, answered for an alert, a target, or the model.",
+        "viewer",
+        parameters=(
+            _query("alert", "An alert's id.", INTEGER),
+            _query("target", "A target's name."),
+        ),
+        answer=(
+            200,
+            JSON,
+            object_of("steps", steps=array(ref("CheckupStep")), alert=ALERT, target=MAYBE_STRING, time_ms=INTEGER),
+        ),
+        errors=(404, 422),
     ),
     Call(
         "get",

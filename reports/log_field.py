@@ -70,7 +70,7 @@ def choose(lines: Iterable[Mapping[str, Any]], given: Mapping[str, str | None], 
         if not chosen.get(kind):
             chosen[kind] = _first(kind, seen if kind in ("error", "event") else results, test)
     taken = {one.name: chosen.get(one.name) for one in fields(Names) if one.name != "unit"}
-    return Names(**taken, unit=unit or _unit(duration))  # type: ignore[arg-type]  # names of fields, or None
+    return Names(**taken, unit=unit or _unit(duration))
 
 
 def look(line: Mapping[str, Any], name: str) -> Any:

@@ -156,6 +156,7 @@ DOORS = {
     "/api/requests/summary": "viewer",
     "/api/requests.csv": "viewer",
     "/api/logs/tail": "viewer",
+    "/api/checkup": "viewer",
     "/api/audit": "admin",
     "/api/export.csv": "viewer",
     "/api/export/estimate": "viewer",
