@@ -8,6 +8,7 @@ is HTML that refers to the charts by ``cid:NAME.png``.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from html import escape
 from typing import Any
 
 from alerts.delivery.chart import draw_chart
@@ -31,7 +32,7 @@ def reported(message: Message, language: Language, family: Family, public_url: s
     url = f"{public_url.rstrip('/')}{report['path']}" if public_url else ""
     title = f"[{words.tags['report']}] {told['title']}"
     if family.page:
-        link = f'<p><a href="{url}">{words.page}</a></p>' if url else ""
+        link = f'<p><a href="{escape(url)}">{words.page}</a></p>' if url else ""
         return Letter(title, str(told["page"]).replace(LINK, link), "info", family.markup)
     lines = [Line(text, weight=place) for place, text in enumerate(told["lines"])]
     if url:
