@@ -158,9 +158,8 @@ class Cohorts:
         ripe = [
             time_ms
             for time_ms, samples in cohort.pending.items()
-            if now_ms - cohort.since[time_ms] >= grace_ms
+            if abs(now_ms - cohort.since[time_ms]) >= grace_ms  # or the clock was set back by as much
             or (not cohort.fresh and len(samples) == len(cohort.members))
-            or now_ms < cohort.since[time_ms]  # the clock was set back
         ]
         for time_ms in sorted(time_ms for time_ms in cohort.pending if ripe and time_ms <= max(ripe)):
             samples = cohort.pending.get(time_ms)

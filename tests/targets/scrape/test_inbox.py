@@ -45,6 +45,16 @@ def test_series_that_come_together_are_written_together_at_their_time() -> None:
     assert tick.time_ms == NOW + STEP, "all that are known have come: nothing to wait for"
 
 
+def test_samples_that_come_while_a_tick_is_under_way_wait_for_the_others_as_well() -> None:
+    inbox = Inbox(10)
+    inbox.accept([point("a", NOW), point("b", NOW)], NOW)
+    inbox.collect(NOW + GRACE_MS)
+    inbox.accept([point("a", NOW + STEP)], NOW + STEP + 50)
+    assert samples(inbox.collect(NOW + STEP)) == [], "the tick began before"
+    assert inbox.accept([point("b", NOW + STEP)], NOW + STEP + 90) == 1
+    assert len(samples(inbox.collect(NOW + STEP + 1000))) == 2
+
+
 def test_a_stale_marker_ends_its_series_alone() -> None:
     inbox = Inbox(10)
     inbox.accept([point("a", NOW), point("b", NOW)], NOW)
