@@ -68,6 +68,19 @@ def test_another_servers_outage_does_not_hide_what_happens_here(database: Databa
     assert sorted(item.firing for item in desk.run(60)) == ["NotReady", "ServerDown"]
 
 
+def test_a_dead_network_sends_one_message_for_all_that_it_takes_down(database: Database) -> None:
+    desk = Desk(database, default_routing([_spec("chat")]))
+    for index in range(20):  # their probes find out over a few seconds
+        desk.fire("TargetDown", severity="critical", level="2", target=f"target{index:02}", probe="http")
+        assert desk.run(0.5, step=0.5) == []
+    (said,) = desk.run(600)
+    assert said.firing.split() == ["TargetDown"] * 20
+    for alert in [*desk.alerts.values()]:
+        desk.resolve(alert)
+    (over,) = desk.run(600)
+    assert over.resolved.split() == ["TargetDown"] * 20
+
+
 def test_a_lost_gpu_explains_what_its_server_says(database: Database) -> None:
     desk = Desk(database, default_routing([_spec("chat")]))
     desk.fire("GPUXidError", severity="critical", xid="79")
