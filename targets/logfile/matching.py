@@ -52,7 +52,7 @@ class Matcher:
         self._source = source
         self.patterns = patterns_of(settings)
         self._tallies = self._fresh()
-        self._kept: dict[str, Any] = self.counters()
+        self._kept: dict[str, Any] = self._dump()
         self._dirty = False
 
     # --- lines ----------------------------------------------------------------------------------------------------
@@ -85,7 +85,7 @@ class Matcher:
             kept = counters.get("patterns", {}).get(tally.pattern.title)
             if kept is not None:
                 self._load(tally, kept)
-        self._kept = self.counters()
+        self._kept = self._dump()
         self._dirty = False
 
     def pending(self, connection: Connection, now_ms: int) -> None:
@@ -96,13 +96,16 @@ class Matcher:
                 self._dirty = True
 
     def counters(self) -> dict[str, Any]:
-        """What must outlive this process, for JSON."""
+        """What must outlive this process, for JSON; nobody changes it."""
+        return self._dump() if self._dirty else self._kept
+
+    def _dump(self) -> dict[str, Any]:
         return {"patterns": {tally.pattern.title: tally.dump() for tally in self._tallies}}
 
     def settled(self) -> None:
         """The transaction is committed."""
         if self._dirty:
-            self._kept = self.counters()
+            self._kept = self._dump()
             self._dirty = False
 
     def undo(self) -> None:
