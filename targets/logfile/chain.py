@@ -70,6 +70,7 @@ class Chain:
             try:
                 # Nothing tells a file of which nothing was read from another that was given its number.
                 is_another = part.is_new and (piece.compressed or self._was_seen(head_of(piece)))
+                is_another = is_another or piece.facts.file in self.files  # renamed since it was listed
                 found = not is_another and part.try_to_attach(piece)
             except Unreadable:
                 found = False
@@ -111,9 +112,18 @@ class Chain:
         beside = siblings(self.path)
         places = {sibling.facts.file: place for place, sibling in enumerate(beside)}
         for index in range(len(self.parts) - 1, -1, -1):
-            fresh = [sibling for sibling in self._after(index, beside, places) if sibling.facts.file not in self.files]
-            place = index if self._is_current(index) else index + 1
-            self.parts[place:place] = self._opened(fresh, current)
+            after = self._opened(self._after(index, beside, places), current)
+            self.parts[index + 1 : index + 1] = after
+            before = self._opened(self._before(index, beside, places), current)
+            self.parts[index:index] = before
+
+    def _before(self, index: int, beside: list[Sibling], places: dict[File, int]) -> list[Sibling]:
+        """Copies of what a part held while nobody looked: it was empty then, and may have been truncated since."""
+        part = self.parts[index]
+        if not part.is_new or part.piece is None:
+            return []
+        older = beside[: places.get(part.file, len(beside))]
+        return [sibling for sibling in older if _written(sibling) >= part.before_ns]
 
     def _look_at_folder(self) -> int:
         try:
@@ -131,14 +141,9 @@ class Chain:
         place = places.get(part.file) if part.piece is not None else None
         if place is not None:
             return beside[place + 1 : end]
-        if following is None and not part.finished and not part.deleted and not part.is_new:
+        if following is None and not part.finished and not part.deleted:
             return []  # where the path leads to
         return [sibling for sibling in beside[:end] if _written(sibling) >= part.before_ns]
-
-    def _is_current(self, index: int) -> bool:
-        """Whether the path leads to this part: what was written before is older, and what it held may be in a copy."""
-        part = self.parts[index]
-        return index == len(self.parts) - 1 and not part.finished and not part.deleted
 
     def disown(self) -> None:
         """What is beside the path at the first look is history: it is not to be taken for new later."""
@@ -167,12 +172,15 @@ class Chain:
     def _opened(self, fresh: list[Sibling], current: bytes) -> list[Part]:
         parts = []
         for sibling in fresh:
+            if sibling.facts.file in self.files:
+                continue
             try:
                 part = Part.open(sibling.path, self._make)
             except Unreadable as error:
                 logger.info("log_copy_unreadable", source=self.path, path=sibling.path, reason=str(error))
                 continue
-            if part.piece is not None and self._is_new(head_of(part.piece), current):
+            is_held = part.file in self.files  # renamed since it was listed
+            if part.piece is not None and not is_held and self._is_new(head_of(part.piece), current):
                 logger.info("log_found_between", source=self.path, path=sibling.path)
                 parts.append(part)
             else:

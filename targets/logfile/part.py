@@ -97,6 +97,7 @@ class Part:
     def begin_at(self, offset: int, recent: bytes) -> None:
         """Leave out what is before ``offset``."""
         self._rewind(offset, recent)
+        self._committed = (offset, recent)
         self._drained = offset
 
     @property
@@ -153,6 +154,8 @@ class Part:
         recent = piece.read(offset - expected[0], expected[0]) if expected[0] else b""
         if (len(recent), digest(recent)) != expected and offset > 0:
             return False
+        if not self._verified:
+            self._committed = (offset, recent)
         self._rewind(offset, recent)
         return True
 
@@ -162,12 +165,10 @@ class Part:
         if self._verified:
             self._tail = (len(self.framer.recent), digest(self.framer.recent))
         self.framer = self._make(offset, b"")
-        self._committed = (offset, b"")
         self._verified = False
 
     def _rewind(self, offset: int, recent: bytes) -> None:
         self.framer = self._make(offset, recent)
-        self._committed = (offset, recent)
         self._verified = True
 
     def _note(self, facts: Facts) -> None:
@@ -212,6 +213,8 @@ class Part:
         if not self._verified:
             if (len(before), digest(before)) != self._tail:
                 raise Unreadable("holds something else")
+            if self._committed[0] == self.framer.offset:
+                self._committed = (self.framer.offset, before)
             self._rewind(self.framer.offset, before)
         data = piece.read(self.framer.read_to, most)
         self._take_head(len(piece.head))
@@ -261,7 +264,10 @@ class Part:
 
     def undo(self) -> None:
         """Be as after the last :meth:`settled`."""
-        self.framer = self._make(*self._committed)
+        offset, recent = self._committed
+        if recent:
+            self._tail = (len(recent), digest(recent))
+        self.framer = self._make(offset, recent)
         self._drained = self._committed[0]
         self.finished, self.dirty = False, True
 
