@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
@@ -58,10 +59,7 @@ def bound_text(bound: float) -> str:
     """A number as the labels ``le`` and ``quantile`` have it: 5, 0.005, +Inf."""
     if bound in (float("inf"), float("-inf")):
         return "+Inf" if bound > 0 else "-Inf"
-    text = repr(bound)
-    if "e" in text:
-        text = f"{bound:.400f}".rstrip("0") if abs(bound) < 1 else f"{bound:.1f}"
-    return text.removesuffix(".0")
+    return format(Decimal(repr(bound)), "f").removesuffix(".0")
 
 
 def _unit(text: str, words: dict[str, str]) -> str:
