@@ -231,5 +231,4 @@ def _refusals() -> Iterator[None]:
         yield
     except (RosterError, LadderError) as error:
         status, kind = _STATUS[error.kind]
-        text = str(error)
-        raise Problem(status, kind, f"{text[:1].upper()}{text[1:]}.", field=getattr(error, "field", None)) from error
+        raise Problem(status, kind, str(error), field=getattr(error, "field", None)) from error

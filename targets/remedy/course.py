@@ -213,6 +213,7 @@ def _cause(rung: Remedy, standing: Standing) -> str | None:
     if rung.pattern is not None and rung.pattern in standing.patterns:
         return f"its log has raised {rung.pattern}"
     if rung.after_fails is not None and standing.failures >= rung.after_fails:
-        times = "once" if standing.failures == 1 else f"{standing.failures} times in a row"
-        return f"{standing.probe} has failed {times}"
+        if standing.failures == 1:
+            return f"{standing.probe} has failed once"
+        return f"{standing.probe} has failed {standing.failures} times in a row"
     return None

@@ -62,8 +62,9 @@ class Switches:
         if standby_url(settings) is None:
             raise LadderError("conflict", f"{name} has no standby: its ladder names none")
         if active == (name in self._open):
-            place = "to the standby" if active else "to the target itself"
-            raise LadderError("conflict", f"the callers of {name} go {place} already")
+            if active:
+                raise LadderError("conflict", f"the callers of {name} go to the standby already")
+            raise LadderError("conflict", f"the callers of {name} go to the target itself already")
         if active:
             self.begin(name, BY_HAND, f"by {actor}", now_ms)
         else:

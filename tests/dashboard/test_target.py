@@ -173,14 +173,14 @@ def test_a_target_is_added_changed_paused_and_removed(house: House) -> None:
 @pytest.mark.parametrize(
     ("definition", "field", "words"),
     [
-        ({"name": "x", "http": {"url": "hunter2"}}, "http.url", "Http.url: must be an http:// or https:// URL."),
-        ({"name": "x", "log": {"path": "/var/log/x"}}, "log", "Log: only the settings file may have this."),
+        ({"name": "x", "http": {"url": "hunter2"}}, "http.url", "http.url: must be an http:// or https:// URL"),
+        ({"name": "x", "log": {"path": "/var/log/x"}}, "log", "log: only the settings file may have this"),
         (
             {"name": "x", "remedies": [{"command": ["rm"]}]},
             "remedies",
-            "Remedies: only the settings file may have this.",
+            "remedies: only the settings file may have this",
         ),
-        ({"name": "x"}, None, "A target needs something to look at: "),
+        ({"name": "x"}, None, "a target needs something to look at: "),
     ],
 )
 def test_a_mistake_is_named_and_no_value_repeated(
@@ -206,7 +206,7 @@ def test_what_is_not_there_is_not_found(house: House) -> None:
     ):
         assert ask(house, method, path, "admin", **document)[0] == 404, path
     status, problem = ask(house, "DELETE", "/api/targets/comfyui", "admin")
-    assert (status, problem["detail"]) == (409, "Comfyui is in the settings file, and is changed there.")
+    assert (status, problem["detail"]) == (409, "comfyui is in the settings file, and is changed there")
 
 
 def test_a_lost_key_costs_the_targets_of_the_page_only(house: House) -> None:
@@ -273,7 +273,7 @@ def test_a_person_switches_to_the_standby_and_back(house: House) -> None:
         (-1, "standby", "started", "by token:program-operator")
     ]
     status, problem = ask(house, "POST", "/api/targets/comfyui/standby", "operator", active=True)
-    assert (status, problem["detail"]) == (409, "The callers of comfyui go to the standby already.")
+    assert (status, problem["detail"]) == (409, "the callers of comfyui go to the standby already")
     assert ask(house, "POST", "/api/targets/backup/standby", "operator", active=True)[0] == 409
     assert ask(house, "POST", "/api/targets/comfyui/standby", "operator", active=False)[1]["standby"]["active"] is False
     assert audited(house) == [("target.standby", "target:comfyui")] * 2
@@ -284,7 +284,7 @@ def test_a_person_has_the_remedies_tried_again(house: House) -> None:
     watcher.ladder.replace(watcher.roster.targets())
     assert ask(house, "POST", "/api/targets/comfyui/try-again", "operator", reason="disk is free")[0] == 202
     status, problem = ask(house, "POST", "/api/targets/backup/try-again", "operator")
-    assert (status, problem["detail"]) == (409, "Backup has no remedies, or is paused.")
+    assert (status, problem["detail"]) == (409, "backup has no remedies, or is paused")
     assert audited(house) == [("target.try_again", "target:comfyui")]
 
 

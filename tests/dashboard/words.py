@@ -13,6 +13,8 @@ ROOT = Path(__file__).resolve().parents[2]
 #: Rooms whose reasons, suggestions, outcomes and progress reach the page.
 SPEAKING = [
     *sorted((ROOT / "model").glob("*.py")),
+    *sorted((ROOT / "targets" / "remedy").glob("*.py")),
+    ROOT / "targets" / "roster.py",
     *(ROOT / name for name in ("ledger.py", "chronicle.py", "dashboard/health.py", "supervisor/verdict.py")),
 ]
 #: Single functions of others that do so as well.
