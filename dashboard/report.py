@@ -1,38 +1,28 @@
-"""Reports of days, weeks and months as JSON, those that were sent, sending one now; requests as a file."""
+"""Reports of days, weeks and months as JSON; those that were sent; sending one now."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict
-from datetime import UTC, date, datetime, timedelta
-from itertools import chain
+from datetime import date, timedelta
 from typing import Any, Literal, cast
 
-import structlog
 from flask import Blueprint, Response, current_app, request
 from flask.blueprints import BlueprintSetupState
 from pydantic import BaseModel, ConfigDict
 
 from dashboard.access import require
 from dashboard.api import answer, audit
-from dashboard.compression import compress
 from dashboard.moment import now_ms
-from dashboard.parameter import HOUR_MS, body, invalid, one_of, window, zone
+from dashboard.parameter import body, invalid, one_of, zone
 from dashboard.problem import Problem
-from dashboard.sending import leave_the_deaf
 from dashboard.services import EXTENSION as SERVICES
 from dashboard.services import Services, services
 from reports.period import KINDS, Kind, period_of, today
 from reports.report import BusyError, Reporter
 from reports.schedule import NoChannelError, Reports
-from reports.sheet import request_sheet
 from reports.telling import as_document
-from storage.error import StorageError
 
-log = structlog.get_logger(__name__)
 blueprint = Blueprint("report", __name__, url_prefix="/api")
-blueprint.after_request(compress)
-blueprint.after_request(leave_the_deaf)
 
 #: Where the reports of an app are found in ``app.extensions``; the schedule steps the same ones.
 EXTENSION = "wakeless.reports"
@@ -105,28 +95,6 @@ def send() -> Response:
         raise _busy() from None
     audit("report.send", f"report:{wanted.period}:{day.isoformat()}", {"channels": names})
     return answer({"channels": names}, 202)
-
-
-@blueprint.get("/requests.csv")
-@require("viewer")
-def requests() -> Response:
-    """The requests of a window (the last hour without one), as they came."""
-    period = window(HOUR_MS)
-    pieces = request_sheet(services().database, *period)
-    first = next(pieces, b"")  # what fails at once becomes a problem document, not half a file
-    response = Response(chain((first,), _logged(pieces)), content_type="text/csv; charset=utf-8")
-    times = "_".join(datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%dT%H%M%SZ") for time_ms in period)
-    response.headers["Content-Disposition"] = f'attachment; filename="wakeless_requests_{times}.csv"'
-    return response
-
-
-def _logged(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """The rest of a file. Its status has been sent, so a failure can only end the connection and be logged."""
-    try:
-        yield from pieces
-    except StorageError as error:
-        log.error("sheet_failed", exc_info=error)
-        raise
 
 
 def _reports() -> Reports:

@@ -73,16 +73,4 @@ CALLS: tuple[Call, ...] = (
         answer=(202, JSON, object_of("channels", channels=array(STRING))),
         errors=(400, 409, 415, 422, 503),
     ),
-    Call(
-        "get",
-        "/api/requests.csv",
-        "Requests of a window as a file (the last hour without one).",
-        "viewer",
-        parameters=(
-            _query("start", "RFC 3339, or seconds or milliseconds since 1970.", STRING),
-            _query("end", "As start; now without it.", STRING),
-        ),
-        answer=(200, "text/csv", STRING),
-        errors=(422,),
-    ),
 )

@@ -27,7 +27,7 @@ API_PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
 #: What people open in a browser, and what pages load for themselves.
 NOT_API = re.compile(
-    r"/|/ack/.*|/alerts|/explore|/incidents(?:/.*)?|/rules|/model|/storage|/runbook|/live|/login.*|/logout|/language/.*|/static/.*|/assets/.*|/favicon.ico|/samples/.*|/targets(?:/.*)?|/go/.*|/requests|/logs|/checkup"
+    r"/|/ack/.*|/alerts|/explore|/incidents(?:/.*)?|/rules|/model|/storage|/runbook|/live|/login.*|/logout|/language/.*|/static/.*|/assets/.*|/favicon.ico|/samples/.*|/targets(?:/.*)?|/go/.*|/requests|/reports|/logs|/checkup"
 )
 
 

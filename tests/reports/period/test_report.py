@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import subprocess
 import sys
-from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
 import orjson
 import pytest
 
-from alerts.book import AlertBook
-from alerts.outage.sheet import alert_sheet, incident_sheet
 from config import ReportSettings, Settings
-from dashboard.selector import selector_matchers
 from reports.report import Report, Reporter
-from reports.sheet import request_sheet
-from storage.export import csv_wide
-from storage.incident import IncidentLog
 from tests.reports.period.conftest import Place
 from tests.reports.period.month import DAY_MS, END_MS, GIB, START_MS, ZONE, moment
 
@@ -42,18 +34,13 @@ def report(reporter: Reporter) -> Report:
     return reporter.report("month", date(2026, 10, 17), NOW_MS)
 
 
-def write(file: Path, pieces: Iterable[bytes]) -> None:
-    file.write_bytes(b"".join(pieces))
-
-
 def save(folder: Path, place: Place, report: Report) -> None:
     """What the server gives of the report's time, as files."""
     window = report.start_ms, report.until_ms
     (folder / "report.json").write_bytes(orjson.dumps(report.as_dict()))
-    write(folder / "requests.csv", request_sheet(place.database, *window))
-    write(folder / "incidents.csv", incident_sheet(IncidentLog(place.database), *window, report.made_ms))
-    write(folder / "alerts.csv", alert_sheet(AlertBook(place.database).stream(*window), report.made_ms))
-    write(folder / "series.csv", csv_wide(place.store, [selector_matchers(name) for name in METRICS], *window))
+    for name in ("requests", "incidents", "alerts"):
+        (folder / f"{name}.csv").write_bytes(place.file(f"/api/{name}.csv", *window))
+    (folder / "series.csv").write_bytes(place.file("/api/export.csv", *window, **{"match[]": METRICS}))
 
 
 def check(folder: Path) -> subprocess.CompletedProcess[str]:
@@ -136,10 +123,3 @@ def test_a_period_under_way_goes_to_the_last_five_minutes_and_is_not_over(report
     assert report.covered == 1
     with pytest.raises(ValueError, match="begun"):
         reporter.report("day", date(2026, 10, 21), now_ms)
-
-
-def test_requests_as_csv_cannot_be_taken_for_formulas(october: Place, tmp_path: Path) -> None:
-    text = b"".join(request_sheet(october.database, START_MS, END_MS)).decode()
-    rows = list(csv.DictReader(text.splitlines()))
-    assert len(rows) == 8000
-    assert [row["time"] for row in rows] == sorted(row["time"] for row in rows)
