@@ -72,7 +72,7 @@ class NumberMatcher:
 
 def follow(database_path: Path, paths: Sequence[str]) -> None:
     """Follow until killed."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(10))
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
     database = open_database(database_path)
     with database.begin() as connection:
         connection.execute(text(TABLE))
