@@ -111,7 +111,7 @@ def test_a_target_tells_what_its_probe_found_and_looks_again_when_asked(visit: P
 
 def test_an_outage_is_listed_with_its_reason(visit: Page, watching: Server) -> None:
     visit.goto(f"{watching.url}/targets/gone")
-    expect(visit.locator("#outages li")).to_contain_text("refused", timeout=SOON_MS)
+    expect(visit.locator("#outages li")).to_contain_text("refuses the connection", timeout=SOON_MS)
     expect(visit.locator("#outages li")).to_contain_text("so far")
 
 
@@ -170,7 +170,7 @@ def test_what_the_server_refuses_is_said_and_nothing_typed_is_lost(visit: Page, 
     dialog.get_by_label("Name", exact=True).fill("shop")
     dialog.locator('[data-kind="http"]').get_by_label("Address (URL)").fill("http://127.0.0.1:1/")
     dialog.get_by_role("button", name="Save").click()
-    expect(dialog.locator(".problem")).to_contain_text("The settings have a target shop already.")
+    expect(dialog.locator(".problem")).to_contain_text(re.compile("the settings have a target shop", re.I))
     expect(dialog.get_by_label("Name", exact=True)).to_have_value("shop")
     visit.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
@@ -200,6 +200,27 @@ def test_what_a_log_says_is_found_and_opens_to_the_whole_entry(visit: Page, watc
     assert re.search(r"[?&]q=no", visit.url)
 
 
+def test_a_checkup_answers_five_questions_and_runs_again(visit: Page, watching: Server) -> None:
+    visit.goto(f"{watching.url}/targets/gone")
+    expect(visit.locator("h1 + .pill")).to_have_text("DOWN", timeout=SOON_MS)
+    visit.get_by_role("link", name="Checkup").click()
+    visit.wait_for_url("**/checkup?target=gone")
+    steps = visit.locator("#steps .step")
+    expect(steps).to_have_count(5)
+    expect(steps.first).to_contain_text("refuses the connection")
+    expect(visit.locator("#sum")).to_contain_text("Begin with:")
+    with visit.expect_response("**/api/checkup?target=gone") as again:
+        visit.get_by_role("button", name="Run again").click()
+    assert again.value.ok
+
+
+def test_every_alert_has_its_checkup_one_click_away(visit: Page, watching: Server) -> None:
+    visit.goto(f"{watching.url}/alerts")
+    visit.locator("#active .alert-card").first.get_by_role("link", name="Checkup").click()
+    visit.wait_for_url("**/checkup?alert=*")
+    expect(visit.locator("#steps .step")).to_have_count(5)
+
+
 def test_a_phone_reaches_every_page(visit: Page, watching: Server) -> None:
     visit.set_viewport_size({"width": 320, "height": 640})
     visit.goto(f"{watching.url}/targets")
@@ -214,7 +235,7 @@ def test_a_phone_reaches_every_page(visit: Page, watching: Server) -> None:
 @pytest.mark.parametrize("theme", ["dark", "light"])
 def test_axe_finds_nothing_serious_and_a_phone_scrolls_only_down(visit: Page, watching: Server, theme: str) -> None:
     visit.emulate_media(color_scheme="dark" if theme == "dark" else "light")
-    for path in ("/targets", "/targets/gone", "/logs"):
+    for path in ("/targets", "/targets/gone", "/logs", "/checkup?target=gone"):
         visit.set_viewport_size({"width": 1400, "height": 900})
         visit.goto(watching.url + path)
         visit.wait_for_load_state("networkidle")

@@ -100,6 +100,14 @@ def test_only_an_operator_is_offered_to_restart(house: House) -> None:
     assert 'id="restart"' in house.person("operator").get("/model").text
 
 
+def test_only_an_administrator_is_offered_to_add_a_target_and_to_take_a_support_bundle(house: House) -> None:
+    for role, offered in (("viewer", False), ("operator", False), ("admin", True)):
+        person = house.person(role)
+        assert ('data-do="add"' in person.get("/targets").text) is offered
+        assert ("/api/support-bundle" in person.get("/checkup").text) is offered
+        assert ('data-do="check"' in person.get("/targets/one").text) is (role != "viewer")
+
+
 def test_initial_data_cannot_end_its_script(make_house: object, house: House) -> None:
     house.services.hub._situation._fixed["name"] = "</script><b>"
     html = house.person("viewer").get("/").text

@@ -53,24 +53,31 @@ function makeEvent() {
     el("span", { className: "mute", data: { field: "facts" } })), el("div", { className: "event-more", data: { field: "more" } })));
 }
 
+/** The whole entry: its first line, and those that came with it. */
+const linesOf = ({ text: first, context }) => [first, ...(context ?? [])].flatMap((line) => line.split("\n"));
+
+/** What tells most: of a traceback the error at its end, else the first line. */
+function headOf(lines) {
+  if (!lines[0].startsWith("Traceback (most recent call last)")) return lines[0];
+  return lines.slice(1).find((line) => /^\S/.test(line) && !line.startsWith("Traceback")) ?? lines[0];
+}
+
 function fillEvent(item, one) {
   const level = field(item, "level");
   item.dataset.state = LOOKS[one.level] ?? "";
   level.dataset.state = LOOKS[one.level] ?? "";
   text(level, t("level {level}", { level: one.level }));
-  const [first] = one.text.split("\n");
-  text(field(item, "text"), first);
+  const lines = linesOf(one);
+  text(field(item, "text"), headOf(lines));
   text(field(item, "count"), `${sayText(one.count, "count")}×`);
   const when = one.count === 1 ? sayMoment(one.last_ms) : t("{first} until {last}", { first: sayMoment(one.first_ms), last: sayMoment(one.last_ms) });
   const facts = field(item, "facts");
   text(facts, [one.target, one.pattern, when, one.raised && t("raised an alert")].filter(Boolean).join(" · "));
   facts.title = `${sayFull(one.first_ms)} – ${sayFull(one.last_ms)}`;
   const more = field(item, "more");
-  const said = JSON.stringify([one.text, one.context, one.source]);
+  const said = `${one.source}\n${lines.join("\n")}`;
   if (more.dataset.said === said) return;
   more.dataset.said = said;
-  const rest = one.text.split("\n").slice(1);
-  const lines = [first, ...rest, ...(one.context ?? []).map((line) => (typeof line === "string" ? line : line.text ?? JSON.stringify(line)))];
-  more.replaceChildren(el("pre", { className: "command", tabIndex: 0 }, [...new Set(lines)].join("\n")),
+  more.replaceChildren(el("pre", { className: "command", tabIndex: 0 }, lines.join("\n")),
     el("p", { className: "row-of mute" }, el("span", { className: "grow mono" }, one.source ?? ""), el("a", { className: "control small", href: pathOf(one.target) }, icon("diagram-3"), t("The target")), el("a", { className: "control small", href: `/checkup?${new URLSearchParams({ target: one.target })}` }, icon("clipboard2-pulse"), t("Checkup"))));
 }

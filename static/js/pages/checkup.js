@@ -21,8 +21,7 @@ export function start(store) {
   const root = find("#part-checkup");
 
   async function load() {
-    if (!alert && !target) { offer(store); return; }
-    const found = await call(`/api/checkup?${new URLSearchParams(alert ? { alert } : { target })}`);
+    const found = await call(`/api/checkup?${new URLSearchParams(alert ? { alert } : target ? { target } : {})}`);
     paintHead(found, target);
     paintSteps(found.steps);
     text(find("#ran"), t("Run at {time}", { time: sayFull(store.now()) }));
@@ -36,15 +35,17 @@ export function start(store) {
     await part.reload();
     again.disabled = false;
   });
-  show(again, Boolean(alert || target));
-  if (!alert && !target) store.on("state", () => offer(store));
+  if (!alert && !target) {
+    offer(store);
+    store.on("state", () => offer(store));
+  }
   part.open();
 }
 
 function paintHead({ alert }, target) {
   const about = find("#about");
-  const name = alert ? alertText(alert, "summary") : target;
-  about.replaceChildren(...(alert ? [el("span", {}, name)] : [el("a", { href: pathOf(target) }, name)]));
+  const name = alert ? alertText(alert, "summary") : target ?? t("the model and its server");
+  about.replaceChildren(target ? el("a", { href: pathOf(target) }, name) : el("span", {}, name));
   document.title = `${t("Checkup")}: ${name}`;
 }
 
@@ -76,11 +77,10 @@ function sayFact({ value, unit, link }) {
   return link && /^\/(?!\/)/.test(link) ? el("a", { href: link }, words) : words;
 }
 
-/** Without a question: the alerts and the targets that one may ask about. */
+/** Where only the service as a whole was asked about: the alerts and the targets that one may ask about. */
 function offer(store) {
   const alerts = store.state.alerts.filter(({ state }) => state === "firing" || state === "acknowledged");
   show(find("#offer"), true);
-  show(find("#sum"), false);
   reconcile(find("#offer-alerts"), alerts, {
     key: ({ id }) => id,
     make: () => el("li", {}, el("i", { className: "dot", "aria-hidden": "true" }), el("a")),

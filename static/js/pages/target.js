@@ -14,7 +14,7 @@ import { Latency } from "../targets/latency.js";
 import { paintLogs, paintProbes, paintScrapes } from "../targets/looks.js";
 import { measured } from "../targets/measured.js";
 import { paintOutages, paintRemedies } from "../targets/past.js";
-import { TIMED, daysOf, lookOf, pathOf, sayState, settled, standing, uptimeOf } from "../targets/word.js";
+import { TIMED, daysOf, downSeconds, lookOf, pathOf, sayState, settled, standing, uptimeOf } from "../targets/word.js";
 
 export function start(store) {
   const root = find("#part-target");
@@ -29,7 +29,7 @@ export function start(store) {
     target = settled(answer);
     const now = store.now();
     paintHead(target, now);
-    paintUptime(target);
+    paintUptime(target, now);
     bars.paint(daysOf(target));
     paintProbes(target.probes ?? [], known, now);
     paintScrapes(target.scrapes ?? [], name, now);
@@ -102,15 +102,14 @@ export function start(store) {
   latency.part.open();
 }
 
-function paintUptime(target) {
+function paintUptime(target, now) {
   const uptime = uptimeOf(target);
-  const days = daysOf(target);
   show(find("#part-uptime"), (target.probes ?? []).length > 0);
   for (const box of all("#figures [data-window]")) {
     const ratio = uptime[box.dataset.window];
     text(box.children[1], sayRatio(ratio));
-    const count = Number.parseInt(box.dataset.window, 10);
-    const down = box.dataset.window.endsWith("d") ? days.slice(-count).reduce((sum, day) => sum + (day.seconds_down ?? 0), 0) : 0;
-    text(box.children[2], ratio === null ? t("not known yet") : ratio >= 1 ? t("no downtime") : down ? t("down for {duration}", { duration: duration(down) }) : "");
+    const count = box.dataset.window === "24h" ? 1 : Number.parseInt(box.dataset.window, 10);
+    const down = downSeconds(target.outages ?? [], count, now);
+    text(box.children[2], ratio === null ? t("not known yet") : down < 1 ? t("no downtime") : t("down for {duration}", { duration: duration(down) }));
   }
 }

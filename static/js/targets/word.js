@@ -69,6 +69,18 @@ export function daysOf({ probes = [] }) {
 /** What is asked over a network: how long it takes to answer says something. */
 export const TIMED = ["http", "tcp", "dns", "ping"];
 
+/** Seconds of a window of so many days in which at least one probe said that it is down. */
+export function downSeconds(outages, days, now) {
+  const start = now - days * 86400_000;
+  let until = start;
+  let sum = 0;
+  for (const { started_ms: from, ended_ms: to } of [...outages].sort((one, other) => one.started_ms - other.started_ms)) {
+    sum += Math.max(0, (to ?? now) - Math.max(from, until));
+    until = Math.max(until, to ?? now);
+  }
+  return sum / 1000;
+}
+
 /** The slowest answer of its probes, in seconds; null where none was timed. */
 export function latencyOf({ probes = [] }) {
   const times = probes.filter(({ probe, state }) => TIMED.includes(probe) && state !== "down").map(({ duration_seconds: seconds }) => seconds).filter((seconds) => Number.isFinite(seconds));
@@ -105,11 +117,12 @@ function sayDown({ name, since_ms: since, reason }, now) {
 }
 
 /** The words beside a target's name: since when, and why. */
-export function standing({ state, since_ms: since, reason }, now) {
+export function standing({ state, since_ms: since, reason, probes = [] }, now) {
   const length = since ? duration((now - since) / 1000) : "";
   if (state === "down") return [length && t("down for {duration}", { duration: length }), sayReason(reason)].filter(Boolean).join(" · ");
   if (state === "up") return length ? t("up for {duration}", { duration: length }) : t("up");
   if (state === "paused") return t("nobody looks at it");
+  if (!reason && probes.length && probes.every(({ probe }) => probe === "push")) return t("no sign of life yet");
   return sayReason(reason) || t("not looked at yet");
 }
 
