@@ -36,6 +36,7 @@ from config import Settings
 from dashboard.doer import Doers
 from dashboard.hub import GOING_AWAY, SERVICE_RESTART, open_hub
 from dashboard.log import configure_logging
+from dashboard.panels import profile_files, read_panels
 from dashboard.services import EXTENSION, Services
 from ledger import ExitReason, LastWords, Ledger
 from model.collector import ModelCollector
@@ -308,8 +309,9 @@ class Application:
         )
 
     def _take_profiles(self, names: list[str]) -> None:
-        """Rules and panels of the metrics that are scraped."""
-        log.info("profiles", names=names)
+        """Have the rules and panels of these in force: what scraped targets are said to be."""
+        self.alerting.rules.set_profiles(names)
+        self.services.hub.board.replace(read_panels([*self.settings.panels, *profile_files(names)]))
 
     def _seal(self) -> None:
         """Move history from the journal into the file, once there is enough of it."""

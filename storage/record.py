@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Engine, delete, insert, select
 
 from storage.error import StorageError
 from storage.fingerprint import fingerprint_of
-from storage.tables import ActionRow, AlertRow, AuditRow, LoginLinkRow, RequestRow
+from storage.tables import ActionRow, AlertRow, AuditRow, LogEventRow, LoginLinkRow, RemedyRow, RequestRow
 
 logger = structlog.get_logger(__name__)
 
@@ -181,9 +181,11 @@ def _plain(facts: dict[str, Any]) -> str:
 
 
 def expire_records(engine: Engine, before_ms: int) -> int:
-    """Delete requests, resolved alerts, what these had done, audit entries and dead links older than ``before_ms``.
+    """Delete requests, resolved alerts and what these had done, what was found in logs, what was done for targets, audit
+    entries and dead links older than ``before_ms``.
 
-    Incidents stay: they are few, and the history of outages is what people come back for. Returns the rows deleted.
+    Incidents stay, and so do outages of targets: they are few, and their history is what people come back for. Returns
+    the rows deleted.
     """
     old: list[tuple[Any, ColumnElement[bool]]] = [
         (RequestRow, RequestRow.time_ms < before_ms),
@@ -191,6 +193,8 @@ def expire_records(engine: Engine, before_ms: int) -> int:
         (AlertRow, (AlertRow.state == "resolved") & (AlertRow.seen_ms < before_ms) & (AlertRow.active_ms < before_ms)),
         (ActionRow, (ActionRow.started_ms < before_ms) & (ActionRow.state != "started")),
         (LoginLinkRow, LoginLinkRow.expires_ms < before_ms),
+        (LogEventRow, LogEventRow.last_ms < before_ms),
+        (RemedyRow, (RemedyRow.started_ms < before_ms) & (RemedyRow.state != "started")),
     ]
     deleted = 0
     for table, is_old in old:
