@@ -48,6 +48,8 @@ def _mask_address(text: str) -> str:
 _PRIVATE_KEY = re.compile(
     r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:(?!-----END)[\s\S])*+(?:-----END[^\n-]{0,60}-----)?"
 )
+_KEY_END = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
+_KEY_LINE = re.compile(r"\s*+[A-Za-z0-9+/=]{16,}+\s*+")
 #: What is known by its looks.
 _TOKENS = re.compile(
     r"(?<![A-Za-z0-9])(?:"
@@ -143,7 +145,7 @@ def _settled(step: Callable[[str], str], text: str) -> str:
 
 
 def _mask_once(text: str) -> str:
-    text = _PRIVATE_KEY.sub(SECRET, text)
+    text = _mask_key_ends(_PRIVATE_KEY.sub(SECRET, text))
     text = _USERINFO.sub(rf"\1{SECRET}@", text)
     text = _WEBHOOKS.sub(rf"\1{SECRET}", text)
     text = _AUTHORIZATION.sub(_mask_authorization, text)
@@ -156,6 +158,20 @@ def _mask_once(text: str) -> str:
     text = _RESIDENT.sub(lambda found: NUMBER if _is_resident(found[0]) else found[0], text)
     text = _CARD.sub(lambda found: NUMBER if _is_card(found[0]) else found[0], text)
     return _PHONE.sub(_mask_phone, text)
+
+
+def _mask_key_ends(text: str) -> str:
+    """Mask the last lines of private keys whose beginning is not there."""
+    if _KEY_END.search(text) is None:
+        return text
+    lines: list[str] = []
+    for line in text.split("\n"):
+        if _KEY_END.search(line):
+            line = _KEY_END.sub(SECRET, line)
+            while lines and _KEY_LINE.fullmatch(lines[-1]):
+                del lines[-1]
+        lines.append(line)
+    return "\n".join(lines)
 
 
 def _mask_authorization(found: re.Match[str]) -> str:

@@ -101,6 +101,7 @@ _KEY = "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQ\nEAx7\n-----END RSA PRIV
         ("'set-cookie': 'a=b; Path=/'", "'set-cookie': '[secret]'"),
         (f"before {_KEY} after", "before [secret] after"),
         ("-----BEGIN PRIVATE KEY-----\nMIIEcut", "[secret]"),
+        ("all well\nMIIEpAIBAAKCAQEAx7\nEAx7MIIEpAIBAAKCAQ==\n-----END PRIVATE KEY-----\nok", "all well\n[secret]\nok"),
         ("mail ada.l+x@example.co.uk failed", "mail [email] failed"),
         ("联系admin@example.com或13812345678", "联系[email]或[number]"),
         ("call +86 138-1234-5678 or +1 555 123 4567", "call [number] or [number]"),

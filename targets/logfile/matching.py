@@ -71,9 +71,9 @@ class Matcher:
             return
         for entry, text in zip(entries, texts, strict=True):
             for tally in sought:
-                groups = tally.pattern.search(text)
-                if groups is not None:
-                    tally.add(entry, groups)
+                found = tally.pattern.search(text)
+                if found is not None:
+                    tally.add(entry.time_ms, text, found)
                     self._dirty = True
 
     # --- what is kept ---------------------------------------------------------------------------------------------

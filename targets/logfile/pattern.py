@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import re2
 
@@ -37,6 +37,13 @@ def compile_regex(text: str, *, ignore_case: bool = False, captures: bool = Fals
         raise PatternError(f"the regular expression {text[:100]!r} is not valid: {reason}") from error
 
 
+class Found(NamedTuple):
+    """Where an entry matched: the offset in its bytes, and the groups that the pattern's metric needs."""
+
+    start: int
+    groups: Mapping[str, str]
+
+
 class Pattern:
     """A pattern of the settings or of a profile. Texts are given as UTF-8, so that none is encoded twice."""
 
@@ -66,16 +73,15 @@ class Pattern:
         """What it is called: the label ``pattern`` of its series."""
         return self.settings.title[:MAX_TITLE]
 
-    def search(self, text: bytes) -> Mapping[str, str] | None:
-        """What it finds in one entry: the groups that its metric needs. None where it finds nothing."""
+    def search(self, text: bytes) -> Found | None:
+        """The first place in one entry in which it is found; None where it is not."""
         if self._needle is not None:
-            if self._needle not in text or self._is_excepted(text):
-                return None
-            return {}
+            start = text.find(self._needle)
+            return None if start < 0 or self._is_excepted(text) else Found(start, {})
         found = self._regex.search(text)
         if found is None or self._is_excepted(text):
             return None
-        return {name: _decoded(found[place]) for name, place in self._needed.items()}
+        return Found(found.start(), {name: _decoded(found[place]) for name, place in self._needed.items()})
 
     def may_be_in(self, block: bytes) -> bool:
         """Whether an entry among these lines could match; False is sure, if the block is plain UTF-8."""

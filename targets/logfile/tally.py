@@ -11,16 +11,16 @@ from sqlalchemy import Connection, insert, update
 from collectors.sample import Sample, make_labels
 from mask import mask
 from storage.tables import LogEventRow
-from targets.logfile.entry import Entry
 from targets.logfile.meter import Meter
-from targets.logfile.pattern import Pattern
-from targets.logfile.wording import fingerprint, plain, readable, told
+from targets.logfile.pattern import Found, Pattern
+from targets.logfile.wording import fingerprint, readable, told
 
 #: Events of one pattern that are open at once in one source; lines of yet other kinds count as one more.
 MAX_OPEN = 20
 OTHERS = "others"
 MAX_TEXT = 1000
 MAX_LINE = 200
+MAX_LINE_BYTES = 16 * 1024
 MAX_CONTEXT_LINES = 50
 MAX_CONTEXT_CHARS = 400
 #: Stretches in which the lines of a window are counted: a window is exact to a 250th of its length.
@@ -70,22 +70,22 @@ class Tally:
 
     # --- lines ----------------------------------------------------------------------------------------------------
 
-    def add(self, entry: Entry, groups: Mapping[str, str]) -> None:
-        """Take an entry in which the pattern was found."""
+    def add(self, now_ms: int, text: bytes, found: Found) -> None:
+        """Take an entry in which the pattern was found, read at ``now_ms``."""
         if self._meter is not None:
-            self._meter.observe(groups)
+            self._meter.observe(found.groups)
         if self.pattern.settings.level == 0:
             return
-        now_ms = entry.time_ms
         self.calm(now_ms)
         self._matches += 1
         self._last_ms = now_ms
+        line = _line_at(text, found.start)
         if self._raised_ms is None and self._is_enough(now_ms):
             self._raised_ms = now_ms
-            self._line = told(_first_line(entry.text), MAX_LINE)
+            self._line = told(line, MAX_LINE)
             for one in self._events.values():
                 one.raised_ms, one.changed = now_ms, True
-        event = self._event(entry)
+        event = self._event(now_ms, line, text)
         event.count += 1
         event.last_ms = now_ms
         event.raised_ms = self._raised_ms if event.raised_ms is None else event.raised_ms
@@ -112,19 +112,14 @@ class Tally:
             del self._window[0]
         return sum(count for _, count in self._window) >= self.pattern.settings.count
 
-    def _event(self, entry: Entry) -> Event:
-        text = plain(entry.text)
-        first = _first_line(text)
-        kind = fingerprint(first[:2000])
-        found = self._events.get(kind)
-        if found is None and len(self._events) >= MAX_OPEN:
+    def _event(self, now_ms: int, line: str, text: bytes) -> Event:
+        kind = fingerprint(line[:2000])
+        if kind not in self._events and len(self._events) >= MAX_OPEN:
             kind = OTHERS
-            found = self._events.get(kind)
-        if found is None:
-            found = Event(kind, entry.time_ms, entry.time_ms, text=told(first, MAX_TEXT))
-            found.context = _context(text[len(first) + 1 :])
-            self._events[kind] = found
-        return found
+        event = self._events.get(kind)
+        if event is None:
+            event = self._events[kind] = Event(kind, now_ms, now_ms, text=told(line, MAX_TEXT), context=_context(text))
+        return event
 
     # --- what is kept ---------------------------------------------------------------------------------------------
 
@@ -199,15 +194,18 @@ class Tally:
                 yield Sample("log_advice_info", make_labels(**named, **both), 1.0)
 
 
-def _first_line(text: str) -> str:
-    return text.partition("\n")[0]
+def _line_at(text: bytes, offset: int) -> str:
+    """The line of an entry in which it matched; of a traceback mostly its last, which says what was wrong."""
+    begin, end = text.rfind(b"\n", 0, offset) + 1, text.find(b"\n", offset)
+    line = text[begin:] if end < 0 else text[begin:end]
+    return (line if line.strip() else text.partition(b"\n")[0])[:MAX_LINE_BYTES].decode(errors="replace")
 
 
-def _context(text: str) -> tuple[str, ...]:
-    """The lines that came with the first one, masked together: a key may go over several."""
-    if not text:
+def _context(text: bytes) -> tuple[str, ...]:
+    """The lines of an entry that has several, the last of a long one; masked together: a key goes over several."""
+    if b"\n" not in text:
         return ()
-    lines = text.split("\n", MAX_CONTEXT_LINES)[:MAX_CONTEXT_LINES]
+    lines = text.decode(errors="replace").rsplit("\n", MAX_CONTEXT_LINES)[-MAX_CONTEXT_LINES:]
     return tuple(mask("\n".join(_indented(line) for line in lines)).split("\n"))
 
 

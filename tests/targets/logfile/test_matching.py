@@ -147,15 +147,23 @@ def test_lines_of_different_kinds_are_different_events_up_to_a_bound(database: D
     assert sum(one.count for one in found) == len(names)
 
 
-def test_what_came_with_the_line_is_its_context_and_masked(database: Database) -> None:
-    matcher = matcher_of({"match": "Error: boom"})
-    text = 'Error: boom\nTraceback (most recent call last):\n  File "/srv/app.py", line 3\n    password=hunter2'
+def test_the_line_that_matched_is_told_and_its_whole_entry_is_the_context(database: Database) -> None:
+    matcher = matcher_of(OOM)
+    text = (
+        'got prompt\nTraceback (most recent call last):\n  File "/srv/app.py", line 3\nError: Out of memory, key=/srv/k'
+    )
     round_of(database, matcher, text, at=0)
-    assert events(database)[0].context == [
-        "Traceback (most recent call last):",
-        '  File "[path]", line 3',
-        "    password=[secret]",
-    ]
+    (event,) = events(database)
+    assert event.text == "Error: Out of memory, key=[path]"
+    assert event.context == ["got prompt", "Traceback (most recent call last):", '  File "[path]", line 3', event.text]
+    assert values(matcher, "log_last_line_info")[0][0]["line"] == event.text
+
+
+def test_of_a_long_entry_the_last_lines_are_kept(database: Database) -> None:
+    matcher = matcher_of(OOM)
+    round_of(database, matcher, "\n".join(["Out of memory", *(f"  line {n}" for n in range(100))]), at=0)
+    context = events(database)[0].context
+    assert (len(context), context[0], context[-1]) == (50, "  line 50", "  line 99")
 
 
 def test_colours_and_control_characters_neither_hide_a_match_nor_are_kept(database: Database) -> None:
