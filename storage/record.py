@@ -181,8 +181,8 @@ def _plain(facts: dict[str, Any]) -> str:
 
 
 def expire_records(engine: Engine, before_ms: int) -> int:
-    """Delete requests, resolved alerts and what these had done, what was found in logs, what was done for targets, audit
-    entries and dead links older than ``before_ms``.
+    """Delete what is older than ``before_ms``: requests, resolved alerts and what was done about them, log events,
+    remedies, audit entries, dead links.
 
     Incidents stay, and so do outages of targets: they are few, and their history is what people come back for. Returns
     the rows deleted.
