@@ -198,6 +198,11 @@ scrape_failure_info{job,instance,reason} gauge: 1 while scrapes fail; its label 
 ingest_samples_total{kind,result} counter: Samples that others sent (remote_write, otlp), and what became of them.
 
 ## Logs
+log_up{target,source} gauge: 1 while a log can be read; absent where nothing could tell (no journalctl, no Docker).
+log_lines_total{target,source} counter: Lines read.
+log_bytes_total{target,source} counter bytes: Bytes read; of a journal or a container, those of its messages.
+log_behind_bytes{target,source} gauge bytes: Bytes of a file that are there and not read yet.
+log_gaps_total{target,source} counter: How often a part of a log was gone before it was read.
 log_matches_total{target,source,pattern,level} counter: Entries in which a pattern was found; it begins at 0.
 log_pattern_active{target,pattern,level} gauge: 1 from when enough lines came until it was quiet, in any source.
 log_last_line_info{target,pattern,line} gauge: 1 while active; the line that raised it, masked.
