@@ -18,7 +18,7 @@ from command_base import database, fail, local_time, with_settings
 from command_history import export, import_command
 from command_model import model
 from command_recovery import restart, why
-from command_report import report
+from command_report import bundle, report
 from command_rules import check_rules, test_rules
 from config import Settings, SettingsError, is_loopback
 from supervisor import DataFolderTaken, Server, run
@@ -267,3 +267,4 @@ main.add_command(why)
 main.add_command(check_rules)
 main.add_command(test_rules)
 main.add_command(report)
+main.add_command(bundle)

@@ -1,10 +1,12 @@
-"""The command that looks back: ``report`` reads any log of JSON lines."""
+"""The commands that look back: ``report`` reads any log of JSON lines, ``bundle`` packs what helpers need."""
 
 from __future__ import annotations
 
 import gzip
 import json
+import os
 import sys
+import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -108,6 +110,43 @@ def _of_period(settings: Settings, kind: str, text: str, form: str, language: st
             fail(f"{text or 'the last one'}: the date must be {problem}")
         except StorageError as problem:
             fail(str(problem))
+
+
+@click.command("bundle")
+@click.argument("file", type=click.Path(path_type=Path), metavar="OUT.zip")
+@click.option("--check", is_flag=True, help="Look through the database for damage as well, which takes a while.")
+@with_settings
+def bundle(settings: Settings, file: Path, check: bool) -> None:
+    """Pack what somebody who helps needs to know, masked, into one zip. Works while the server runs or not."""
+    from alerts.delivery.vault import FILE_NAME, Vault, VaultError
+    from reports.bundle import Sources, write_bundle
+    from storage.error import StorageError
+    from storage.series import SeriesStore
+    from targets.roster import Roster
+
+    with database(settings) as opened:
+        store = SeriesStore(opened)
+        vault = Vault(settings.data_dir / FILE_NAME)
+        roster = Roster(opened, settings.targets, encrypt=vault.seal, decrypt=vault.unseal, unreadable=VaultError)
+        try:
+            store.attach()
+            sources = Sources(
+                settings,
+                opened,
+                store,
+                time.time_ns() // 1_000_000,
+                more_settings=lambda: [one.settings for one in roster.targets() if one.origin == "page"],
+                check=check,
+            )
+            descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "w+b") as out:
+                write_bundle(out, sources)
+                size = out.tell()
+        except (StorageError, OSError) as problem:
+            fail(f"{file}: {getattr(problem, 'strerror', None) or problem}")
+        finally:
+            store.close()
+    click.echo(f"{file}: {size:,} bytes; look it through before you send it on")
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from dashboard.identity import current
 from dashboard.parameter import invalid, one_of, whole
 from dashboard.services import services
 from mask import mask, mask_secrets
+from reports.clean import clean
 from reports.own_log import LEVELS, Line, OwnLog, Place, at_least
 
 blueprint = Blueprint("logtail", __name__, url_prefix="/api/logs")
@@ -20,8 +21,8 @@ blueprint = Blueprint("logtail", __name__, url_prefix="/api/logs")
 #: Fields whose values are our own words.
 _PLAIN = frozenset({"route", "method", "status", "logger", "duration_ms"})
 _LONGEST = 200
-#: Characters of one value that are told, and how deep values lie in others.
-_MOST_TEXT, _DEPTH = 8000, 4
+#: Characters of a line's text that are told.
+_MOST_TEXT = 8000
 
 
 @blueprint.get("/tail")
@@ -30,7 +31,7 @@ def tail() -> Response:
     """The newest lines that match, in the order in which they were written. A viewer sees no paths and addresses."""
     level, wanted, text = one_of("level", LEVELS), _text("request_id"), _text("q")
     levels = at_least(level) if level else None
-    clean = mask_secrets if current().may("operator") else mask
+    how = mask_secrets if current().may("operator") else mask
     told: dict[Place, dict[str, Any]] = {}
 
     def matches(line: Line) -> bool:
@@ -38,7 +39,7 @@ def tail() -> Response:
             return False
         if wanted is not None and line.request_id != wanted and not _mentions(line, wanted):
             return False
-        shown = _shown(line, clean)
+        shown = _shown(line, how)
         # In what is shown, or else one could ask for what is masked.
         if text is not None and text.lower() not in _words(shown):
             return False
@@ -61,31 +62,16 @@ def tail() -> Response:
     )
 
 
-def _shown(line: Line, clean: Callable[[str], str]) -> dict[str, Any]:
+def _shown(line: Line, how: Callable[[str], str]) -> dict[str, Any]:
     return {
         "cursor": str(line.place),
         "time_ms": line.time_ms,
         "level": line.level,
-        "event": None if line.event is None else clean(line.event[:_MOST_TEXT]),
-        "text": clean(line.text[:_MOST_TEXT]),
+        "event": None if line.event is None else how(line.event[:_MOST_TEXT]),
+        "text": how(line.text[:_MOST_TEXT]),
         "request_id": line.request_id,
-        "fields": {
-            name: value if name in _PLAIN else _clean(name, value, clean) for name, value in line.fields.items()
-        },
+        "fields": {name: value if name in _PLAIN else clean(name, value, how) for name, value in line.fields.items()},
     }
-
-
-def _clean(name: str, value: Any, clean: Callable[[str], str], depth: int = 0) -> Any:
-    """A field's value; masked beside its name, which may be what tells that it is a secret."""
-    if depth < _DEPTH and isinstance(value, dict):
-        return {clean(str(key)[:_LONGEST]): _clean(str(key), inner, clean, depth + 1) for key, inner in value.items()}
-    if depth < _DEPTH and isinstance(value, list):
-        return [_clean(name, inner, clean, depth + 1) for inner in value]
-    if isinstance(value, (float, bool, type(None))):
-        return value
-    head = f"{name[:_LONGEST]}: "
-    told = clean(f"{head}{str(value)[:_MOST_TEXT]}")
-    return value if isinstance(value, int) and told == f"{head}{value}" else told.removeprefix(head)
 
 
 def _words(shown: dict[str, Any]) -> str:

@@ -173,6 +173,13 @@ CALLS: tuple[Call, ...] = (
     ),
     Call(
         "get",
+        "/api/support-bundle",
+        "What somebody who helps needs to know, masked, as one zip.",
+        "admin",
+        answer=(200, "application/zip", {"type": "string", "format": "binary"}),
+    ),
+    Call(
+        "get",
         "/api/requests/errors",
         "Errors by kind, the most frequent first (a day without a window).",
         "viewer",

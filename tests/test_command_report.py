@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,16 @@ def test_what_cannot_be_read_is_said_in_one_line(tmp_path: Path) -> None:
     assert status == 2
     assert "No such file" in said
     assert run("--log", "-", "--tz", "Mars/X", stdin="")[0] == 2
+
+
+def test_a_bundle_is_packed_without_a_server(tmp_path: Path) -> None:
+    out = tmp_path / "support.zip"
+    environment = {"WAKELESS_DATA_DIR": str(tmp_path / "data"), "WAKELESS_ADMIN_PASSWORD": "hunter2-of-the-admin"}
+    result = CliRunner(env=environment).invoke(main, ["bundle", str(out), "--check"])
+    assert (result.exit_code, "look it through" in result.output) == (0, True), result.output
+    assert out.stat().st_mode & 0o777 == 0o600
+    with zipfile.ZipFile(out) as archive:
+        assert "README.txt" in archive.namelist()
+        assert b"hunter2" not in b"".join(map(archive.read, archive.namelist()))
+    result = CliRunner(env=environment).invoke(main, ["bundle", str(tmp_path / "none" / "x.zip")])
+    assert (result.exit_code, "No such file" in result.output) == (2, True)
