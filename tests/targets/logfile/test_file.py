@@ -178,6 +178,23 @@ def test_what_is_no_regular_file_is_refused(tmp_path: Path, kind: str, reason: s
     assert reason in (reader.source.error or "")
 
 
+def test_a_file_that_may_not_be_read_is_tried_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    append(path, "one\n")
+    reader = Reader(path)
+
+    def refuse(*_: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patched:  # root may read everything
+        patched.setattr("targets.logfile.piece.os.open", refuse)
+        reader.round()
+    assert reader.source.up is False
+    assert "permission" in (reader.source.error or "")
+    reader.finish()
+    assert reader.source.up is True
+    assert reader.lines == ["one"]
+
+
 def test_a_file_of_proc_does_no_harm() -> None:
     reader = Reader(Path("/proc/uptime"))
     reader.round(3)

@@ -8,9 +8,17 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from tests.targets.logfile.reading import Reader
 
@@ -154,4 +162,10 @@ class LogStory(RuleBasedStateMachine):
 
 
 TestLogStory = LogStory.TestCase
-TestLogStory.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestLogStory.settings = settings(max_examples=12, stateful_step_count=25, deadline=None)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_the_same_for_many_stories() -> None:
+    run_state_machine_as_test(LogStory, settings=settings(max_examples=1000, stateful_step_count=50, deadline=None))

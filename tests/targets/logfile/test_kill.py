@@ -88,7 +88,7 @@ def followed(database: Path) -> bool:
         return False
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         try:
-            return connection.execute("SELECT count(*) FROM log_sources").fetchone() != (0,)
+            return bool(connection.execute("SELECT count(*) FROM log_sources").fetchone()[0])
         except sqlite3.OperationalError:  # no table yet
             return False
 

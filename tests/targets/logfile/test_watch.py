@@ -13,7 +13,7 @@ from contextlib import closing
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from socketserver import ThreadingUnixStreamServer
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from sqlalchemy import text
@@ -205,8 +205,8 @@ def test_without_journalctl_nobody_is_alarmed(watch: LogWatch, monkeypatch: pyte
 class Docker(BaseHTTPRequestHandler):
     """As much of Docker's API as following a container takes: its lines, those since a second, in frames."""
 
-    lines: list[tuple[float, str]] = []
-    asked: list[str] = []
+    lines: ClassVar[list[tuple[float, str]]] = []
+    asked: ClassVar[list[str]] = []
 
     def do_GET(self) -> None:
         path = self.path.split("?")[0]
