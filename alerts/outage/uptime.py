@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import lru_cache
 
 from alerts.outage.stretch import Stretch, covered_ms, union, without
 from storage.incident import DOWN, Incident, IncidentLog
@@ -60,7 +62,7 @@ class Record:
     ) -> None:
         self._since_ms = since_ms
         self._now_ms = now_ms
-        self._begun = begun
+        self._begun = sorted(begun)
         self._down = union(down)
         self._planned = without(union(planned), self._down)
 
@@ -81,19 +83,18 @@ class Record:
 
     def days(self, zone: tzinfo | None) -> tuple[Day, ...]:
         """The last :data:`DAYS` days of ``zone``, today included; None is the machine's own."""
-        dates = _dates(self._now_ms, zone)
-        edges = [_midnight(one, zone) for one in (*dates, dates[-1] + timedelta(days=1))]
-        return tuple(self._day(*one) for one in zip((one.isoformat() for one in dates), edges, edges[1:], strict=False))
+        names, edges = _days(_date(self._now_ms, zone), zone)
+        return tuple(self._day(*one) for one in zip(names, edges, edges[1:], strict=False))
 
     def _day(self, name: str, start_ms: int, end_ms: int) -> Day:
         share = self.share(start_ms, end_ms)
-        count = sum(start_ms <= moment < end_ms for moment in self._begun)
+        count = bisect_left(self._begun, end_ms) - bisect_left(self._begun, start_ms)
         return Day(name, share.ratio, share.seconds_down, share.seconds_planned, count)
 
 
 def first_ms(now_ms: int, zone: tzinfo | None) -> int:
     """Where the longest window and the first of the days begin: nothing before it is asked for."""
-    return min(_midnight(_dates(now_ms, zone)[0], zone), now_ms - max(WINDOWS.values()))
+    return min(_days(_date(now_ms, zone), zone)[1][0], now_ms - max(WINDOWS.values()))
 
 
 def uptime(log: IncidentLog, now_ms: int, zone: tzinfo | None = None) -> Uptime:
@@ -118,8 +119,11 @@ def _stretch(incident: Incident, now_ms: int) -> Stretch:
     return Stretch(incident.started_ms, now_ms if incident.ended_ms is None else incident.ended_ms)
 
 
-def _dates(now_ms: int, zone: tzinfo | None) -> list[date]:
-    return [_date(now_ms, zone) - timedelta(days=back) for back in range(DAYS - 1, -1, -1)]
+@lru_cache(maxsize=8)
+def _days(today: date, zone: tzinfo | None) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """The names of the days that end with ``today``, and their edges: where each begins, and where the last ends."""
+    dates = [today - timedelta(days=back) for back in range(DAYS - 1, -2, -1)]
+    return tuple(one.isoformat() for one in dates[:-1]), tuple(_midnight(one, zone) for one in dates)
 
 
 def _date(time_ms: int, zone: tzinfo | None) -> date:
