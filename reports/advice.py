@@ -70,10 +70,10 @@ def _gpu(report: Report) -> Iterator[Advice]:
 
 def _queue(report: Report) -> Iterator[Advice]:
     short = report.squeeze
-    if short.waiting_gpu_idle is not None and short.waiting_gpu_idle >= _OFTEN_WAITING:
-        if short.waiting_cpu is not None:
-            key = "preprocess_bound" if short.waiting_cpu >= _CPU_BUSY else "gpu_starved"
-            yield Advice(key, "warning", {"share": short.waiting_gpu_idle, "cpu": short.waiting_cpu})
+    stalled, cpu = short.waiting_gpu_idle, short.waiting_cpu
+    if stalled is not None and cpu is not None and stalled >= _OFTEN_WAITING:
+        key = "preprocess_bound" if cpu >= _CPU_BUSY else "gpu_starved"
+        yield Advice(key, "warning", {"share": stalled, "cpu": cpu})
     waits = short.waiting is not None and short.waiting >= _OFTEN_WAITING
     if waits and short.waiting_batch is not None and short.waiting_batch < _SMALL_BATCH:
         yield Advice("small_batches", "info", {"batch": short.waiting_batch, "share": short.waiting or 0.0})

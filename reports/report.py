@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta, tzinfo
 from typing import Any, TypeAlias
@@ -295,7 +295,3 @@ def _total(curves: Curves) -> float | None:
 def _covered(curves: Curves, windows: Grid) -> float:
     there = [values == values for values in curves.values()]
     return float(sum(any(column) for column in zip(*there, strict=True))) / windows.count if there else 0.0
-
-
-#: Makes a report: what the page, the commands and the schedule have in common.
-Make: TypeAlias = Callable[[Kind, date, int], Report]

@@ -30,7 +30,7 @@ export function figure({ title, kind, labels, values, parts = [], limit = null, 
     const height = y(value / axis.factor);
     drawing.append(svg("line", { class: "grid", x1: BOX.left, x2: WIDTH - BOX.right, y1: height, y2: height }), word(BOX.left - 8, height + 4, ticks.labels[at], "end"));
   });
-  const every = Math.ceil(labels.length / (WIDTH / 80));
+  const every = Math.ceil(labels.length / (WIDTH / 110));
   labels.forEach((label, at) => { if (at % every === 0) drawing.append(word(x(at), HEIGHT - 6, label, "middle")); });
   if (kind === "line") line(drawing, values, x, y);
   if (limit !== null) drawing.append(svg("line", { class: "limit", x1: BOX.left, x2: WIDTH - BOX.right, y1: y(limit), y2: y(limit) }));

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -22,12 +22,13 @@ class Place:
         self.database = house.services.database
         self.query = house.services.query
 
-    def file(self, path: str, start_ms: int, end_ms: int, **query: object) -> bytes:
+    def file(self, path: str, start_ms: int, end_ms: int, match: Sequence[str] = ()) -> bytes:
         """What the server gives of a window."""
-        asked = {"start": start_ms, "end": end_ms, **query}
+        asked = {"start": start_ms, "end": end_ms, "match[]": match}
         answer = self._house.visitor().get(path, query_string=asked, headers=self._house.token("viewer"))
         assert answer.status_code == 200, answer.text
-        return answer.data
+        found: bytes = answer.data
+        return found
 
 
 @pytest.fixture

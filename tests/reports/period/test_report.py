@@ -40,7 +40,7 @@ def save(folder: Path, place: Place, report: Report) -> None:
     (folder / "report.json").write_bytes(orjson.dumps(report.as_dict()))
     for name in ("requests", "incidents", "alerts"):
         (folder / f"{name}.csv").write_bytes(place.file(f"/api/{name}.csv", *window))
-    (folder / "series.csv").write_bytes(place.file("/api/export.csv", *window, **{"match[]": METRICS}))
+    (folder / "series.csv").write_bytes(place.file("/api/export.csv", *window, METRICS))
 
 
 def check(folder: Path) -> subprocess.CompletedProcess[str]:
