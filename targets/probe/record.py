@@ -40,6 +40,7 @@ class Record:
     alive_ms: int
     reason: str  # why it is down, or what a last look brought
     detail: dict[str, Any] = field(default_factory=dict)
+    certificate_ends_ms: int | None = None
 
 
 class Kept(NamedTuple):
@@ -110,6 +111,7 @@ def _row(record: Record) -> dict[str, Any]:
             "last_reason": standing.reason,
             "alive_ms": record.alive_ms,
             "seen": record.detail,
+            "certificate_ends_ms": record.certificate_ends_ms,
         },
     }
 
@@ -129,4 +131,5 @@ def _record(row: Any) -> Record:
     )
     seen = kept.get("seen", {})
     alive_ms = int(kept.get("alive_ms", row.seen_ms))
-    return Record(row.target, row.probe, standing, row.first_ms, row.seen_ms, alive_ms, row.reason, dict(seen))
+    ends_ms = kept.get("certificate_ends_ms")
+    return Record(row.target, row.probe, standing, row.first_ms, row.seen_ms, alive_ms, row.reason, dict(seen), ends_ms)

@@ -22,7 +22,7 @@ def verdict(target: str, probe: str, state: State, reason: str) -> Iterator[Samp
         yield Sample(name, make_labels(target=target, probe=probe, reason=reason[:MAX_REASON]), 1.0)
 
 
-def looked(target: str, probe: str, outcome: Outcome, warn_seconds: float | None) -> Iterator[Sample]:
+def looked(target: str, probe: str, outcome: Outcome) -> Iterator[Sample]:
     """What the last look brought."""
     if outcome.success is None:
         return
@@ -34,10 +34,14 @@ def looked(target: str, probe: str, outcome: Outcome, warn_seconds: float | None
             yield Sample("probe_http_duration_seconds", make_labels(target=target, phase=phase), seconds)
     if outcome.status is not None:
         yield Sample("probe_http_status_code", make_labels(target=target), float(outcome.status))
-    if outcome.certificate_ends_ms is not None:
-        yield Sample("probe_ssl_earliest_cert_expiry", own, outcome.certificate_ends_ms / 1000)
-        if warn_seconds is not None:
-            yield Sample("probe_ssl_warn_seconds", own, warn_seconds)
+
+
+def certified(target: str, probe: str, ends_ms: int, warn_seconds: float | None) -> Iterator[Sample]:
+    """When the certificate expires, and how long before that to warn."""
+    own = make_labels(target=target, probe=probe)
+    yield Sample("probe_ssl_earliest_cert_expiry", own, ends_ms / 1000)
+    if warn_seconds is not None:
+        yield Sample("probe_ssl_warn_seconds", own, warn_seconds)
 
 
 def succeeded(target: str, probe: str, success: bool) -> Iterator[Sample]:

@@ -31,6 +31,8 @@ class Watched:
         self.reason = record.reason if record else ""  # why it is down: that of the moment when it went down
         self.detail: dict[str, Any] = record.detail if record else {}
         self.outcome: Outcome | None = None
+        #: When the certificate expires: of the last look that saw one, since it expires while the target is down, too.
+        self.certificate_ends_ms = record.certificate_ends_ms if record else None
         self.deadline: Deadline | None = None
         self.missed = False
         self.dirty = record is None
@@ -68,6 +70,8 @@ class Watched:
         else:
             self.reason = after.reason
         self.dirty |= flipped or (after.streak, after.reason) != (before.streak, before.reason)
+        if outcome.certificate_ends_ms not in (None, self.certificate_ends_ms):
+            self.certificate_ends_ms, self.dirty = outcome.certificate_ends_ms, True
         return flipped
 
     def retire(self, now_ms: int) -> None:
@@ -81,8 +85,8 @@ class Watched:
 
         Of signs of life the last one holds until the next is due.
         """
-        state = self.standing.state
-        return state == "down" or (state == "up" and isinstance(self.settings, PushTarget))
+        state, is_push = self.standing.state, isinstance(self.settings, PushTarget)
+        return state == "down" or (state == "up" and is_push) or self.certificate_ends_ms is not None
 
     @property
     def _fails(self) -> int:
@@ -127,7 +131,17 @@ class Watched:
         """What is to be kept of it."""
         standing = replace(self.standing)
         target, probe = self.key
-        return Record(target, probe, standing, self.first_ms, self.seen_ms, self.alive_ms, self.reason, self.detail)
+        return Record(
+            target,
+            probe,
+            standing,
+            self.first_ms,
+            self.seen_ms,
+            self.alive_ms,
+            self.reason,
+            self.detail,
+            self.certificate_ends_ms,
+        )
 
     def tick(self, now_ms: int) -> Tick | None:
         """Its series, if there is anything new, or if they would be forgotten otherwise."""
@@ -141,11 +155,16 @@ class Watched:
         target, probe = self.key
         state, outcome = self.standing.state, self.outcome
         blind = outcome is not None and outcome.success is None
-        samples = list(series.verdict(target, probe, state, self.reason if state == "down" or blind else ""))
-        if isinstance(self.settings, PushTarget):
+        is_push = isinstance(self.settings, PushTarget)
+        samples: list[Sample] = []
+        if outcome is not None or state == "down" or is_push:  # that it is up is told by a look
+            samples += series.verdict(target, probe, state, self.reason if state == "down" or blind else "")
+        if self.certificate_ends_ms is not None:
+            samples += series.certified(target, probe, self.certificate_ends_ms, getattr(self.settings, "expiry", None))
+        if is_push:
             samples += series.signed(target, self.seen_ms)
             if state != "unknown":
                 samples += series.succeeded(target, probe, self.standing.failures == 0)
-        elif self.outcome is not None:
-            samples += series.looked(target, probe, self.outcome, getattr(self.settings, "expiry", None))
+        elif outcome is not None:
+            samples += series.looked(target, probe, outcome)
         return samples

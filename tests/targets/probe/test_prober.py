@@ -198,7 +198,7 @@ def test_one_that_was_up_is_not_said_to_be_before_somebody_has_looked(scene: Sce
     assert scene.outages() == [(3610, 3615, None, "HTTP 503")]
 
 
-@options(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@options(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from([WELL, ILL, ILL, BLIND, "kill"]), max_size=14))
 def test_kills_change_nothing_of_what_is_known(
     tmp_path_factory: pytest.TempPathFactory, story: list[Outcome | str]
