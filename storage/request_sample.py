@@ -14,6 +14,8 @@ from storage.tables import RequestRow
 
 #: Requests that a sum goes over; of more, every n-th.
 MOST = 100_000
+#: Up to every tenth, the slowest are looked for among all of them nevertheless.
+_ALL = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,8 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Sum:
-    """A window in numbers; seconds, ratios. ``every``: all but ``count`` and the slowest are of every n-th request."""
+    """A window in numbers; seconds, ratios. ``every``: ``count`` is of all; so are ``max`` and the slowest of up to
+    a million requests."""
 
     count: int
     every: int
@@ -60,7 +63,7 @@ class RequestSample:
             sample: list[ColumnElement[bool]] = [window] if every == 1 else [window, RequestRow.id % every == 0]
             outcomes, classes, hours, total = _grouped(connection, sample, shift_ms, frozenset(failed))
             counted = sum(outcomes.values())
-            slowest = _slowest(connection, window)
+            slowest = _slowest(connection, [window] if every <= _ALL else sample)
             return Sum(
                 count=count,
                 every=every,
@@ -152,10 +155,10 @@ def _quantile(connection: Connection, sample: list[ColumnElement[bool]], count: 
     return connection.execute(query.offset(count - rank).limit(1)).scalar_one_or_none()
 
 
-def _slowest(connection: Connection, window: ColumnElement[bool]) -> list[dict[str, Any]]:
+def _slowest(connection: Connection, sample: list[ColumnElement[bool]]) -> list[dict[str, Any]]:
     wanted = ("request_id", "time_ms", "outcome", "result_class", "route", "total_seconds", "queue_seconds", "input")
     columns = [getattr(RequestRow, name) for name in wanted]
-    query = select(*columns).where(window).order_by(RequestRow.total_seconds.desc()).limit(10)
+    query = select(*columns).where(*sample).order_by(RequestRow.total_seconds.desc()).limit(10)
     return [dict(row) for row in connection.execute(query).mappings()]
 
 
