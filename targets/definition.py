@@ -80,7 +80,8 @@ def _keep(field: str, section: dict[str, Any], old: Mapping[str, Any], *, same: 
     for name in _SECRETS:
         if section.get(name, HIDDEN) == HIDDEN and (name in section or old.get(name) is not None):
             section[name] = _again(f"{field}.{name}", old.get(name), same=same)
-    headers, earlier = section.get("headers", HIDDEN), old.get("headers") or {}
+    headers, known = section.get("headers", HIDDEN), old.get("headers")
+    earlier = known if isinstance(known, dict) else {}
     if headers == HIDDEN:
         section.pop("headers", None)
         headers = dict.fromkeys(earlier, HIDDEN)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from config_target import Remedy
+from config_target import Remedy, TargetSettings
 
 HOUR_MS = 3_600_000
 #: A pattern stays raised until it has been quiet: this long if nothing else is known, and a little more.
@@ -217,3 +217,12 @@ def _cause(rung: Remedy, standing: Standing) -> str | None:
             return f"{standing.probe} has failed once"
         return f"{standing.probe} has failed {standing.failures} times in a row"
     return None
+
+
+def quiet_ms(settings: TargetSettings) -> dict[str, int]:
+    """How long each pattern of its own stays raised after its last line; the longest of those of one name."""
+    found: dict[str, int] = {}
+    for source in settings.log:
+        for pattern in source.patterns:
+            found[pattern.title] = max(found.get(pattern.title, 0), round(pattern.quiet * 1000))
+    return found

@@ -21,7 +21,7 @@ from storage.record import AuditLog
 from targets.probe.state import ProbeState
 from targets.remedy.aftermath import Aftermath
 from targets.remedy.command import run as run_command
-from targets.remedy.course import HOUR_MS, Course, Judge, Skip, Standing, Take
+from targets.remedy.course import HOUR_MS, Course, Judge, Skip, Standing, Take, quiet_ms
 from targets.remedy.deed import Fetch, RemedyFailed, Run, carry_out, fetch_lazily, told
 from targets.remedy.log import STANDBY, RemedyEntry, RemedyLog
 from targets.remedy.route import primary_url, standby_url
@@ -107,7 +107,7 @@ class Ladder:
                 settings = self._targets[target.name] = target.settings
                 course = self._courses.get(target.name)
                 if settings.remedies and (course is None or list(course.rungs) != settings.remedies):
-                    self._courses[target.name] = Course(settings.remedies, _quiet_ms(settings))
+                    self._courses[target.name] = Course(settings.remedies, quiet_ms(settings))
                     for index, rung in enumerate(settings.remedies):
                         self._runs |= {(target.name, index, rung.kind, result): 0 for result in _RESULTS}
 
@@ -295,12 +295,3 @@ class Ladder:
     def _count(self, name: str, rung: int, kind: str, result: str) -> None:
         key = name, rung, kind, result
         self._runs[key] = self._runs.get(key, 0) + 1
-
-
-def _quiet_ms(settings: TargetSettings) -> dict[str, int]:
-    """How long each pattern of its own stays raised after its last line; the longest of those of one name."""
-    found: dict[str, int] = {}
-    for source in settings.log:
-        for pattern in source.patterns:
-            found[pattern.title] = max(found.get(pattern.title, 0), round(pattern.quiet * 1000))
-    return found

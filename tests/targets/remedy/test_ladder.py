@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import Engine
 
 from storage.record import AuditLog
+from targets.target import Target
 from tests.targets.remedy.scene import HOUR, T0, Scene, restart, target
 
 
@@ -237,8 +238,6 @@ def test_a_pause_does_not_have_it_done_twice(database: Engine) -> None:
     here = scene.ladder
     here.replace([])
     scene.fail(1)
-    from targets.target import Target
-
     here.replace([Target(scene.settings)])
     scene.fail(20)
     scene.finish()
