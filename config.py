@@ -22,7 +22,7 @@ from config_section import Section
 from config_target import TargetSettings
 
 #: The same as in pyproject.toml, which a test holds.
-VERSION = "0.4.0"
+VERSION = "0.5.0"
 
 ENV_PREFIX = "WAKELESS_"
 CONFIG_VARIABLE = "WAKELESS_CONFIG"
