@@ -30,7 +30,7 @@ import psutil
 #: Lines with a number that the matcher notes.
 MARKED = 100
 CALM_SECONDS = 15.0
-LAST_SECONDS = 120.0
+LAST_SECONDS = 60.0
 
 
 class Log:

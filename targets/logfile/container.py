@@ -135,7 +135,7 @@ class ContainerSource:
 
     def _connect(self, now_ms: int) -> None:
         if self._marked.mark is None and self._begin == "end":
-            self._marked.mark = {"seconds": {str(now_ms // 1000 + OVERLAP_SECONDS): 0}}
+            self._marked.begin({"seconds": {str(now_ms // 1000 + OVERLAP_SECONDS): 0}})
         mark = self._marked.mark
         self._rest, self._seconds, self._skip = b"", {}, {}
         since = None

@@ -88,7 +88,7 @@ class JournalSource:
             self.up, self.error = None, ABSENT
             return
         if self._marked.mark is None and self._begin == "end":
-            self._marked.mark = {"since": now_ms // 1000}
+            self._marked.begin({"since": now_ms // 1000})
         mark = self._marked.mark or {}
         where = [f"--after-cursor={mark['cursor']}"] if "cursor" in mark else []
         where += [f"--since=@{mark['since']}"] if "since" in mark else []

@@ -199,6 +199,7 @@ class Part:
         behind = len(framer.window)
         if self.size < framer.read_to:
             return "rewritten", b""
+        most = min(most, self.size - framer.read_to)  # no further than was looked: more than that looks like less later
         data = self.piece.read(framer.read_to - behind, most + behind) if self.size else b""
         if self.size and data[:behind] != framer.window:
             return "rewritten", b""

@@ -28,6 +28,11 @@ class Marked:
         self._taken = 0
         self._committed = (mark, replace(count))
 
+    def begin(self, mark: Mark) -> None:
+        """Nothing was given out yet: begin behind this mark, also after an undo."""
+        self.mark = mark
+        self._committed = (mark, self._committed[1])
+
     def feed(self, lines: Iterable[tuple[bytes, Mark]], now_ms: int) -> int:
         """Go on with these; returns how many there were."""
         block = bytearray()

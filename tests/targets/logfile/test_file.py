@@ -202,6 +202,20 @@ def test_a_file_of_proc_does_no_harm() -> None:
     assert reader.lines == []
 
 
+def test_what_is_written_between_looking_and_reading_is_no_truncation(path: Path) -> None:
+    append(path, "one\n")
+    reader = Reader(path)
+    reader.round(2)
+    append(path, "two\n")
+    reader.source.look(reader.now_ms)
+    append(path, "three\n")
+    for _ in range(3):
+        reader.source.read(reader.now_ms, 1 << 20)
+    reader.finish()
+    assert reader.source.count.lines == 3
+    assert len(reader.source._chain.parts) == 1
+
+
 def test_a_flood_is_read_in_bounded_stretches(path: Path) -> None:
     append(path, "a line of some length\n" * 200_000)
     reader = Reader(path)
