@@ -102,6 +102,8 @@ class Pulse:
         """Take up where the last process stopped; what the database does not let is tried again with the next tick."""
         self.services.store.load()
         self.last_tick_ms = self.services.store.last_tick_ms()
+        # All series have ended there: what others sent before is no use to a store whose times ascend.
+        self.services.targets.inbox.floor_ms = -1 if self.last_tick_ms is None else self.last_tick_ms + 1
 
     def _open_chronicle(self, now: int) -> None:
         self.chronicle.open(self.last_tick_ms, now)
