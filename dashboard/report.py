@@ -6,8 +6,7 @@ from dataclasses import asdict
 from datetime import date, timedelta
 from typing import Any, Literal, cast
 
-from flask import Blueprint, Response, current_app, request
-from flask.blueprints import BlueprintSetupState
+from flask import Blueprint, Response, request
 from pydantic import BaseModel, ConfigDict
 
 from dashboard.access import require
@@ -15,17 +14,14 @@ from dashboard.api import answer, audit
 from dashboard.moment import now_ms
 from dashboard.parameter import body, invalid, one_of, zone
 from dashboard.problem import Problem
-from dashboard.services import EXTENSION as SERVICES
-from dashboard.services import Services, services
+from dashboard.services import services
 from reports.period import KINDS, Kind, period_of, today
-from reports.report import BusyError, Reporter
-from reports.schedule import NoChannelError, Reports
+from reports.report import BusyError
+from reports.schedule import NoChannelError
 from reports.telling import as_document
 
 blueprint = Blueprint("report", __name__, url_prefix="/api")
 
-#: Where the reports of an app are found in ``app.extensions``; the schedule steps the same ones.
-EXTENSION = "wakeless.reports"
 _RETRY_SECONDS = 30
 #: A body has a field of that name, which would stand for itself.
 _Date = date
@@ -39,17 +35,6 @@ class Wanted(BaseModel):
     date: _Date | None = None
 
 
-@blueprint.record_once
-def install(state: BlueprintSetupState) -> None:
-    """One maker of reports for the whole app: it remembers those that it has made."""
-    rooms = cast(Services, state.app.extensions[SERVICES])
-    reporter = Reporter(rooms.settings, rooms.database, rooms.query)
-    wake = rooms.alerting.sender.wake
-    state.app.extensions[EXTENSION] = Reports(
-        reporter, rooms.settings.reports, rooms.database, rooms.outbox, rooms.channels.registry.specs, wake
-    )
-
-
 @blueprint.get("/reports")
 @require("viewer")
 def report() -> Response:
@@ -57,10 +42,10 @@ def report() -> Response:
     kind = cast(Kind, one_of("period", KINDS) or "day")
     day, now, place = _date(kind), now_ms(), zone()
     try:
-        kept = None if place else _reports().body(kind, period_of(kind, day, None).start_ms)
+        kept = None if place else services().reports.body(kind, period_of(kind, day, None).start_ms)
         if kept is not None:
             return answer(kept)
-        return answer(as_document(_reports().reporter.report(kind, day, now, place), place))
+        return answer(as_document(services().reports.reporter.report(kind, day, now, place), place))
     except ValueError as error:
         invalid("date", f"is {day.isoformat()}, but must be {error}")
     except BusyError:
@@ -73,8 +58,8 @@ def kept() -> Response:
     """The reports that were sent on schedule, newest first; what the schedule is, and who gets them."""
     wanted = services().settings.reports
     schedule = {"day": wanted.daily, "week": wanted.weekly, "month": wanted.monthly}
-    told = [asdict(one) for one in _reports().kept()]
-    return answer({"reports": told, "schedule": schedule, "channels": _reports().receivers()})
+    told = [asdict(one) for one in services().reports.kept()]
+    return answer({"reports": told, "schedule": schedule, "channels": services().reports.receivers()})
 
 
 @blueprint.post("/reports/send")
@@ -84,7 +69,7 @@ def send() -> Response:
     wanted, now = body(Wanted), now_ms()
     day = wanted.date or _last(wanted.period, now)
     try:
-        names = _reports().send(wanted.period, day, now)
+        names = services().reports.send(wanted.period, day, now)
     except ValueError as error:
         invalid("date", f"is {day.isoformat()}, but must be {error}")
     except NoChannelError:
@@ -95,11 +80,6 @@ def send() -> Response:
         raise _busy() from None
     audit("report.send", f"report:{wanted.period}:{day.isoformat()}", {"channels": names})
     return answer({"channels": names}, 202)
-
-
-def _reports() -> Reports:
-    found: Reports = current_app.extensions[EXTENSION]
-    return found
 
 
 def _date(kind: Kind) -> date:
