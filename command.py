@@ -120,7 +120,10 @@ def check_config(settings: Settings) -> None:
     from alerts.routing.load import load_routing
     from alerts.rule import RuleError, load_rules
     from dashboard.panels import PanelError, load_panels
+    from targets.check import problems
 
+    for line in problems(settings.targets):
+        fail(line)
     try:
         for path in settings.alerts.rules:
             load_rules(path)

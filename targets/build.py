@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from config import Settings
+from config import Settings, SettingsError
 from storage.engine import Database
 from storage.record import AuditLog
+from targets.check import problems
 from targets.logfile.watch import LogWatch
 from targets.probe.prober import Prober
 from targets.remedy.ladder import Ladder
@@ -33,8 +34,11 @@ def build(
 
     ``seal`` and ``unseal`` encrypt the targets of the page, ``unreadable`` is what they raise; ``muted`` names what
     keeps a target's remedies back, ``forbidden`` why there are none at all; ``on_profiles`` hears which profiles are in
-    use.
+    use. Raises :class:`config.SettingsError` for targets that cannot be watched as they are described.
     """
+    wrong = problems(settings.targets)
+    if wrong:
+        raise SettingsError(wrong[0])
     return Watcher(
         roster=Roster(database, settings.targets, encrypt=seal, decrypt=unseal, unreadable=unreadable),
         prober=Prober(database, clock_ms),
