@@ -108,6 +108,7 @@ def _row(record: Record) -> dict[str, Any]:
         "detail": {
             "against_ms": standing.against_ms,
             "failures": standing.failures,
+            "blind": standing.blind,
             "last_reason": standing.reason,
             "alive_ms": record.alive_ms,
             "seen": record.detail,
@@ -126,7 +127,7 @@ def _record(row: Any) -> Record:
         row.streak,
         int(kept.get("against_ms", row.since_ms)),
         int(kept.get("failures", 0)),
-        0,
+        int(kept.get("blind", 0)),
         str(kept.get("last_reason", row.reason)),
     )
     seen = kept.get("seen", {})

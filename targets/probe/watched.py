@@ -70,6 +70,7 @@ class Watched:
         else:
             self.reason = after.reason
         self.dirty |= flipped or (after.streak, after.reason) != (before.streak, before.reason)
+        self.dirty |= after.blind != before.blind and after.state != "unknown"  # few enough: it is unknown soon
         if outcome.certificate_ends_ms not in (None, self.certificate_ends_ms):
             self.certificate_ends_ms, self.dirty = outcome.certificate_ends_ms, True
         return flipped
