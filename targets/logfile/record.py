@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Engine, delete, or_, select
+from sqlalchemy import Engine, or_, select
 
 from storage.tables import LogEventRow
-
-#: Rows that one transaction forgets: others who write do not wait for more.
-_AT_ONCE = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +49,6 @@ def search(database: Engine, wanted: Wanted) -> Found:
     with database.connect() as connection:
         events = [_told(dict(one)) for one in connection.execute(query).mappings()]
     return Found(events[: wanted.limit], len(events) > wanted.limit)
-
-
-def expire(database: Engine, before_ms: int) -> int:
-    """Forget events whose last line is older than that; how many. What is still open goes on as it was counted."""
-    old = select(LogEventRow.id).where(LogEventRow.last_ms < before_ms).limit(_AT_ONCE)
-    gone = 0
-    while True:
-        with database.begin() as connection:
-            count = connection.execute(delete(LogEventRow).where(LogEventRow.id.in_(old))).rowcount
-        gone += count
-        if count < _AT_ONCE:
-            return gone
 
 
 def _told(row: dict[str, Any]) -> dict[str, Any]:

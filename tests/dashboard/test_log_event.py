@@ -11,8 +11,9 @@ from sqlalchemy import insert
 from dashboard.log_event import WEEK_MS
 from dashboard.moment import now_ms
 from storage.engine import open_database
+from storage.record import expire_records
 from storage.tables import LogEventRow
-from targets.logfile.record import Wanted, expire, search
+from targets.logfile.record import Wanted, search
 from tests.dashboard.house import House
 
 
@@ -62,7 +63,7 @@ def test_events_are_told_newest_first_and_narrowed_by_each_filter(house: House) 
 def test_old_events_are_forgotten_and_no_others(tmp_path: Path) -> None:
     database = open_database(tmp_path / "wakeless.db")
     put(database, *(event(last_ms=at) for at in range(2000, 8000)), event(last_ms=1999))
-    assert expire(database, 7999) == 6000
+    assert expire_records(database, 7999) == 6000
     assert [one["last_ms"] for one in search(database, Wanted(0, 10_000)).events] == [7999]
     database.dispose()
 
