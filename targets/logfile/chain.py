@@ -63,6 +63,8 @@ class Chain:
         for path, file in self._candidates(part):
             if file in self.files or file in part.refused:
                 continue
+            if path == self.path and part.is_new and part is not self.last:
+                continue  # its number was given to a newer file
             try:
                 piece = open_piece(path)
             except Unreadable:
