@@ -15,4 +15,5 @@ blueprint = Blueprint("metrics", __name__)
 @require("metrics")
 def metrics() -> Response:
     """Prometheus text. Reads what the last ticks found; collects nothing, so that a hanging source cannot hold it."""
-    return Response(render(services().collection.latest()), content_type=CONTENT_TYPE)
+    rooms = services()
+    return Response(render([*rooms.collection.latest(), *rooms.targets.latest()]), content_type=CONTENT_TYPE)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import structlog
 
-from collectors.sample import Tick
+from collectors.sample import Sample, Tick
 from storage.error import StorageError
 from targets.target import Target, Watch
 
@@ -51,6 +52,7 @@ class Watcher:
         self._started: set[int] = set()
         self._failing: set[str] = set()
         self._remedied = False
+        self._latest: dict[str, tuple[Sample, ...]] = {}
         self._raised: frozenset[tuple[str, str]] = frozenset()
 
     # --- life -----------------------------------------------------------------------------------------------------
@@ -86,21 +88,34 @@ class Watcher:
 
     def collect(self, now_ms: int) -> list[Tick]:
         """What all of them have brought since the last tick. One that fails costs its own series only."""
-        ticks: list[Tick] = []
-        for watch in (self.prober, self.scraper, self.inbox):
-            ticks += self._alone(type(watch).__name__, watch.collect, now_ms)
-        for tick in self._alone("LogWatch", self.logs.collect, now_ms):
+        logs = self._alone("LogWatch", self.logs.collect, now_ms)
+        for tick in logs:
             self._raised = frozenset(_raised(tick))
-            ticks.append(tick)
+        ours = [*self._alone("Prober", self.prober.collect, now_ms), *logs]
         samples = tuple(self.ladder.samples(now_ms))
         if samples or self._remedied:
             self._remedied = bool(samples)
-            ticks.append(Tick(REMEDIES, now_ms, samples))
-        return ticks
+            ours.append(Tick(REMEDIES, now_ms, samples))
+        self._remember(ours)
+        theirs = [self._alone(type(one).__name__, one.collect, now_ms) for one in (self.scraper, self.inbox)]
+        return [*ours, *chain.from_iterable(theirs)]
+
+    def latest(self) -> list[Sample]:
+        """The newest samples of what we found out ourselves; what others measured is theirs to expose."""
+        return [sample for samples in self._latest.values() for sample in samples]
 
     def act(self, now_ms: int) -> None:
         """Have the ladders look at how things stand."""
         self.ladder.follow(self.prober.states(), self._raised, now_ms)
+
+    def _remember(self, ticks: Iterable[Tick]) -> None:
+        latest = dict(self._latest)
+        for tick in ticks:
+            if tick.samples:
+                latest[tick.source] = tick.samples
+            else:
+                latest.pop(tick.source, None)
+        self._latest = latest
 
     # --- parts ----------------------------------------------------------------------------------------------------
 
