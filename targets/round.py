@@ -126,6 +126,7 @@ class Rounds:
         self._running = False
         self._stopped = False
         self._late = 0.0
+        self._is_short = False
 
     @property
     def late_seconds(self) -> float:
@@ -144,7 +145,10 @@ class Rounds:
         """
         with self._lock:
             self._table.every(key, interval_seconds, job, self._clock())
-            self._called.notify()  # who waits may wait for a later one
+            if self._threads:
+                self._called.notify()  # who waits may wait for a later one
+            else:  # the machine had none to spare before
+                self._grow()
 
     def drop(self, key: str) -> None:
         """Run it no more. A run that is under way goes on to its end."""
@@ -169,10 +173,19 @@ class Rounds:
             self._called.notify_all()
 
     def _grow(self) -> None:
-        if self._running and not self._stopped and not self._waiting and self._threads < self._workers:
+        """Have one more thread where all are busy. A machine that has none to spare must not cost those there are."""
+        if not self._running or self._stopped or self._waiting or self._threads >= self._workers:
+            return
+        thread = threading.Thread(target=self._work, name=f"{self._name}-{self._threads + 1}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            if not self._is_short:
+                _log.warning("rounds_without_a_thread", name=self._name, threads=self._threads, error=str(error))
+            self._is_short = True
+        else:
             self._threads += 1
-            name = f"{self._name}-{self._threads}"
-            threading.Thread(target=self._work, name=name, daemon=True).start()
+            self._is_short = False
 
     def _work(self) -> None:
         while (entry := self._next()) is not None:

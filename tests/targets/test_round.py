@@ -134,6 +134,34 @@ def test_one_that_hangs_holds_up_nobody_and_a_failing_one_runs_again() -> None:
     eventually(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("rounds-")])
 
 
+def test_a_machine_without_threads_to_spare_costs_the_threads_that_are_there_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started: list[str] = []
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name.startswith("short-") and (not spare or started.count("short") >= spare[-1]):
+            raise RuntimeError("can't start new thread")
+        started.append(thread.name.partition("-")[0])
+        start(thread)
+
+    spare: list[int] = []
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    rounds = Rounds(8, "short")
+    ran: list[str] = []
+    rounds.every("a", 0.05, lambda: ran.append("a"))
+    rounds.start()
+    assert rounds.threads == 0
+    spare.append(1)
+    rounds.every("b", 0.05, lambda: ran.append("b"))
+    try:
+        eventually(lambda: ran.count("a") > 3 and ran.count("b") > 3, what="both run on the only thread")
+        assert rounds.threads == 1
+    finally:
+        rounds.stop()
+
+
 def void(_: object) -> None:
     """Forget a result."""
 
