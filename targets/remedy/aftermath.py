@@ -21,6 +21,11 @@ class Aftermath:
         self._done: set[str] = set()
         self._began_ms: int | None = None
 
+    @property
+    def is_taken_up(self) -> bool:
+        """Whether it is known who stands switched."""
+        return self._began_ms is not None
+
     def take_up(self, switches: Switches, now_ms: int) -> None:
         """A standby goes on, anything else was cut short. Once only."""
         if self._began_ms is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from config_target import Remedy, RemedyCall
@@ -21,6 +21,18 @@ _ANSWER_BYTES = 4096
 
 Fetch = Callable[["Request"], "Response"]
 Run = Callable[[Sequence[str], float], Ended]
+
+
+class Result(NamedTuple):
+    """What the thread of a deed brings back."""
+
+    target: str
+    rung: int
+    id: int
+    kind: str
+    state: Literal["done", "failed"]
+    outcome: str
+    ended_ms: int
 
 
 def fetch_lazily(request: Request) -> Response:

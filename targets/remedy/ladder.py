@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import structlog
 from sqlalchemy import Engine
@@ -22,7 +22,7 @@ from targets.probe.state import ProbeState
 from targets.remedy.aftermath import Aftermath
 from targets.remedy.command import run as run_command
 from targets.remedy.course import HOUR_MS, Course, Judge, Skip, Standing, Take, quiet_ms
-from targets.remedy.deed import Fetch, RemedyFailed, Run, carry_out, fetch_lazily, told
+from targets.remedy.deed import Fetch, RemedyFailed, Result, Run, carry_out, fetch_lazily, told
 from targets.remedy.log import STANDBY, RemedyEntry, RemedyLog
 from targets.remedy.route import primary_url, standby_url
 from targets.remedy.standby import LadderError, Switches
@@ -39,18 +39,8 @@ ACTOR = "wakeless"
 ALERT = "TargetDown"
 #: Results that are counted from 0 on, so that a rate sees the first.
 _RESULTS = ("done", "failed")
-
-
-class _Result(NamedTuple):
-    """What the thread of a deed brings back."""
-
-    target: str
-    rung: int
-    id: int
-    kind: str
-    state: Literal["done", "failed"]
-    outcome: str
-    ended_ms: int
+#: The tick waits no longer for a person's switch, which may wait for the database.
+PATIENCE_SECONDS = 0.1
 
 
 def start_thread(work: Callable[[], None]) -> None:
@@ -93,8 +83,9 @@ class Ladder:
         self._targets: dict[str, TargetSettings] = {}
         self._courses: dict[str, Course] = {}
         self._present: set[str] = set()
-        self._results: deque[_Result] = deque()
+        self._results: deque[Result] = deque()
         self._runs: dict[tuple[str, int, str, str], int] = {}
+        self._told: list[Sample] = []
         self._stopped = False
 
     # --- whom it is for -------------------------------------------------------------------------------------------
@@ -122,7 +113,9 @@ class Ladder:
 
         Raises :class:`storage.error.StorageError` while the database takes nothing; nothing is begun then.
         """
-        with self._lock:
+        if not self._lock.acquire(timeout=PATIENCE_SECONDS):
+            return  # the next tick looks again
+        try:
             self._aftermath.take_up(self._switches, now_ms)
             self._collect()
             targets = {name: self._targets[name] for name in self._courses if name in self._present}
@@ -133,21 +126,17 @@ class Ladder:
                 for _ in range(2 * len(course.rungs) + 2):
                     if not self._advance(name, course, standing, now_ms):
                         break
+        finally:
+            self._lock.release()
 
     def samples(self, now_ms: int) -> list[Sample]:
         """What the ladders have done, and which stand at their end."""
-        with self._lock:
-            found = [
-                Sample("remedy_runs_total", make_labels(target=name, rung=rung, kind=kind, result=result), float(count))
-                for (name, rung, kind, result), count in self._runs.items()
-                if name in self._present
-            ]
-            for name in sorted(self._present & self._courses.keys()):
-                labels = make_labels(target=name)
-                found.append(Sample("remedy_exhausted", labels, float(self.is_exhausted(name))))
-                if standby_url(self._targets[name]) is not None:
-                    found.append(Sample("target_standby_active", labels, float(name in self._switches)))
-            return found
+        if self._lock.acquire(timeout=PATIENCE_SECONDS):
+            try:
+                self._told = self._samples()
+            finally:
+                self._lock.release()
+        return self._told
 
     # --- for people -----------------------------------------------------------------------------------------------
 
@@ -162,9 +151,10 @@ class Ladder:
 
     def is_switched(self, target: str) -> bool:
         """Whether a target's callers go to its standby."""
-        with self._lock:
-            self._aftermath.take_up(self._switches, self._clock_ms())
-            return target in self._switches
+        if not self._aftermath.is_taken_up:
+            with self._lock:
+                self._aftermath.take_up(self._switches, self._clock_ms())
+        return target in self._switches
 
     def route(self, target: str) -> str | None:
         """Where a target's callers go now; None if it has no URL."""
@@ -259,7 +249,7 @@ class Ladder:
         try:
             self._spawn(lambda: self._carry_out(name, move.rung, id, rung))
         except RuntimeError as error:  # there is no thread to be had
-            self._results.append(_Result(name, move.rung, id, rung.kind, "failed", str(error), now_ms))
+            self._results.append(Result(name, move.rung, id, rung.kind, "failed", str(error), now_ms))
 
     def _carry_out(self, name: str, index: int, id: int, rung: Remedy) -> None:
         """On a thread of its own: do it, and leave the result for the next tick."""
@@ -271,7 +261,7 @@ class Ladder:
         except Exception as error:  # the edge of a thread: what a deed raises must not be lost with it
             log.error("remedy_broke", target=name, rung=index, exc_info=error)
             state, outcome = "failed", f"{type(error).__name__}: {error}"
-        self._results.append(_Result(name, index, id, rung.kind, state, self._mask(outcome), self._clock_ms()))
+        self._results.append(Result(name, index, id, rung.kind, state, self._mask(outcome), self._clock_ms()))
 
     def _collect(self) -> None:
         """Write what the deeds' threads have brought back."""
@@ -291,6 +281,19 @@ class Ladder:
             return
         self._switches.end(name, "back to it: it is up again", now_ms)
         self._audit.note(now_ms, ACTOR, "target.standby", f"target:{name}", {"active": False})
+
+    def _samples(self) -> list[Sample]:
+        found = [
+            Sample("remedy_runs_total", make_labels(target=name, rung=rung, kind=kind, result=result), float(count))
+            for (name, rung, kind, result), count in self._runs.items()
+            if name in self._present
+        ]
+        for name in sorted(self._present & self._courses.keys()):
+            labels = make_labels(target=name)
+            found.append(Sample("remedy_exhausted", labels, float(self.is_exhausted(name))))
+            if standby_url(self._targets[name]) is not None:
+                found.append(Sample("target_standby_active", labels, float(name in self._switches)))
+        return found
 
     def _count(self, name: str, rung: int, kind: str, result: str) -> None:
         key = name, rung, kind, result

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 from targets.remedy.ladder import LadderError
+from targets.remedy.log import RemedyLog
 from targets.remedy.route import address
 from tests.targets.remedy.scene import Scene, restart, target
 
@@ -45,6 +48,41 @@ def test_the_next_rung_goes_on_while_the_standby_serves(database: Engine) -> Non
     scene.fail(1)
     scene.finish()
     assert scene.ran == [("restart",)]
+
+
+def test_neither_ticks_nor_callers_wait_for_a_switch_that_the_database_is_slow_to_take(
+    database: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = Scene(database, target(STANDBY))
+    scene.tick()
+    waits, goes_on, begin = threading.Event(), threading.Event(), RemedyLog.begin
+
+    def slow(*args: Any, **kwargs: Any) -> int:
+        waits.set()
+        assert goes_on.wait(30)
+        return begin(*args, **kwargs)
+
+    monkeypatch.setattr(RemedyLog, "begin", slow)
+    person = threading.Thread(target=lambda: scene.ladder.switch(scene.settings, True, "ada", scene.now_ms))
+    seen: list[object] = []
+
+    def look() -> None:
+        seen.append(scene.gauge("target_standby_active"))
+        scene.tick(5)
+        seen.append(scene.ladder.is_switched("comfyui"))
+
+    tick = threading.Thread(target=look)
+    try:
+        person.start()
+        assert waits.wait(30)
+        tick.start()
+        tick.join(10)
+        assert seen == [0, False]
+    finally:
+        goes_on.set()
+        person.join(30)
+        tick.join(30)
+    assert scene.gauge("target_standby_active") == 1
 
 
 def test_what_a_person_has_switched_stays_until_a_person_switches_back(database: Engine) -> None:
