@@ -8,6 +8,7 @@ when it comes again, it is taken up by another cohort. Thereby each finds the co
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
@@ -19,6 +20,8 @@ from targets.scrape.bits import bits_of
 GRACE_MS = 6_000
 #: A series that has not come for so long has ended: as long as PromQL looks back.
 EXPIRY_MS = 300_000
+#: What one moment costs to write beside its samples, in samples: a sender may give each sample a moment of its own.
+MOMENT_COST = 10
 
 Verdict = Literal["accepted", "duplicate", "out_of_order"]
 
@@ -66,6 +69,7 @@ class Cohorts:
         self._made = 0
         self._live = 0
         self.pending = 0  #: samples that wait for their moment to be written
+        self.moments = 0  #: and the moments that they are of, counted for each cohort
 
     def __len__(self) -> int:
         """Series that are known: those that live, and those that have ended lately."""
@@ -102,12 +106,17 @@ class Cohorts:
         self._note(cohort, member, time_ms, value, now_ms)
         return "accepted"
 
-    def flush(self, now_ms: int, grace_ms: int = GRACE_MS) -> list[Tick]:
-        """What is to be written now, in order of time for each source."""
+    def flush(self, now_ms: int, grace_ms: int = GRACE_MS, most: float = math.inf) -> list[Tick]:
+        """What is to be written now, in order of time for each source: of about ``most`` samples, the rest later."""
         ticks: list[Tick] = []
         for group, cohorts in list(self._groups.items()):
             for cohort in list(cohorts):
-                ticks += self._due(cohort, now_ms, grace_ms)
+                for tick in self._due(cohort, now_ms, grace_ms):
+                    ticks.append(tick)
+                    most -= len(tick.samples) + MOMENT_COST
+                    if most <= 0:
+                        self._groups[group] = self._groups.pop(group)  # the others come first the next time
+                        return ticks
                 if not cohort.pending and (not cohort.members or now_ms - cohort.seen_ms >= EXPIRY_MS):
                     ticks += self._dissolve(cohort)
                     cohorts.remove(cohort)
@@ -124,8 +133,10 @@ class Cohorts:
             self._live += 1
         member.cohort = cohort
         cohort.members.add(member)
-        cohort.pending.setdefault(time_ms, {})[member] = value
-        cohort.since.setdefault(time_ms, now_ms)
+        if time_ms not in cohort.pending:
+            cohort.pending[time_ms], cohort.since[time_ms] = {}, now_ms
+            self.moments += 1
+        cohort.pending[time_ms][member] = value
         cohort.seen_ms = now_ms
         self.pending += 1
 
@@ -161,21 +172,24 @@ class Cohorts:
             if abs(now_ms - cohort.since[time_ms]) >= grace_ms  # or the clock was set back by as much
             or (not cohort.fresh and len(samples) == len(cohort.members))
         ]
-        for time_ms in sorted(time_ms for time_ms in cohort.pending if ripe and time_ms <= max(ripe)):
+        latest = max(ripe, default=-1)
+        for time_ms in sorted(time_ms for time_ms in cohort.pending if time_ms <= latest):
             samples = cohort.pending.get(time_ms)
             if samples:  # moments later on may have lost theirs to another cohort
                 yield self._write(cohort, time_ms)
-            else:
-                cohort.pending.pop(time_ms, None)
-                cohort.since.pop(time_ms, None)
+            elif cohort.pending.pop(time_ms, None) is not None:
+                del cohort.since[time_ms]
+                self.moments -= 1
 
     def _write(self, cohort: _Cohort, time_ms: int) -> Tick:
         samples = cohort.pending.pop(time_ms)
         arrived = cohort.since.pop(time_ms)
+        self.moments -= 1
         self.pending -= len(samples)
         cohort.fresh, cohort.written_ms = False, time_ms
-        for member in cohort.members.difference(samples):
-            self._part(cohort, member, time_ms, arrived)
+        gone = cohort.members.difference(samples)
+        if gone:
+            self._part(cohort, gone, time_ms, arrived)
         alive: list[Sample] = []
         for member, value in samples.items():
             if bits_of(value) == STALE_BITS:
@@ -186,16 +200,18 @@ class Cohorts:
                 alive.append(Sample(*member.key, value))
         return Tick(cohort.source, time_ms, tuple(alive))
 
-    def _part(self, cohort: _Cohort, member: _Member, time_ms: int, now_ms: int) -> None:
-        """The series was not there when the others were: what it has of later moments goes to another cohort."""
-        later = sorted(moment for moment, samples in cohort.pending.items() if member in samples)
-        self._leave(member)
-        member.ended_ms = time_ms
-        for moment in later:
-            value = cohort.pending[moment].pop(member)
-            self.pending -= 1
-            other = member.cohort or self._apart(cohort, member, moment)
-            self._note(other, member, moment, value, now_ms)
+    def _part(self, cohort: _Cohort, gone: set[_Member], time_ms: int, now_ms: int) -> None:
+        """These were not there when the others were: what they have of later moments goes to other cohorts."""
+        for member in gone:
+            self._leave(member)
+            member.ended_ms = time_ms
+        for moment in sorted(cohort.pending):  # each is looked at once, however many have gone
+            samples = cohort.pending[moment]
+            for member in samples.keys() & gone:
+                value = samples.pop(member)
+                self.pending -= 1
+                other = member.cohort or self._apart(cohort, member, moment)
+                self._note(other, member, moment, value, now_ms)
 
     def _apart(self, cohort: _Cohort, member: _Member, time_ms: int) -> _Cohort:
         """As :meth:`_company`, but for one."""

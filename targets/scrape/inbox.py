@@ -6,13 +6,20 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Literal
 
 from collectors.sample import METRIC_NAME, Labels, Sample, Tick, make_labels
 from targets.scrape.cohort import GRACE_MS, Cohorts, Key
 
-#: Samples that wait for the tick, at most: 1 to 2 s worth of a large sender that has been cut off for a while.
+#: Samples that wait for the tick, at most: those of a large sender that has been cut off for a while …
 MOST_PENDING = 400_000
+#: … and the moments that they are of.
+MOST_MOMENTS = 20_000
+#: Samples that one tick writes, or as many as there may be series: more would hold up all others.
+TICK_SAMPLES = 20_000
+#: Samples that are taken in one go, between which a tick may come.
+_SLICE = 2_000
 #: Nothing is taken that is older: it would lie among what is already sealed.
 OLDEST_MS = 3_600_000
 #: … or further ahead: until that moment its series could take nothing else.
@@ -72,25 +79,29 @@ class Inbox:
     def take(self, samples: Iterable[Point], now_ms: int, kind: str = "remote_write") -> Receipt:
         """The same, telling more. A stale marker ends its series. Raises :class:`InboxFull` before it takes any."""
         receipt = Receipt()
-        with self._lock:
-            if self._cohorts.pending >= MOST_PENDING:
-                raise InboxFull
-            fresh: list[tuple[Key, int, float]] = []
-            for labels, time_ms, value in samples:
-                key = _key(labels, kind)
-                if key in self._cohorts:  # first: those that are new join the company of those that are known
+        if self._cohorts.pending >= MOST_PENDING or self._cohorts.moments >= MOST_MOMENTS:
+            raise InboxFull
+        keyed = ((_key(labels, kind), time_ms, value) for labels, time_ms, value in samples)
+        fresh: list[tuple[Key, int, float]] = []
+        while some := list(islice(keyed, _SLICE)):
+            with self._lock:
+                for key, time_ms, value in some:
+                    if key in self._cohorts:  # first: those that are new join the company of those that are known
+                        self._add(receipt, key, time_ms, value, now_ms)
+                    else:
+                        fresh.append((key, time_ms, value))
+        for begin in range(0, len(fresh), _SLICE):
+            with self._lock:
+                for key, time_ms, value in fresh[begin : begin + _SLICE]:
                     self._add(receipt, key, time_ms, value, now_ms)
-                else:
-                    fresh.append((key, time_ms, value))
-            for key, time_ms, value in fresh:
-                self._add(receipt, key, time_ms, value, now_ms)
+        with self._lock:
             self._totals.setdefault(kind, Counter()).update(receipt.counts)
         return receipt
 
     def collect(self, now_ms: int) -> list[Tick]:
-        """What is to be written: each moment once it is complete, or has waited long enough."""
+        """What is to be written: each moment once it is complete, or has waited long enough. Much goes over ticks."""
         with self._lock:
-            ticks = self._cohorts.flush(now_ms, self._grace_ms)
+            ticks = self._cohorts.flush(now_ms, self._grace_ms, max(TICK_SAMPLES, self._max_series))
             if self._totals:
                 ticks.append(Tick(REPORT, now_ms, tuple(self._reports())))
         return ticks

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,8 +32,16 @@ _IDENTITY = frozenset({"service.name", "service.namespace", "service.instance.id
 _NS_PER_MS = 1_000_000
 
 
+#: Data points, metrics, scopes, resources and attributes in one request, and the samples that these become.
+MOST_PARTS = 200_000
+
+
 class OtlpError(ValueError):
     """A body that is no export of metrics, and would be none if it came again."""
+
+
+class TooLarge(OtlpError):
+    """It holds more than may be sent at once."""
 
 
 @dataclass(slots=True)
@@ -43,6 +51,13 @@ class Export:
     points: list[Point] = field(default_factory=list)
     data_points: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
+    parts: int = 0
+
+    def count(self, *parts: Sized) -> None:
+        """Count what is about to be read. Raises :class:`TooLarge`."""
+        self.parts += sum(map(len, parts))
+        if self.parts > MOST_PARTS or len(self.points) > MOST_PARTS:
+            raise TooLarge(f"the request holds more than {MOST_PARTS} data points and other parts")
 
 
 def read(body: bytes, now_ms: int, *, json: bool = False) -> Export:
@@ -56,6 +71,7 @@ def read(body: bytes, now_ms: int, *, json: bool = False) -> Export:
     except (DecodeError, json_format.ParseError, UnicodeDecodeError, RecursionError) as error:
         raise OtlpError("the body holds no ExportMetricsServiceRequest") from error
     export = Export()
+    export.count(request.resource_metrics)
     for resource in request.resource_metrics:
         _Resource(resource, export, now_ms).read(resource)
     return export
@@ -75,6 +91,7 @@ class _Resource:
     """One resource's metrics: they share job, instance and a ``target_info``."""
 
     def __init__(self, resource: ResourceMetrics, export: Export, now_ms: int) -> None:
+        export.count(resource.resource.attributes)
         attributes = {one.key: text_of(one.value) for one in resource.resource.attributes}
         self._export = export
         self._now_ms = now_ms
@@ -84,7 +101,9 @@ class _Resource:
         self._latest_ms = 0
 
     def read(self, resource: ResourceMetrics) -> None:
+        self._export.count(resource.scope_metrics)
         for scope in resource.scope_metrics:
+            self._export.count(scope.metrics)
             for metric in scope.metrics:
                 self._metric(metric)
         if self._info and self._latest_ms:
@@ -95,6 +114,7 @@ class _Resource:
         if kind is None:
             return
         data: Any = getattr(metric, kind)
+        self._export.count(data.data_points)
         self._export.data_points += len(data.data_points)
         reason = _refusal(kind, data, metric)
         if reason:
@@ -106,6 +126,7 @@ class _Resource:
         for point in data.data_points:
             time_ms = point.time_unix_nano // _NS_PER_MS or self._now_ms
             self._latest_ms = max(self._latest_ms, time_ms)
+            self._export.count(point.attributes, *_inner(point))
             own = {**_merged((one.key, text_of(one.value)) for one in point.attributes), **self._base}
             gone = bool(point.flags & DataPointFlags.DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK)
             for suffix, extra, value in _READERS[kind](point):
@@ -137,6 +158,14 @@ def _summary(point: SummaryDataPoint) -> Iterator[_Part]:
         yield "", {"quantile": bound_text(one.quantile)}, one.value
     yield "_count", {}, float(point.count)
     yield "_sum", {}, point.sum
+
+
+def _inner(point: Any) -> Iterator[Sized]:
+    """What a data point holds itself."""
+    if isinstance(point, HistogramDataPoint):
+        yield point.bucket_counts
+    elif isinstance(point, SummaryDataPoint):
+        yield point.quantile_values
 
 
 _READERS: Mapping[str, Any] = {"gauge": _number, "sum": _number, "histogram": _histogram, "summary": _summary}

@@ -11,6 +11,13 @@ from collectors.sample import METRIC_NAME, Labels
 from targets.scrape.inbox import Point
 
 VERSION = "0.1.0"
+#: Samples (or series) and labels of one request, and the length of a series: Prometheus sends 2,000 samples.
+MOST_SAMPLES = 100_000
+MOST_LABELS = 1_000_000
+MOST_SERIES_BYTES = 1024 * 1024
+#: Protobuf's types of wire with what they take, and the tag of ``WriteRequest.timeseries``.
+_VARINT, _SIZED, _FIXED = 0, 2, {1: 8, 5: 4}
+_SERIES = 1 << 3 | _SIZED
 _METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
@@ -52,20 +59,60 @@ def read(message: bytes) -> tuple[list[Point], int]:
     """All samples, in order of series, and how many native histograms were left out. Raises :class:`WriteError`."""
     from google.protobuf.message import DecodeError
 
-    request = _write_request()()
+    points: list[Point] = []
+    labelled = histograms = 0
     try:
-        request.ParseFromString(message)
+        for packed in _series(message):
+            series = _time_series().FromString(packed)
+            labelled += len(series.labels)
+            if labelled > MOST_LABELS or len(points) + len(series.samples) > MOST_SAMPLES:
+                raise TooLarge(f"the request holds more than {MOST_SAMPLES} samples or {MOST_LABELS} labels")
+            histograms += len(series.histograms)
+            labels = _labels([(pair.name, pair.value) for pair in series.labels])
+            points += [(labels, sample.timestamp, sample.value) for sample in series.samples]
     except DecodeError as error:
         raise WriteError("the body holds no WriteRequest in protobuf") from error
-    histograms = sum(len(series.histograms) for series in request.timeseries)
-    return list(_points(request)), histograms
+    return points, histograms
 
 
-def _points(request: Any) -> Iterator[Point]:
-    for series in request.timeseries:
-        labels = _labels([(pair.name, pair.value) for pair in series.labels])
-        for sample in series.samples:
-            yield labels, sample.timestamp, sample.value
+def _series(message: bytes) -> Iterator[bytes]:
+    """The request cut into its series; all else in it is passed over. Raises :class:`WriteError`.
+
+    One is read at a time, as a request that is nothing but empty parts takes forty times its size once it is read.
+    """
+    place = count = 0
+    try:
+        while place < len(message):
+            tag, place = _varint(message, place)
+            kind = tag & 7
+            if kind == _VARINT:
+                place = _varint(message, place)[1]
+                continue
+            size, place = _varint(message, place) if kind == _SIZED else (_FIXED[kind], place)
+            if place + size > len(message):
+                raise IndexError
+            if tag == _SERIES:
+                count += 1
+                if count > MOST_SAMPLES or size > MOST_SERIES_BYTES:
+                    raise TooLarge(
+                        f"the request holds more than {MOST_SAMPLES} series, or one of more than {MOST_SERIES_BYTES} bytes"
+                    )
+                yield message[place : place + size]
+            place += size
+    except (IndexError, KeyError):
+        raise WriteError("the body holds no WriteRequest in protobuf") from None
+
+
+def _varint(message: bytes, place: int) -> tuple[int, int]:
+    """The number at ``place``, and where it ends. Raises ``IndexError`` where there is none."""
+    value = 0
+    for shift in range(0, 70, 7):
+        byte = message[place]
+        place += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, place
+    raise IndexError
 
 
 def _labels(pairs: list[tuple[str, str]]) -> Labels:
@@ -102,3 +149,10 @@ def _write_request() -> Any:
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("prometheus.WriteRequest"))
+
+
+@lru_cache(maxsize=1)
+def _time_series() -> Any:
+    from google.protobuf import message_factory
+
+    return message_factory.GetMessageClass(_write_request().DESCRIPTOR.fields_by_name["timeseries"].message_type)

@@ -266,3 +266,46 @@ def test_labels_and_bounds_are_written_as_prometheus_writes_them() -> None:
     assert [bound_text(bound) for bound in (5.0, 0.005, 1e-7, 1e22, float("inf"))] == [
         "5", "0.005", "0.0000001", "10000000000000000000000", "+Inf",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        pytest.param(b"\x0a\x00" * 200_000, id="empty series"),
+        pytest.param(b"\x0a\x80\x89\x7a" + b"\x12\x00" * 1_000_000, id="empty samples"),
+        pytest.param((b"\x0a\x90\x4e" + b"\x0a\x00" * 5000) * 300, id="empty labels"),
+    ],
+)
+def test_a_request_of_empty_parts_is_refused_before_it_fills_memory(make_house: MakeHouse, message: bytes) -> None:
+    house = make_house()
+    assert write(house, bytes(cramjam.snappy.compress_raw(message))).status_code in (400, 413)
+    assert kept(house) == {}
+
+
+def test_more_samples_than_one_request_may_hold_are_refused_as_a_whole(
+    make_house: MakeHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house, time_ms = make_house(), now()
+    monkeypatch.setattr("targets.scrape.remote_write.MOST_SAMPLES", 3)
+    answer = write(house, packed((NAME, [(time_ms + number, 1.0) for number in range(4)])))
+    assert answer.status_code == 413
+    assert kept(house) == {}
+
+
+@pytest.mark.parametrize("body", [b"\x0a", b"\x0a\x05ab", b"\x0b", b"\xff" * 20, b"\x09\x00"])
+def test_what_is_cut_short_or_no_protobuf_is_said_so(make_house: MakeHouse, body: bytes) -> None:
+    assert write(make_house(), bytes(cramjam.snappy.compress_raw(body))).status_code == 400
+
+
+def test_metadata_between_series_is_passed_over(make_house: MakeHouse) -> None:
+    house, time_ms = make_house(), now()
+    one = bytes(cramjam.snappy.decompress_raw(packed((NAME, [(time_ms, 1.0)]))))
+    two = bytes(cramjam.snappy.decompress_raw(packed(((("__name__", "b"), *NAME[1:]), [(time_ms, 2.0)]))))
+    message = one + b"\x1a\x02\x08\x01" + b"\x10\x07" + b"\x29" + bytes(8) + two
+    assert write(house, bytes(cramjam.snappy.compress_raw(message))).status_code == 204
+    assert len(kept(house)) == 2
+
+
+def test_an_export_of_empty_parts_is_refused_before_each_is_looked_at(make_house: MakeHouse) -> None:
+    answer = export(make_house(), b"\x0a\x00" * 300_000)
+    assert answer.status_code == 413

@@ -200,3 +200,35 @@ def test_the_store_ends_exactly_what_ended(tmp_path: Path) -> None:
     assert store.dropped == 0
     store.close()
     database.dispose()
+
+
+def test_a_moment_for_each_sample_goes_over_many_ticks_and_costs_none_of_them_much() -> None:
+    inbox = Inbox(10)
+    inbox.accept([point("a", NOW - 30_000 + number) for number in range(30_000)], NOW)
+    ticks = [tick for tick in inbox.collect(NOW + GRACE_MS) if tick.source != "ingest"]
+    assert 0 < len(ticks) < 3000
+    with pytest.raises(InboxFull):
+        inbox.accept([point("b", NOW)], NOW)
+    while more := [tick for tick in inbox.collect(NOW + GRACE_MS) if tick.source != "ingest"]:
+        ticks += more
+    assert [tick.time_ms for tick in ticks] == [NOW - 30_000 + number for number in range(30_000)]
+    assert inbox.accept([point("b", NOW)], NOW) == 1
+
+
+def test_others_are_written_while_one_sends_more_than_a_tick_can_take() -> None:
+    inbox = Inbox(10)
+    inbox.accept([point("a", NOW - 9_000 + number) for number in range(9_000)], NOW)
+    inbox.accept([((("__name__", "b"), ("instance", "other"), ("job", "j")), NOW, 1.0)], NOW)
+    inbox.collect(NOW + GRACE_MS)
+    assert ("b", NOW, 1.0) in samples(inbox.collect(NOW + GRACE_MS))
+
+
+def test_very_many_that_leave_their_company_at_once_keep_what_they_have_of_later_moments() -> None:
+    inbox = Inbox(5000)
+    inbox.accept([point(f"m{number}", NOW) for number in range(5000)], NOW)
+    inbox.accept([point("m0", NOW + 1 + number) for number in range(5000)], NOW)
+    inbox.accept([point(f"m{number}", NOW + 6000) for number in range(5000)], NOW)
+    written: list[tuple[str, int, float]] = []
+    for turn in range(20):
+        written += samples(inbox.collect(NOW + (turn + 1) * GRACE_MS))
+    assert len(written) == 15_000
