@@ -94,9 +94,7 @@ def _series(message: bytes) -> Iterator[bytes]:
             if tag == _SERIES:
                 count += 1
                 if count > MOST_SAMPLES or size > MOST_SERIES_BYTES:
-                    raise TooLarge(
-                        f"the request holds more than {MOST_SAMPLES} series, or one of more than {MOST_SERIES_BYTES} bytes"
-                    )
+                    raise TooLarge(f"the request holds more than {MOST_SAMPLES} series, or one of more than 1 MiB")
                 yield message[place : place + size]
             place += size
     except (IndexError, KeyError):
