@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -49,6 +50,7 @@ class Watcher:
         self._on_profiles = on_profiles
         self._profiles: list[str] = []
         self._watches: tuple[Watch, ...] = (prober, scraper, logs)
+        self._refreshing = threading.Lock()
         self._started: set[int] = set()
         self._failing: set[str] = set()
         self._remedied = False
@@ -63,12 +65,19 @@ class Watcher:
         self.refresh()
 
     def refresh(self) -> None:
-        """Watch whom the roster names now. Raises nothing: the database may be busy, and somebody calls it again."""
-        try:
-            targets = [target for target in self.roster.targets() if not self.roster.is_paused(target.name)]
-        except StorageError as error:
-            log.warning("targets_not_read", error=str(error))
-            return
+        """Watch whom the roster names now. Raises nothing: the database may be busy, and somebody calls it again.
+
+        One at a time: who has read the roster before a change must not have the last word after it.
+        """
+        with self._refreshing:
+            try:
+                targets = [target for target in self.roster.targets() if not self.roster.is_paused(target.name)]
+            except StorageError as error:
+                log.warning("targets_not_read", error=str(error))
+                return
+            self._watch(targets)
+
+    def _watch(self, targets: list[Target]) -> None:
         self.ladder.replace(targets)
         for index, watch in enumerate(self._watches):
             watch.replace(targets)
@@ -122,9 +131,14 @@ class Watcher:
     def _announce(self, targets: Iterable[Target]) -> None:
         """Say which profiles of metrics are in use, if that has changed: they bring rules and panels."""
         profiles = sorted({one.profile for target in targets for one in target.settings.scrape if one.profile})
-        if profiles != self._profiles:
-            self._profiles = list(profiles)
-            self._on_profiles(self._profiles)
+        if profiles == self._profiles:
+            return
+        try:
+            self._on_profiles(list(profiles))
+        except Exception as error:  # the edge of another room: what is watched is watched without it
+            log.error("profiles_not_taken", profiles=profiles, exc_info=error)
+            return
+        self._profiles = profiles
 
     def _alone(self, name: str, collect: Callable[[int], list[Tick]], now_ms: int) -> list[Tick]:
         try:

@@ -114,3 +114,44 @@ def test_a_roster_that_cannot_be_read_leaves_things_as_they_are(stage: Stage, mo
     monkeypatch.setattr(watcher.roster, "targets", locked)
     watcher.refresh()
     assert [state.target for state in watcher.prober.states()] == ["one"]
+
+
+def test_who_reads_the_roster_late_does_not_undo_what_was_added_meanwhile(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watcher = stage.watcher({"name": "one", "push": {"every": "1m"}})
+    watcher.start()
+    has_read, goes_on, read = threading.Event(), threading.Event(), watcher.roster.targets
+
+    def slow() -> list[Any]:
+        found = read()
+        if threading.current_thread().name == "late":
+            has_read.set()
+            goes_on.wait(0.5)  # whoever waits for this one's turn lets it run out
+        return found
+
+    monkeypatch.setattr(watcher.roster, "targets", slow)
+    late = threading.Thread(target=watcher.refresh, name="late")
+    late.start()
+    assert has_read.wait(30)
+    watcher.roster.add({"name": "two", "push": {"every": "1m"}}, "ada", T0)
+    goes_on.set()
+    late.join(30)
+    assert [state.target for state in watcher.prober.states()] == ["one", "two"]
+
+
+def test_profiles_that_could_not_be_taken_are_announced_again(stage: Stage) -> None:
+    scrape = {"url": "http://127.0.0.1:9/metrics", "interval": "1h", "profile": "node"}
+    watcher = stage.watcher({"name": "machine", "scrape": scrape})
+    announced: list[list[str]] = []
+
+    def take(names: list[str]) -> None:
+        announced.append(names)
+        if len(announced) == 1:
+            raise OSError("too many open files")
+
+    watcher._on_profiles = take
+    watcher.start()
+    watcher.refresh()
+    watcher.refresh()
+    assert announced == [["node"], ["node"]]
