@@ -197,7 +197,7 @@ class Part:
         if isinstance(self.piece, CompressedPiece):
             return self._pull_compressed(self.piece, most)
         behind = len(framer.window)
-        if self.size < framer.read_to:
+        if self.size < framer.read_to or (framer.read_to < self._head[0] and not self._begins_as_known(self.piece)):
             return "rewritten", b""
         most = min(most, self.size - framer.read_to)  # no further than was looked: more than that looks like less later
         data = self.piece.read(framer.read_to - behind, most + behind) if self.size else b""
@@ -206,6 +206,10 @@ class Part:
         fresh = data[behind:]
         self._take_head(framer.read_to + len(fresh))
         return ("data", fresh) if fresh else ("end", b"")
+
+    def _begins_as_known(self, piece: PlainPiece) -> bool:
+        """Whether what was read once, and is to be read again since it was not committed, is there still."""
+        return self.knows(piece.read(0, self._head[0]))
 
     def _pull_compressed(self, piece: CompressedPiece, most: int) -> tuple[Pulled, bytes]:
         before = piece.skip(self.framer.read_to, most * 4)

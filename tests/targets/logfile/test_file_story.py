@@ -165,6 +165,16 @@ TestLogStory = LogStory.TestCase
 TestLogStory.settings = settings(max_examples=12, stateful_step_count=25, deadline=None)
 
 
+def test_half_a_line_that_was_not_committed_is_found_in_the_copy_of_a_truncated_file() -> None:
+    story = LogStory()
+    story.begin()
+    story.write_half_a_line()
+    story.read_and_commit()
+    story.copy_and_truncate()
+    story.fail_to_commit()
+    story.teardown()
+
+
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_the_same_for_many_stories() -> None:
