@@ -68,7 +68,9 @@ class Aftermath:
             known_rung = 0 <= row.rung < len(course.rungs) and course.rungs[row.rung].kind == row.kind
             if row.state == "skipped" or not known_rung:
                 continue
-            if row.started_ms >= since or row.rung in cut:
+            # Of one that an earlier process has closed, this one knows by its row alone.
+            was_cut = row.rung in cut or (row.outcome == CUT_SHORT and (row.ended_ms or 0) >= since)
+            if row.started_ms >= since or was_cut:
                 course.tried.add(row.rung)
                 course.rest(row.rung, row.ended_ms or row.started_ms)
                 last = row

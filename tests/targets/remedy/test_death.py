@@ -90,6 +90,20 @@ def test_a_standby_lasts_through_a_death(database: Engine) -> None:
     assert scene.told == [(0, "done", None)]
 
 
+def test_one_cut_short_stays_tried_for_the_process_after_the_next(database: Engine) -> None:
+    rungs = [restart(command=["0"], limit_per_hour=60), restart(command=["1"], limit_per_hour=60, after_fails=3)]
+    scene = Scene(database, target(*rungs))
+    scene.fail(14)  # the first rung is begun, and does not end
+    scene.recover()
+    scene.tick(5)
+    scene.fail(1)
+    scene.die()
+    scene.fail(14)
+    scene.die()
+    scene.fail(1)
+    assert [row.rung for row in scene.rows] == [0, 1]
+
+
 STEPS = st.lists(st.sampled_from(["fail", "fail", "fail", "finish", "die", "recover", "wait"]), max_size=40)
 
 
