@@ -50,8 +50,12 @@ def period_of(kind: Kind, day: date, zone: tzinfo | None = None) -> Period:
 
 
 def before(period: Period, zone: tzinfo | None = None) -> Period:
-    """The period of the same kind that ends where this one begins."""
-    return period_of(period.kind, period.first - timedelta(days=1), zone)
+    """The period of the same kind that ends where this one begins. Raises ``ValueError`` beyond the calendar."""
+    try:
+        day = period.first - timedelta(days=1)
+    except OverflowError as error:
+        raise ValueError("a day within the calendar") from error
+    return period_of(period.kind, day, zone)
 
 
 def days_between(first: date, after: date, zone: tzinfo | None = None) -> list[Day]:

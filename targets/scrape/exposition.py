@@ -56,6 +56,10 @@ class Reader(Generic[Meaning]):
         """Texts whose meaning is known: those of the last exposition."""
         return len(self._known)
 
+    def forget(self) -> None:
+        """Remember nothing of the expositions before."""
+        self._known = {}
+
     def read(self, body: bytes, *, openmetrics: bool = False) -> Scraped[Meaning]:
         """All samples. Raises :class:`ExpositionError`, and whatever ``mean`` raises."""
         lines = _lines(body)

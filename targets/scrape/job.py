@@ -25,7 +25,7 @@ ACCEPT = (
 AHEAD_MS = 60_000
 #: What is kept of a reason. Counts in it are left out of the label, so that it does not change with each scrape.
 _REASON_LENGTH = 120
-_NUMBERS = re.compile(r"(?<=line )\d+|(?<=exposes )\d+")
+_NUMBERS = re.compile(r"(?<=line )\d+|(?<=exposes )\d+|(?<=exposes more than )\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,10 @@ class ScrapeState:
     at_ms: int | None = None
     url: str = ""
     profile: str | None = None
+
+
+#: Series beyond twice the limit that are still counted, to say how many there are.
+_SPARE = 100
 
 
 class _Failure(Exception):
@@ -77,7 +81,8 @@ class ScrapeJob:
         self._labelling = Labelling(
             {**own, INSTANCE: own[INSTANCE] or instance}, settings.relabel, honor=settings.honor_labels
         )
-        self._reader: Reader[Key | None] = Reader(self._labelling.of)
+        self._reader: Reader[Key | None] = Reader(self._meaning)
+        self._fresh = 0  # series that the exposition at hand has brought
         self._fetch = fetch
         self._source = f"scrape:{target}/{index}"
         self._report = f"scrape-report:{target}/{index}"
@@ -141,14 +146,30 @@ class ScrapeJob:
 
     def _series(self, response: Response, answer: _Answer, now_ms: int) -> list[Tick]:
         openmetrics = is_openmetrics(response.headers.get("content-type", ""))
-        found = self._reader.read(response.body, openmetrics=openmetrics)
+        self._fresh = 0
+        try:
+            found = self._reader.read(response.body, openmetrics=openmetrics)
+        except _Failure:
+            answer.scraped = answer.kept = self._fresh
+            raise
         answer.scraped = len(found.values)
         answer.kept = answer.scraped - found.meanings.count(None)
         if answer.kept > self.settings.max_series:
+            self._reader.forget()
             raise _Failure(f"exposes {answer.kept} series, more than max_series ({self.settings.max_series})")
         if found.changed:
             _refuse_doubles(found.meanings)
         return [*self._timed_ticks(found, now_ms), Tick(self._source, now_ms, tuple(self._samples(found)))]
+
+    def _meaning(self, exposed: Labels) -> Key | None:
+        """What is kept of a series. Of far too many no more are read: they would take memory without end."""
+        key = self._labelling.of(exposed)
+        self._fresh += key is not None
+        if self._fresh > 2 * self.settings.max_series + _SPARE:
+            raise _Failure(
+                f"exposes more than {self._fresh - 1} series, more than max_series ({self.settings.max_series})"
+            )
+        return key
 
     def _samples(self, found: Scraped[Key | None]) -> list[Sample]:
         timed = self.settings.honor_timestamps

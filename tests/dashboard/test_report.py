@@ -46,7 +46,13 @@ def test_it_tells_the_last_day_that_is_over_in_both_languages(house: House, yest
 
 @pytest.mark.parametrize(
     ("query", "field"),
-    [("period=year", "period"), ("date=2026-13-01", "date"), ("date=9999-12-31", "date"), ("tz=../etc", "tz")],
+    [
+        ("period=year", "period"),
+        ("date=2026-13-01", "date"),
+        ("date=9999-12-31", "date"),
+        ("tz=../etc", "tz"),
+        ("period=month&date=0001-01-01&tz=Asia/Shanghai", "date"),
+    ],
 )
 def test_what_is_no_period_is_refused_by_name(calm: House, query: str, field: str) -> None:
     found = get(calm, f"/api/reports?{query}")

@@ -115,6 +115,20 @@ def test_the_limit_on_series_counts_what_relabelling_keeps_and_fails_the_scrape(
     assert (report(ticks)["scrape_samples_scraped"], report(ticks)["scrape_samples_post_metric_relabeling"]) == (12, 10)
 
 
+def test_of_far_too_many_series_no_more_are_read_and_none_is_remembered(served: Endpoint) -> None:
+    job = job_of(served, max_series=10)
+    for count in (5000, 100):
+        served.answer = text(b"".join(b"m%d 1\n" % number for number in range(count)))
+        reports = report(job.scrape(NOW))
+        assert reports["up"] == 0
+        assert 10 < reports["scrape_samples_post_metric_relabeling"] <= 121
+        assert job.state.error is not None
+        assert "more than max_series (10)" in job.state.error
+        assert job._reader.remembered == 0
+    served.answer = text(b"m1 1\n")
+    assert report(job.scrape(NOW + 1000))["up"] == 1
+
+
 def test_two_texts_for_one_series_fail_the_scrape(served: Endpoint) -> None:
     served.answer = text(b'm{a="1",b="2"} 1\nm{b="2",a="1"} 2\n')
     job = job_of(served)
