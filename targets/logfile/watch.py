@@ -192,6 +192,7 @@ class LogWatch:
         followings = self._roll.followings
         if not followings and not self._roll.keys:
             return
+        self._unsaved.clear()  # of a round that came to nothing: what is saved now is settled now
         try:
             with hurried(PATIENCE_SECONDS), unsynced(), self._database.begin() as connection:
                 for following in followings:
@@ -208,7 +209,6 @@ class LogWatch:
         for following in followings:
             if following not in self._unsaved:
                 following.settled()
-        self._unsaved.clear()
         self._roll.settled()
         self._failures, self._trouble = 0, None
 

@@ -16,11 +16,12 @@ from socketserver import ThreadingUnixStreamServer
 from typing import Any, ClassVar
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from collectors.sample import Tick
 from config_target import TargetSettings
 from storage.engine import Database, open_database
+from storage.error import StorageError
 from targets.logfile.entry import LogState
 from targets.logfile.watch import LogWatch
 from targets.target import Target
@@ -161,6 +162,27 @@ while True:
             print(json.dumps({"__CURSOR": str(at), "MESSAGE": message}), flush=True)
     time.sleep(0.05)
 """
+
+
+def test_a_source_and_the_database_that_fail_together_double_no_line(tmp_path: Path, database: Database) -> None:
+    class Failing(NumberMatcher):
+        def pending(self, connection: Connection, now_ms: int) -> None:
+            if self._numbers and troubles:
+                raise troubles.pop(0)
+            super().pending(connection, now_ms)
+
+    troubles: list[Exception] = [ValueError("a defect"), StorageError("the disk is full", permanent=False)]
+    logs = []
+    for number, name in enumerate(("a.log", "b.log")):
+        (tmp_path / name).write_text(f"number {number}\nnumber {number + 2}\n")
+        logs.append({"path": str(tmp_path / name), "begin": "start"})
+    watch = LogWatch(database, lambda: 0, matcher=Failing)
+    watch.replace([target(*logs)])
+    for now_ms in range(1000, 21_000, 1000):
+        watch._retry_at = 0.0  # time does not pass here
+        watch.round(now_ms)
+    assert not troubles
+    assert numbers(database) == [0, 1, 2, 3]
 
 
 def test_a_journal_is_followed_behind_its_cursor(

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
@@ -138,6 +138,7 @@ def test_a_path_stays_below_the_url(path: str, query: str, expected: str) -> Non
 
 
 @given(st.text(), st.text())
+@settings(deadline=None)
 def test_no_text_leads_to_another_host_or_out_of_the_base(path: str, query: str) -> None:
     found = address("https://a.example:1/base", path, query)
     parts = urlsplit(found)
