@@ -100,11 +100,7 @@ class Watcher:
         logs = self._alone("LogWatch", self.logs.collect, now_ms)
         for tick in logs:
             self._raised = frozenset(_raised(tick))
-        ours = [*self._alone("Prober", self.prober.collect, now_ms), *logs]
-        samples = tuple(self.ladder.samples(now_ms))
-        if samples or self._remedied:
-            self._remedied = bool(samples)
-            ours.append(Tick(REMEDIES, now_ms, samples))
+        ours = [*self._alone("Prober", self.prober.collect, now_ms), *logs, *self._alone("Ladder", self._tell, now_ms)]
         self._remember(ours)
         theirs = [self._alone(type(one).__name__, one.collect, now_ms) for one in (self.scraper, self.inbox)]
         return [*ours, *chain.from_iterable(theirs)]
@@ -125,6 +121,14 @@ class Watcher:
             else:
                 latest.pop(tick.source, None)
         self._latest = latest
+
+    def _tell(self, now_ms: int) -> list[Tick]:
+        """What the ladders have done, as series; their end once there is none any more."""
+        samples = tuple(self.ladder.samples(now_ms))
+        if not samples and not self._remedied:
+            return []
+        self._remedied = bool(samples)
+        return [Tick(REMEDIES, now_ms, samples)]
 
     # --- parts ----------------------------------------------------------------------------------------------------
 
