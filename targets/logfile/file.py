@@ -11,7 +11,7 @@ import structlog
 from targets.logfile.chain import Chain
 from targets.logfile.entry import Entry
 from targets.logfile.part import MakeFramer, Part
-from targets.logfile.piece import TAIL_BYTES, Facts, File, PlainPiece, Unreadable, look_at
+from targets.logfile.piece import HEAD_BYTES, TAIL_BYTES, Facts, File, PlainPiece, Unreadable, look_at
 from targets.logfile.source import Count
 
 logger = structlog.get_logger(__name__)
@@ -27,6 +27,8 @@ LAST_LINE_BYTES = 64 * 1024
 #: Files of one path that are open at once; older ones are given up, which is said.
 MOST_PARTS = 64
 BLOCK_BYTES = 256 * 1024
+#: What is read at least, where there is so much: a file is known again by what was read of it, and a byte tells little.
+LEAST_BYTES = HEAD_BYTES
 
 
 class FileSource:
@@ -139,7 +141,7 @@ class FileSource:
                 if most <= 0:
                     more = True
                     break
-                most -= self._pull(part, now_ms, min(most, BLOCK_BYTES))
+                most -= self._pull(part, now_ms, min(max(most, LEAST_BYTES), BLOCK_BYTES))
             if not part.dirty and part.piece is not None and not part.finished:
                 part.framer.flush(now_ms)
                 self._finish_if_done(part, now_ms)

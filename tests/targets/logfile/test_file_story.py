@@ -122,7 +122,7 @@ class LogStory(RuleBasedStateMachine):
         self.reader.round()
         self.reader_knows = True
 
-    @rule(most=st.integers(1, 3_000))
+    @rule(most=st.integers(1, 30_000))
     def read_a_little(self, most: int) -> None:
         self.reader.now_ms += 100
         self.reader.source.look(self.reader.now_ms)
