@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from alerts.delivery.spec import ChannelSpec
 from alerts.routing.tree import InhibitRule, Receiver, Route, Routing
@@ -18,6 +19,12 @@ _TIMES_MS = {
     2: (30_000, 5 * _MINUTE_MS, 12 * _HOUR_MS),
     3: (2_000, _MINUTE_MS, _HOUR_MS),
 }
+
+#: Alerts about things that have nothing to do with each other: one that has been down since yesterday is no reason to
+#: tell of another one minutes later.
+_APART = "TargetDown|ScrapeDown|RemedyExhausted|LogPattern|LogPatternUrgent"
+#: The longest that such wait for their group's next notice.
+_APART_MS = 30_000
 
 #: What follows from a model that does not answer.
 _NO_ANSWERS = (
@@ -66,7 +73,7 @@ def default_routing(channels: Sequence[ChannelSpec]) -> Routing:
 
 def _route(level: int, receiver: str, index: int) -> Route:
     wait_ms, interval_ms, repeat_ms = _TIMES_MS[level]
-    return Route(
+    route = Route(
         id=f"{{}}/{{}}[level {level}]",
         key=f"{{}}/{{}}[level {level}]",
         path=f"route.routes[{index}]",
@@ -77,6 +84,15 @@ def _route(level: int, receiver: str, index: int) -> Route:
         group_interval_ms=interval_ms,
         repeat_interval_ms=repeat_ms,
     )
+    apart = replace(
+        route,
+        id=f"{route.id}/apart",
+        key=f'{route.key}/{{alertname=~"{_APART}"}}',
+        path=f"{route.path}.routes[0]",
+        matchers=(LabelMatcher("alertname", _APART, is_regex=True),),
+        group_interval_ms=min(interval_ms, _APART_MS),
+    )
+    return replace(route, routes=(apart,))
 
 
 def _rule(cause: str, follows: str) -> InhibitRule:

@@ -103,3 +103,20 @@ def test_causes_and_what_follows_are_rules_that_exist() -> None:
     follows = {name for _, names in _CAUSES for name in names.split("|")}
     causes = {name for cause, _ in _CAUSES for name in parse_matchers(cause)[0].value.split("|")}
     assert follows | causes <= known
+
+
+def test_a_target_that_has_long_been_down_is_no_reason_to_tell_late_of_another(database: Database) -> None:
+    desk = Desk(database, default_routing([_spec("chat")]))
+    desk.fire("TargetDown", severity="critical", level="2", target="dead", probe="http")
+    assert len(desk.run(100)) == 1
+    begun_ms = desk.now_ms
+    desk.fire("TargetDown", severity="critical", level="2", target="front", probe="http")
+    assert len(desk.run(31)) == 1
+    assert desk.now_ms - begun_ms <= 31_000
+
+
+def test_an_alert_about_a_target_is_explained_by_one_route_of_its_level(database: Database) -> None:
+    desk = Desk(database, default_routing([_spec("chat")]))
+    for name in ("TargetDown", "GPUTemperatureHigh"):
+        (found,) = desk.dispatcher.explain({"alertname": name, "level": "2"}, desk.now_ms)
+        assert (found.receiver, found.channels) == ("level-2", ("chat",)), name
