@@ -8,6 +8,7 @@ import pytest
 import re2
 
 from config_target import LogTarget
+from mask import mask
 from targets.logfile.check import log_problems
 from targets.logfile.entry import Entry
 from targets.logfile.matching import Matcher
@@ -208,3 +209,12 @@ def test_a_keyword_of_ones_own_sets_the_level_of_the_profiles_pattern_and_finds_
 def test_an_expression_of_ones_own_stands_for_the_profiles() -> None:
     own = {"name": "Out of memory", "regex": "OOM!", "level": 2}
     assert fed(matcher("comfyui", own), "CUDA out of memory").active == frozenset()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_advice_reaches_its_reader_whole(name: str) -> None:
+    """Notices are masked on their way out; what is ours holds nothing that looks like a path or an address."""
+    advice = [(pattern.settings.advice, pattern.advice_zh) for pattern in load_profile(name).patterns]
+    told = [words for pair in advice for words in pair if words]
+    assert told
+    assert [mask(words) for words in told] == told
