@@ -46,6 +46,7 @@ def row(page: Page, request_id: str) -> str:
 def test_a_request_opens_to_all_that_is_known_of_it(page: Page, asked: Server) -> None:
     page.goto(f"{asked.url}/requests")
     expect(page.locator("#standing")).to_contain_text("took")
+    expect(page.locator("#standing")).to_contain_text("One did not go well: bad_input 1.")
     line = page.locator(row(page, "page-bad-1"))
     expect(line.locator(".pill")).to_contain_text("bad_input")
     opener = line.locator(".opener")

@@ -6,7 +6,7 @@ import { all, el, find, reconcile, show, text } from "../dom.js";
 import { duration, sayClock, sayDayClock, sayText } from "../format.js";
 import { language, t } from "../i18n.js";
 import { Part } from "../part.js";
-import { sayClass, sayOutcome } from "./word.js";
+import { lookOf, sayClass, sayOutcome } from "./word.js";
 
 const MOST = 12;
 const HOUR_MS = 3600_000;
@@ -32,12 +32,15 @@ export function startSummary(store, filters) {
 /** [[name, count]], most first. */
 const counted = (found) => Object.entries(found ?? {}).sort(([, one], [, other]) => other - one);
 
-function sentence({ count, ok_share: ok, p95 }, outcomes, seconds) {
+/** Whatever did not go well is counted, outcome by outcome: a refused input is no success, whoever is to blame. */
+function sentence({ count, p95 }, outcomes, seconds) {
   if (!count) return t("Nothing was asked of the model in this time.");
-  const failed = outcomes.filter(([name]) => ["error", "oom", "timeout"].includes(name)).reduce((sum, [, times]) => sum + times, 0);
+  const bad = outcomes.filter(([name]) => lookOf(name) !== "ok");
+  const sum = bad.reduce((total, [, times]) => total + times, 0);
+  const which = bad.map(([name, times]) => `${sayOutcome(name)} ${sayText(times, "count")}`).join(language === "zh" ? "、" : ", ");
   const parts = [
     count === 1 ? t("One request in {duration}.", { duration: duration(seconds) }) : t("{count} requests in {duration}.", { count: sayText(count, "count"), duration: duration(seconds) }),
-    failed ? (failed === 1 ? t("One failed.") : t("{count} failed.", { count: failed })) : ok >= 1 ? t("All went well.") : t("None failed."),
+    !sum ? t("All went well.") : sum === 1 ? t("One did not go well: {which}.", { which }) : t("{count} did not go well: {which}.", { count: sayText(sum, "count"), which }),
     p95 !== null && p95 !== undefined ? t("95 % took {time} or less.", { time: sayText(p95, "seconds") }) : "",
   ];
   return parts.filter(Boolean).join(language === "zh" ? "" : " ");
