@@ -53,7 +53,7 @@ def test_down_is_told_with_its_reason_in_both_languages_and_up_once_it_is_over(t
     assert alert.text("summary", "en") == "comfy is down (http)"
     assert alert.text("description", "en") == "http: HTTP 503."
     assert alert.text("summary", "zh") == "comfy 不可用（http）"
-    assert alert.text("description", "zh") == "http 探测失败：HTTP 503。"
+    assert alert.text("description", "zh") == "http 探测失败，原因（原文）：HTTP 503。"
     for outcome in (WELL, WELL):
         house.look(outcome)
     assert house.told == [("fired", "TargetDown"), ("resolved", "TargetDown")]
