@@ -56,6 +56,11 @@ _LEVELS: tuple[tuple[str, str, str, float | None, str], ...] = (
     ("Disk", "max(filesystem_used_ratio)", "ratio", 0.85, "/storage"),
     ("Queue", "sum(inference_queue_depth)", "count", None, "/model"),
 )
+#: What is said of a remedy by its state, and by its kind.
+_STATES = {"done": "done", "failed": "failed", "started": "under way", "skipped": "not done"}
+_STATES |= {"dry_run": "would have been done"}
+_KINDS = {"call": "Call a URL", "command": "Run a program", "systemd": "Restart a systemd unit"}
+_KINDS |= {"container": "Restart a container", "standby": "Switch to the standby"}
 #: Actions of the audit that change how the service behaves, beside those of the strip of events.
 _CHANGES = ("rules.", "target.", "channel.", "maintenance.", "model.", "process.", "silence.", "routing.")
 
@@ -146,10 +151,14 @@ def _levels(rooms: Services, now: int) -> Iterator[Level]:
 
 def _changes(rooms: Services, subject: Subject) -> Iterator[Change]:
     start, end = subject.time_ms - HOUR_MS, max(subject.time_ms, min(subject.now_ms, subject.time_ms + _AFTER_MS))
+    own = None if subject.target is None else ("target.remedy", f"target:{subject.target}")
     for entry in rooms.audit.between(start, end):
+        if (entry.action, entry.target) == own:
+            continue  # told below, with how it ended
         if entry.action in ACTIONS or entry.action.startswith(_CHANGES):
             what = ACTIONS.get(entry.action, entry.action.replace(".", ": ").replace("_", " "))
-            yield Change(entry.time_ms, f"{what} ({entry.actor})")
+            named = f" {entry.target.partition(':')[2]}" if entry.action.startswith("target.") else ""
+            yield Change(entry.time_ms, f"{what}{named} ({entry.actor})")
     for incident in rooms.incidents.between(start, end):
         if incident.kind != "alert" and incident.started_ms >= start:
             cause = str(without_lines(incident.detail).get("version") or incident.cause).replace("_", " ")
@@ -163,11 +172,16 @@ def _changes(rooms: Services, subject: Subject) -> Iterator[Change]:
             status.since_ms, f"the model became {status.state} with version {status.version or '?'}", link="/model"
         )
     if subject.target is not None:
-        with rooms.database.connect() as connection:
-            done = select(RemedyRow).where(RemedyRow.target == subject.target, RemedyRow.started_ms.between(start, end))
-            for row in connection.execute(done.limit(20)):
-                found = row._mapping
-                yield Change(found["started_ms"], f"remedy {found['kind']}: {found['state'].replace('_', ' ')}")
+        yield from _remedies(rooms, subject.target, start, end)
+
+
+def _remedies(rooms: Services, target: str, start: int, end: int) -> Iterator[Change]:
+    found = select(RemedyRow.started_ms, RemedyRow.kind, RemedyRow.state)
+    found = found.where(RemedyRow.target == target, RemedyRow.started_ms.between(start, end))
+    with rooms.database.connect() as connection:
+        for row in connection.execute(found.order_by(RemedyRow.started_ms.desc()).limit(20)):
+            what = f"remedy {_STATES.get(row.state, row.state)}: {_KINDS.get(row.kind, row.kind)}"
+            yield Change(row.started_ms, what, link=f"/targets/{quote(target)}", failed=row.state == "failed")
 
 
 def _failures(rooms: Services, subject: Subject) -> Iterator[Failure]:

@@ -60,7 +60,7 @@ SCHEMAS: dict[str, Schema] = {
         request_id=MAYBE_STRING,
         fields=ANY_OBJECT,
     ),
-    "CheckupFact": object_of("name", "value", name=STRING, value={}, unit=STRING, link=STRING),
+    "CheckupFact": object_of("name", "value", name=STRING, value={}, unit=STRING, link=STRING, time_ms=INTEGER),
     "CheckupStep": object_of(
         "key",
         "question",

@@ -30,12 +30,16 @@ _MOST_FACTS, _MOST_LINES = 30, 20
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """Something that is known: a number in ``unit`` (as ``bytes``, ``ratio``, ``celsius``), or words."""
+    """Something that is known: a number in ``unit`` (as ``bytes``, ``ratio``, ``celsius``), or words.
+
+    ``time_ms`` where its name is that moment, for who shows it on the reader's own clock.
+    """
 
     name: str
     value: float | str | bool | None
     unit: str | None = None
     link: str | None = None
+    time_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +88,13 @@ class Level(NamedTuple):
 
 
 class Change(NamedTuple):
-    """Something that was changed, or happened; ``planned`` if somebody wanted it."""
+    """Something that was changed, or happened; ``planned`` if somebody wanted it, ``failed`` if it came to nothing."""
 
     time_ms: int
     what: str
     planned: bool = True
     link: str | None = None
+    failed: bool = False
 
 
 class Failure(NamedTuple):
@@ -135,24 +140,33 @@ def resources(levels: Sequence[Level]) -> Step:
 def changes(found: Sequence[Change], say_time: Callable[[int], str]) -> Step:
     """Of what was done and what happened in the hour before, the newest first."""
     newest = sorted(found, key=lambda change: -change.time_ms)
-    facts = tuple(Fact(say_time(change.time_ms), change.what, None, change.link) for change in newest)
+    facts = tuple(Fact(say_time(change.time_ms), change.what, None, change.link, change.time_ms) for change in newest)
     unplanned = [change for change in newest if not change.planned]
+    failed = [change for change in newest if change.failed]
     if not newest:
         return Step("changes", "ok", "Nothing was changed in the hour before.")
     if unplanned:
         return Step("changes", "bad", f"Nobody asked for this: {unplanned[-1].what}.", facts)
+    if failed:
+        return Step("changes", "bad", f"Look at this first: {failed[-1].what}.", facts)
     if len(newest) == 1:
         return Step("changes", "ok", f"One change in the hour before: {newest[0].what}.", facts)
     return Step("changes", "ok", f"{len(newest)} changes in the hour before, the last one: {newest[0].what}.", facts)
 
 
 def first_error(failures: Sequence[Failure], say_time: Callable[[int], str]) -> Step:
-    """Of all errors around it, the one that came first."""
-    ordered = sorted(failures, key=lambda failure: failure.time_ms)
+    """Of all errors around it, the one that came first. What came more than once is told as of its first time."""
+    once: dict[str, Failure] = {}
+    for one in sorted(failures, key=lambda failure: failure.time_ms):
+        once.setdefault(one.text, one)
+    ordered = [*once.values()]
     if not ordered:
         return Step("first_error", "ok", "No error was logged around it.")
     first = ordered[0]
-    facts = tuple(Fact(say_time(one.time_ms), one.text, None, one.link) for one in ordered)
+    facts = tuple(
+        Fact(say_time(one.time_ms), "the one above" if one is first else one.text, None, one.link, one.time_ms)
+        for one in ordered
+    )
     return Step("first_error", "bad", f"The first error: {first.text}", facts, first.lines)
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import insert
 from collectors.sample import Sample, Tick
 from dashboard.moment import iso, now_ms
 from storage.record import RequestEntry
-from storage.tables import AlertRow
+from storage.tables import AlertRow, RemedyRow
 from tests.dashboard.house import House
 
 
@@ -86,6 +86,20 @@ def test_a_target_is_told_of_by_its_own_signs(make_house: Any) -> None:
     found = steps(house, "?target=comfyui")
     assert found["alive"]["verdict"] == "unknown"
     assert found["inputs"]["verdict"] == "unknown"
+
+
+def test_a_remedy_is_told_once_and_one_that_failed_is_not_well(make_house: Any) -> None:
+    house = make_house(targets=[{"name": "comfyui", "tcp": {"host": "127.0.0.1", "port": 9}}])
+    now, rooms = now_ms(), house.services
+    rooms.audit.add(now - 5000, "wakeless", "target.remedy", "target:comfyui", {"kind": "call"})
+    rooms.audit.add(now - 4000, "wakeless", "target.remedy", "target:other", {"kind": "call"})
+    row = {"target": "comfyui", "rung": 0, "kind": "call", "state": "failed", "why": "down", "outcome": "HTTP 500"}
+    with rooms.database.begin() as connection:
+        connection.execute(insert(RemedyRow).values(row | {"started_ms": now - 5000}))
+    found = steps(house, "?target=comfyui")["changes"]
+    told = [(fact["time_ms"], fact["value"]) for fact in found["facts"] if "remedy" in fact["value"]]
+    assert told == [(now - 4000, "target: remedy other (wakeless)"), (now - 5000, "remedy failed: Call a URL")]
+    assert (found["verdict"], found["answer"]) == ("bad", "Look at this first: remedy failed: Call a URL.")
 
 
 def test_what_there_is_not_is_said(calm: House) -> None:

@@ -47,10 +47,27 @@ def test_changes_that_nobody_asked_for_are_not_well() -> None:
     assert checkup.changes([], say).verdict == "ok"
 
 
+def test_what_was_tried_and_failed_is_not_well() -> None:
+    tried = Change(2, "remedy failed: Call a URL", failed=True)
+    found = checkup.changes([Change(1, "remedy done: Call a URL"), tried, Change(3, "Model reload asked for")], say)
+    assert (found.verdict, found.answer) == ("bad", "Look at this first: remedy failed: Call a URL.")
+
+
+def test_facts_of_a_moment_have_it_as_a_number_for_clocks_elsewhere() -> None:
+    for found in (checkup.changes([Change(7, "x")], say), checkup.first_error([Failure(7, "x")], say)):
+        assert [(fact["name"], fact["time_ms"]) for fact in found.as_dict()["facts"]] == [("at 7", 7)]
+
+
 def test_the_first_error_is_told_with_its_lines() -> None:
     found = checkup.first_error([Failure(9, "later"), Failure(5, "CUDA out of memory", ("a", "b"))], say)
     assert (found.verdict, found.answer, found.lines) == ("bad", "The first error: CUDA out of memory", ("a", "b"))
+    assert [(fact.name, fact.value) for fact in found.facts] == [("at 5", "the one above"), ("at 9", "later")]
     assert checkup.first_error([], say).verdict == "ok"
+
+
+def test_an_error_that_comes_again_is_told_once() -> None:
+    found = checkup.first_error([Failure(9, "x"), Failure(5, "x", ("a",)), Failure(7, "y"), Failure(8, "y")], say)
+    assert [(fact.name, fact.value) for fact in found.facts] == [("at 5", "the one above"), ("at 7", "y")]
 
 
 def test_what_failing_inputs_share_is_told_if_it_means_something() -> None:

@@ -3,7 +3,7 @@
 import { alertText } from "../alerts.js";
 import { call } from "../api.js";
 import { el, find, icon, reconcile, show, text } from "../dom.js";
-import { sayFull, sayText } from "../format.js";
+import { sayFull, sayMoment, sayText } from "../format.js";
 import { sayReason, t } from "../i18n.js";
 import { Part } from "../part.js";
 import { pathOf } from "../targets/word.js";
@@ -66,10 +66,15 @@ function fillStep(item, { question, verdict, answer, facts = [], lines = [] }) {
     el("div", { className: "step-body" }, ...[
       el("h2", {}, sayReason(question), el("span", { className: "visually-hidden" }, ` (${WORDS[verdict]?.() ?? verdict})`)),
       el("p", { className: "step-answer" }, sayReason(answer)),
-      facts.length ? el("dl", { className: "step-facts" }, ...facts.map((fact) => el("div", {}, el("dt", {}, sayReason(fact.name)), el("dd", {}, sayFact(fact))))) : null,
+      facts.length ? el("dl", { className: "step-facts" }, ...facts.map((fact) => el("div", {}, sayName(fact), el("dd", {}, sayFact(fact))))) : null,
       lines.length ? el("pre", { className: "command", tabIndex: 0 }, lines.map((line) => (typeof line === "string" ? line : line.text ?? JSON.stringify(line))).join("\n")) : null,
     ].filter(Boolean)),
   ]);
+}
+
+/** A moment is told on the reader's own clock, as on every other page. */
+function sayName({ name, time_ms: time }) {
+  return Number.isFinite(time) ? el("dt", { title: sayFull(time) }, sayMoment(time)) : el("dt", {}, sayReason(name));
 }
 
 function sayFact({ value, unit, link }) {
