@@ -23,7 +23,7 @@ export function t(message, values = {}) {
   return (table[message] ?? message).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 }
 
-const colon = language === "zh" ? "：" : ": ";
+export const colon = language === "zh" ? "：" : ": ";
 const spaced = (code) => code.replaceAll("_", " ");
 
 /** What the server says, a sentence or a machine-readable reason (`out_of_memory: 3 GB`), as people say it. */

@@ -3,7 +3,7 @@
 import { call } from "../api.js";
 import { el, find, reconcile, show, text } from "../dom.js";
 import { digits, sayFull, sayMoment, sayText } from "../format.js";
-import { sayReason, t } from "../i18n.js";
+import { colon, sayReason, t } from "../i18n.js";
 import { Part } from "../part.js";
 import { lookOf, sayOutcome } from "./word.js";
 
@@ -60,7 +60,7 @@ function makeTrait() {
 function fillTrait(item, { name, value, failing_share: failing, good_share: good, lift, significant }) {
   const [head, ...bars] = item.children;
   item.dataset.state = significant ? "warning" : "";
-  text(head.firstChild, `${t(name)}: ${typeof value === "string" ? t(value) : value}`);
+  text(head.firstChild, `${t(name)}${colon}${typeof value === "string" ? t(value) : value}`);
   const much = !Number.isFinite(lift) || lift === null ? t("only in failing ones") : t("{lift} times as often", { lift: digits(lift) });
   text(head.lastChild, significant ? much : t("{lift}: may be chance", { lift: much }));
   for (const [bar, share, words] of [[bars[0], failing, t("of failing")], [bars[1], good, t("of good")]]) {

@@ -2,7 +2,7 @@
 
 import { el, find, icon, reconcile, show, text } from "../dom.js";
 import { duration, sayFull, sayMoment } from "../format.js";
-import { sayReason, t } from "../i18n.js";
+import { colon, sayReason, t } from "../i18n.js";
 import { sayKind, sayRung } from "./word.js";
 
 const LISTED = 50;
@@ -61,7 +61,7 @@ export function paintRemedies({ remedies = [], actions = [], exhausted = false }
       const [, body, when] = item.children;
       const [state, word] = verdict(one);
       item.dataset.state = state;
-      text(body.firstChild, `${sayRung(one.kind)}: ${word}`);
+      text(body.firstChild, `${sayRung(one.kind)}${colon}${word}`);
       text(body.lastChild, [sayReason(one.why), sayReason(one.outcome)].filter(Boolean).join(" · "));
       text(when, sayMoment(one.time_ms));
       when.title = sayFull(one.time_ms);
