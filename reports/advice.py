@@ -42,7 +42,7 @@ def advise(report: Report) -> tuple[Advice, ...]:
 
 
 def _coverage(report: Report) -> Iterator[Advice]:
-    if report.covered < _COVERED:
+    if report.covered < _COVERED and not report.is_before_start:
         yield Advice("not_covered", "info", {"covered": report.covered})
 
 

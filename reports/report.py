@@ -126,6 +126,11 @@ class Report:
         """Whether there is nothing to say: no data, no request, no incident."""
         return not self.covered and not self.traffic.requests and not self.incidents.notes
 
+    @property
+    def is_before_start(self) -> bool:
+        """Whether there is nothing to say because nobody had started the service yet."""
+        return self.is_empty and self.since_ms >= self.until_ms
+
     def as_dict(self) -> dict[str, Any]:
         """As JSON can carry it."""
         return asdict(self)

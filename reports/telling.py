@@ -55,6 +55,8 @@ class Telling:
     def sentence(self) -> str:
         """How it went, before any number."""
         report, up, asked = self._report, self._report.availability, self._report.traffic
+        if report.is_before_start:
+            return self._w("no_data")
         if up.ratio is None:
             head = self._w("never_there")
         elif up.seconds_down:

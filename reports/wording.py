@@ -24,6 +24,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "up": ("The service was up {ratio} of the time", "服务可用率 {ratio}"),
     "always_up": ("The service was up all of the time", "服务全程可用"),
     "never_there": ("There was no service yet", "当时还没有服务"),
+    "no_data": (
+        "There are no data for this period: it lies before the first start.",
+        "该时段没有数据：它早于服务首次启动。",
+    ),
     "down": (", down for {span}", "，中断 {span}"),
     "no_requests": ("nothing was asked of it", "没有请求"),
     "asked": ("{requests} requests, {share} failed, p95 {p95}", "{requests} 个请求，失败 {share}，p95 {p95}"),

@@ -26,6 +26,7 @@ from reports.letter import document, message
 from reports.period import period_of
 from reports.report import Reporter
 from reports.schedule import NoChannelError, Reports, latest
+from reports.telling import Telling
 from storage.engine import open_database
 from storage.incident import IncidentLog
 from storage.series import SeriesStore
@@ -173,6 +174,21 @@ def test_a_report_of_a_time_before_the_service_is_not_sent(tmp_path: Any) -> Non
     assert reports.step(moment("2026-10-20T08:00")) == 0
     assert reports.step(moment("2026-10-21T08:00")) == 1
     database.dispose()
+
+
+@pytest.mark.parametrize("is_noted", [True, False])
+def test_a_report_of_a_time_before_the_service_says_that_there_are_no_data(database: Database, is_noted: bool) -> None:
+    if is_noted:
+        IncidentLog(database).note_first_start(moment("2026-10-20T07:00"))
+    store = SeriesStore(database)
+    store.load()
+    reporter = Reporter(Settings(), database, Engine(store), ZONE)
+    report = reporter.report("day", date(2026, 10, 18), moment("2026-10-21T08:00"))
+    assert (
+        Telling(report, "en", ZONE).sentence() == "There are no data for this period: it lies before the first start."
+    )
+    assert "没有数据" in Telling(report, "zh", ZONE).sentence()
+    assert not report.advice
 
 
 def test_only_the_channels_of_the_settings_get_it_and_nobody_is_an_error(make: Make, database: Database) -> None:
