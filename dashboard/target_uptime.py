@@ -36,8 +36,8 @@ class Outage:
 class Uptimes:
     """The outages of some targets, or of all, as far back as anybody asks. Reads the database once, when it is made.
 
-    The time before a probe's first look counts as nothing, nor does that in which we were not there to look, but where
-    the target was down before and after it.
+    The time before a probe's first verdict counts as nothing, nor does that since it has none any more, nor that in
+    which we were not there to look, but where the target was down before and after it.
     """
 
     def __init__(
@@ -54,16 +54,27 @@ class Uptimes:
         for outage in outages_between(database, start_ms, now_ms, target):
             self._outages.setdefault((outage.target, outage.probe), []).append(outage)
         with database.connect() as connection:
-            rows = connection.execute(select(_PROBES.target, _PROBES.probe, _PROBES.first_ms)).all()
+            columns = _PROBES.target, _PROBES.probe, _PROBES.first_ms, _PROBES.state, _PROBES.since_ms
+            rows = connection.execute(select(*columns)).all()
         self._since: Mapping[Key, int] = {(row.target, row.probe): row.first_ms for row in rows}
+        self._unknown = {
+            (row.target, row.probe): Stretch(row.since_ms, now_ms)
+            for row in rows
+            if row.state == "unknown" and row.since_ms < now_ms
+        }
 
     def of(self, target: str, probe: str) -> dict[str, Any]:
-        """``uptime`` by window, and 90 ``days``, of one probe; ``since_ms`` is its first look."""
+        """``uptime`` by window, and 90 ``days``, of one probe, None where it had no verdict.
+
+        ``watched_since_ms`` is its first verdict, or its first look as long as it has none.
+        """
         since_ms = self._since.get((target, probe))
         found = self._outages.get((target, probe), [])
         down = [Stretch(one.started_ms, self._now_ms if one.ended_ms is None else one.ended_ms) for one in found]
         begun = [one.started_ms for one in found]
-        record = Record(down, self._blind, begun, self._now_ms if since_ms is None else since_ms, self._now_ms)
+        unknown = self._unknown.get((target, probe))
+        blind = self._blind if unknown is None else [*self._blind, unknown]
+        record = Record(down, blind, begun, self._now_ms if since_ms is None else since_ms, self._now_ms)
         days = [
             {"day": day.day, "ratio": day.ratio, "seconds_down": day.seconds_down, "outages": day.incidents}
             for day in record.days(self._zone)

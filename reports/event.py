@@ -11,7 +11,7 @@ from sqlalchemy import Engine, func, or_, select
 
 from alerts.book import AlertBook
 from alerts.outage.failure import recovered
-from alerts.outage.stretch import Stretch, union
+from alerts.outage.stretch import Stretch, union, without
 from alerts.outage.uptime import Record, Share
 from alerts.state import Alert
 from storage.incident import DOWN, OUTAGE, Incident, IncidentLog
@@ -115,7 +115,10 @@ class Notices:
 
 @dataclass(frozen=True, slots=True)
 class TargetNote:
-    """A target: the share of the time in which all of its probes said that it was up; None before any did."""
+    """A target: the share of the time in which any of its probes had a verdict, and none said that it was down.
+
+    ``ratio`` is None where none had one. ``longest_seconds`` is of the part of an outage that lies in the period.
+    """
 
     target: str
     ratio: float | None
@@ -218,28 +221,35 @@ def targets(database: Engine, start_ms: int, until_ms: int, now_ms: int) -> tupl
     rows = TargetOutageRow
     reaching = or_(rows.ended_ms.is_(None), rows.ended_ms > start_ms)
     asked = select(rows.target, rows.started_ms, rows.ended_ms, rows.reason).where(rows.started_ms < until_ms, reaching)
-    firsts = select(ProbeRow.target, func.min(ProbeRow.first_ms)).group_by(ProbeRow.target)
+    probes = select(ProbeRow.target, ProbeRow.first_ms, ProbeRow.state, ProbeRow.since_ms)
+    known: dict[str, list[Stretch]] = defaultdict(list)  # when a probe had a verdict
     with database.connect() as connection:
-        since: dict[str, int] = {name: first for name, first in connection.execute(firsts)}  # noqa: C416 - rows
+        for name, first_ms, state, since_ms in connection.execute(probes.where(ProbeRow.first_ms < until_ms)):
+            known[name].append(Stretch(first_ms, max(first_ms, since_ms) if state == "unknown" else now_ms))
         outages: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
         for name, started_ms, ended_ms, reason in connection.execute(asked.order_by(rows.started_ms, rows.id)):
             outages[name].append((started_ms, now_ms if ended_ms is None else ended_ms, reason))
     found = [
-        _target(name, outages[name], since.get(name, start_ms), start_ms, until_ms, now_ms)
-        for name in sorted({*outages, *(name for name, first in since.items() if first < until_ms)})
+        _target(name, outages[name], known.get(name, []), Stretch(start_ms, until_ms), now_ms)
+        for name in sorted({*outages, *known})
     ]
     return tuple(sorted(found, key=lambda one: (-one.seconds_down, one.target)))
 
 
 def _target(
-    name: str, outages: Sequence[tuple[int, int, str]], since_ms: int, start_ms: int, until_ms: int, now_ms: int
+    name: str, outages: Sequence[tuple[int, int, str]], known: Sequence[Stretch], period: Stretch, now_ms: int
 ) -> TargetNote:
+    def inside_ms(one: Stretch) -> int:
+        return min(one.end_ms, period.end_ms) - max(one.start_ms, period.start_ms)
+
     down = union(Stretch(started_ms, ended_ms) for started_ms, ended_ms, _ in outages)
-    share = Record(down, (), (), min([since_ms, *(one.start_ms for one in down)]), now_ms).share(start_ms, until_ms)
-    longest = max(down, key=lambda one: one.end_ms - one.start_ms, default=Stretch(0, 0))
-    reason = next((why for started_ms, _, why in outages if started_ms == longest.start_ms), "")
-    begun = sum(one.start_ms >= start_ms for one in down)
-    return TargetNote(name, share.ratio, begun, share.seconds_down, (longest.end_ms - longest.start_ms) / 1000, reason)
+    blind = without([period], union(known))
+    share = Record(down, blind, (), period.start_ms, now_ms).share(period.start_ms, period.end_ms)
+    longest = max(down, key=inside_ms, default=None)
+    seconds = 0.0 if longest is None else inside_ms(longest) / 1000
+    reason = next((why for started_ms, _, why in outages if longest and started_ms == longest.start_ms), "")
+    begun = sum(one.start_ms >= period.start_ms for one in down)
+    return TargetNote(name, share.ratio, begun, share.seconds_down, seconds, reason)
 
 
 def patterns(database: Engine, start_ms: int, until_ms: int) -> tuple[PatternNote, ...]:

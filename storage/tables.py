@@ -407,7 +407,8 @@ class ProbeRow(Base):
     """Where one probe of a target stands, so that a restart forgets nothing; ``probe`` is http, tcp, … or push.
 
     ``state`` is up, down or unknown (no verdict yet), ``since_ms`` since when; ``streak`` counts results in a row that
-    speak against it; ``seen_ms`` is the last result, for push the last sign of life; ``first_ms`` the first of all.
+    speak against it; ``seen_ms`` is the last result, for push the last sign of life; ``first_ms`` the first
+    verdict, or the first look as long as there is none.
     """
 
     __tablename__ = "probes"

@@ -61,6 +61,8 @@ class Watched:
             self.seen_ms = self.alive_ms = now_ms
             self.detail = dict(outcome.detail)
         flipped = after.state != before.state
+        if flipped and before.state == "unknown" and before.since_ms <= self.first_ms:
+            self.first_ms = after.since_ms  # until now it had no verdict: that time is not one in which it was up
         if flipped and before.state == "down":
             self._end(after.since_ms if after.state == "up" else now_ms)
         if after.state == "down":
@@ -78,7 +80,8 @@ class Watched:
     def retire(self, now_ms: int) -> None:
         """Nobody watches it any more: whether it is down is not known from now on."""
         self._end(now_ms)
-        self.standing, self.reason = Standing("unknown", now_ms), ""
+        since_ms = self.standing.since_ms if self.standing.state == "unknown" else now_ms
+        self.standing, self.reason = Standing("unknown", since_ms), ""
         self.dirty = True
 
     def _still_holds(self) -> bool:

@@ -130,6 +130,31 @@ def test_the_time_in_which_nobody_could_look_does_not_count(house: House, monkey
     assert told["uptime"]["24h"] == pytest.approx(1 - 1 / 5, abs=0.001)
 
 
+@pytest.mark.parametrize(
+    ("since", "first", "ratio", "known"),
+    [(10, 10, None, 0), (5, 10, 0.8, 5), (130, 140, None, 10)],
+    ids=["never had one", "has none any more", "had none in the last day"],
+)
+def test_the_time_without_a_verdict_does_not_count_as_up(
+    house: House, monkeypatch: pytest.MonkeyPatch, since: int, first: int, ratio: float | None, known: int
+) -> None:
+    standing(house, monkeypatch, "unknown")
+    now = now_ms()
+    probe = {"target": "comfyui", "probe": "http", "state": "unknown", "seen_ms": 0, "streak": 0, "reason": ""}
+    outage = {"target": "comfyui", "probe": "http", "reason": "", "detected_ms": now}
+    with house.services.database.begin() as connection:
+        times = {"since_ms": now - since * HOUR, "first_ms": now - first * HOUR}
+        connection.execute(insert(ProbeRow).values(**probe, **times, detail={}))
+        if known:
+            values = outage | {"started_ms": now - (since + 1) * HOUR, "ended_ms": now - since * HOUR}
+            connection.execute(insert(TargetOutageRow).values(**values))
+    (told,) = get(house, "/api/targets/comfyui?tz=UTC")["probes"]
+    assert told["uptime"]["24h"] == (None if ratio is None else pytest.approx(ratio, abs=0.001))
+    assert told["uptime"]["90d"] == (pytest.approx(1 - 1 / known, abs=0.001) if known else None)
+    assert any(day["ratio"] is not None for day in told["days"]) == bool(known)
+    assert told["days"][-2]["ratio"] is None or since < 24
+
+
 def test_outages_are_a_file_as_well(house: House) -> None:
     began = now_ms() - HOUR
     values = {"target": "comfyui", "probe": "http", "started_ms": began, "detected_ms": began}

@@ -288,6 +288,27 @@ def test_one_that_is_taken_out_of_the_settings_while_nobody_runs_ends_when_someb
     assert row.state == "unknown"
 
 
+def test_the_time_before_the_first_verdict_is_kept_as_one_without(scene: Scene) -> None:
+    def kept() -> tuple[str, int, int]:
+        with scene.database.connect() as connection:
+            (row,) = connection.execute(select(*ProbeRow.__table__.columns)).all()
+        return row.state, _seconds(row.first_ms), _seconds(row.since_ms)
+
+    scene.look(BLIND)
+    assert kept() == ("unknown", 0, 0)
+    looked_at, scene.targets = scene.targets, []
+    scene.die(seconds_away=600)
+    scene.prober.keep()
+    assert kept() == ("unknown", 0, 0), "who nobody watches any more had no verdict before, either"
+    scene.targets = looked_at
+    scene.prober.replace(scene.targets)
+    scene.look(WELL)
+    assert kept() == ("up", 610, 610)
+    for outcome in (BLIND, BLIND, WELL):
+        scene.look(outcome)
+    assert kept()[:2] == ("up", 610)
+
+
 def test_settings_that_change_take_effect_and_what_is_known_stays(scene: Scene) -> None:
     scene.look(WELL)
     scene.look(ILL)
