@@ -134,7 +134,9 @@ class Watcher:
 
     def _announce(self, targets: Iterable[Target]) -> None:
         """Say which profiles of metrics are in use, if that has changed: they bring rules and panels."""
-        profiles = sorted({one.profile for target in targets for one in target.settings.scrape if one.profile})
+        profiles: list[str] = sorted(
+            {one.profile for target in targets for one in target.settings.scrape if one.profile}
+        )
         if profiles == self._profiles:
             return
         try:
