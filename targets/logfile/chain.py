@@ -18,6 +18,8 @@ logger = structlog.get_logger(__name__)
 #: Files that were read to their end, as far as they are remembered so as not to be taken for new ones.
 MOST_DONE = 32
 SECOND_NS = 1_000_000_000
+#: Looks in a row for copies that are renamed meanwhile.
+MOST_LOOKS = 5
 
 
 class Chain:
@@ -34,6 +36,7 @@ class Chain:
         self._make = make
         self._gap = gap
         self._unwoven = False
+        self._moved = False  # whether a copy was renamed or compressed between listing and opening it
         self._folder_ns = -1
 
     def restore(self, parts: Sequence[dict[str, Any]], done: Sequence[dict[str, Any]]) -> None:
@@ -105,11 +108,22 @@ class Chain:
         self._unwoven = True
 
     def weave(self) -> None:
-        """Take up what was written between the files that are known. Looks only when something has changed."""
-        folder_ns = self._look_at_folder()
-        if not self.parts or (folder_ns == self._folder_ns and not self._unwoven):
-            return
-        self._folder_ns, self._unwoven = folder_ns, False
+        """Take up what was written between the files that are known. Looks only when something has changed.
+
+        What is renamed or compressed while it is looked at is looked for again at once: a part that is read meanwhile
+        is not new any more, and what was written before it would never be missed.
+        """
+        for _ in range(MOST_LOOKS):
+            folder_ns = self._look_at_folder()
+            if not self.parts or (folder_ns == self._folder_ns and not self._unwoven):
+                return
+            self._folder_ns, self._unwoven, self._moved = folder_ns, False, False
+            self._weave()
+            if not self._moved and self._look_at_folder() == folder_ns:
+                return
+            self._unwoven = True
+
+    def _weave(self) -> None:
         current = self._head_of_path()  # before the others are: see _is_new
         beside = siblings(self.path)
         places = {sibling.facts.file: place for place, sibling in enumerate(beside)}
@@ -179,6 +193,7 @@ class Chain:
             try:
                 part = Part.open(sibling.path, self._make)
             except Unreadable as error:
+                self._moved = self._moved or error.missing
                 logger.info("log_copy_unreadable", source=self.path, path=sibling.path, reason=str(error))
                 continue
             is_held = part.file in self.files  # renamed since it was listed

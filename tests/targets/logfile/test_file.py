@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from targets.logfile import chain
 from targets.logfile.place import expand
+from targets.logfile.rotation import Sibling, siblings
 from tests.targets.logfile.reading import Reader
 
 
@@ -258,3 +260,28 @@ def test_older_copies_are_no_logs_of_their_own(tmp_path: Path) -> None:
     (tmp_path / "link.log").symlink_to(tmp_path / "b.log")
     found = [os.path.basename(one) for one in expand(f"{tmp_path}/*.log*", {f"{tmp_path}/gone.log"})]
     assert found == ["a.log", "b.log"]
+
+
+def test_a_copy_that_is_renamed_while_it_is_looked_for_is_read_all_the_same(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file was empty at the last look: nothing but the copies tells what was written to it and truncated."""
+    reader = Reader(path)
+    reader.round()
+    append(path, "one\n")
+    shutil.copyfile(path, tmp_path / "app.log.1")
+    os.truncate(path, 0)
+    append(path, "two\n")
+    left = [tmp_path / "app.log.2", tmp_path / "app.log.1"]
+
+    def late(of: str) -> list[Sibling]:
+        """The copies as they were a moment ago: one of them is renamed right after it was listed."""
+        found = siblings(of)
+        if len(left) > 1:
+            left.pop().rename(left[-1])
+        return found
+
+    monkeypatch.setattr(chain, "siblings", late)
+    reader.finish()
+    assert reader.lines == ["one", "two"]
+    assert reader.count.gaps == 0

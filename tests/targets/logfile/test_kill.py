@@ -117,7 +117,16 @@ def prove(folder: Path, *, kills: int, rotations: int, seconds: float, seed: int
             child = start(database, path)
         writer.finish.set()
         writer.join()
-        eventually(lambda: len(seen(database)) >= writer.written, within=60, what="the last line")
+        eventually(
+            lambda: child.poll() is not None or len(seen(database)) >= writer.written,
+            within=60,
+            what=f"the last of {writer.written} lines",
+        )
+        assert child.poll() is None, "the follower ended by itself"
+    except AssertionError:
+        missing = sorted(set(range(writer.written)) - set(seen(database)))
+        print("missing:", missing[:50], "of", writer.written, "in", sorted(one.name for one in folder.iterdir()))
+        raise
     finally:
         writer.finish.set()
         child.kill()
